@@ -1,0 +1,8 @@
+"""The registry of drivers: one line each, and nothing else."""
+
+from drivers.iec62056_21.driver import KIND as IEC62056_21
+from gatewayd.driver import DriverKind
+
+DRIVERS: dict[str, DriverKind] = {
+    "iec62056_21": IEC62056_21,
+}

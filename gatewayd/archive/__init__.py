@@ -1,0 +1,1 @@
+"""The archive: what meters sent, unchanged, on disk, before anybody else sees it."""

@@ -1,0 +1,88 @@
+-- One segment of the archive. Rows are added, never changed: see the triggers at the end.
+-- Instants are whole microseconds since 1970-01-01 UTC. Text is kept as the meter wrote it.
+
+CREATE TABLE segment (
+    id              INTEGER PRIMARY KEY CHECK (id = 1),  -- there is one row
+    number          INTEGER NOT NULL,                    -- number of this segment, from 1
+    format          INTEGER NOT NULL,                    -- version of this schema
+    gateway         TEXT    NOT NULL,                    -- id of the gateway that writes
+    opened_at       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE exchange (
+    id              INTEGER PRIMARY KEY,                 -- rises by one
+    meter           TEXT    NOT NULL,
+    line            TEXT    NOT NULL,
+    request         TEXT    NOT NULL,                    -- what was asked, without secrets
+    started_at      INTEGER NOT NULL,
+    ended_at        INTEGER NOT NULL,
+    received        BLOB    NOT NULL,                    -- every byte that the line brought, in order
+    outcome         TEXT    NOT NULL,                    -- done, check_failed, truncated, silent, ...
+    detail          TEXT    NOT NULL,                    -- why, in words
+    serial          TEXT    NOT NULL                     -- serial number of the meter as configured, or as it said
+) STRICT;
+
+CREATE TABLE ratio (
+    id              INTEGER PRIMARY KEY,                 -- rises by one; a version never changes
+    meter           TEXT    NOT NULL,
+    ct              TEXT    NOT NULL,                    -- primary/secondary, empty for a direct connection
+    vt              TEXT    NOT NULL,
+    multiplier      TEXT    NOT NULL,                    -- decimal
+    value_side      TEXT    NOT NULL,                    -- primary or secondary values
+    since           TEXT    NOT NULL,                    -- first legal-time day of validity
+    recorded_at     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE series (
+    id              INTEGER PRIMARY KEY,                 -- rises by one
+    meter           TEXT    NOT NULL,
+    obis            TEXT    NOT NULL,                    -- canonical code, or the meter's own where that is none
+    is_obis         INTEGER NOT NULL,                    -- 0 where the meter's code is no OBIS code
+    obis_raw        TEXT    NOT NULL,                    -- the code as the meter wrote it
+    kind            TEXT    NOT NULL,                    -- register, interval, maximum, event
+    unit            TEXT    NOT NULL,
+    interval_s      INTEGER                              -- length of an interval in seconds
+) STRICT;
+
+CREATE TABLE reading (
+    seq             INTEGER PRIMARY KEY,                 -- the gateway's count of readings, rises by one
+    exchange        INTEGER NOT NULL REFERENCES exchange (id),
+    series          INTEGER NOT NULL REFERENCES series (id),
+    ratio           INTEGER NOT NULL REFERENCES ratio (id),
+    at              INTEGER NOT NULL,                    -- end of an interval, instant of a maximum, else time of reading
+    raw             BLOB    NOT NULL,                    -- the bytes of this value on the wire
+    raw_text        TEXT    NOT NULL,                    -- the value as the meter wrote it, without its unit
+    scaler          INTEGER NOT NULL,                    -- power of ten
+    status          INTEGER NOT NULL,                    -- 0 true, 1 substitute, 2 provisional, 3 distorted, 4 missing
+    flags           INTEGER NOT NULL,                    -- bits of gatewayd.model.Flag
+    more            TEXT,                                -- further values of the data set, JSON array; NULL when none
+    meter_time      TEXT                                 -- the meter's own time of the value; NULL when none
+) STRICT;
+
+CREATE INDEX reading_of_series ON reading (series, at);
+CREATE INDEX series_of_meter ON series (meter, obis);
+
+-- Append-only, whoever opens the file. A number that is already there cannot be written again, so that REPLACE finds
+-- nothing to replace (it would pass a DELETE trigger when recursive_triggers is off).
+
+CREATE TRIGGER reading_rises BEFORE INSERT ON reading WHEN NEW.seq <= (SELECT max(seq) FROM reading)
+BEGIN SELECT RAISE(ABORT, 'append-only: reading exists'); END;
+CREATE TRIGGER exchange_rises BEFORE INSERT ON exchange WHEN NEW.id <= (SELECT max(id) FROM exchange)
+BEGIN SELECT RAISE(ABORT, 'append-only: exchange exists'); END;
+CREATE TRIGGER ratio_rises BEFORE INSERT ON ratio WHEN NEW.id <= (SELECT max(id) FROM ratio)
+BEGIN SELECT RAISE(ABORT, 'append-only: ratio exists'); END;
+CREATE TRIGGER series_rises BEFORE INSERT ON series WHEN NEW.id <= (SELECT max(id) FROM series)
+BEGIN SELECT RAISE(ABORT, 'append-only: series exists'); END;
+CREATE TRIGGER segment_once BEFORE INSERT ON segment WHEN EXISTS (SELECT 1 FROM segment)
+BEGIN SELECT RAISE(ABORT, 'append-only: segment exists'); END;
+
+CREATE TRIGGER reading_kept BEFORE UPDATE ON reading BEGIN SELECT RAISE(ABORT, 'append-only: reading'); END;
+CREATE TRIGGER exchange_kept BEFORE UPDATE ON exchange BEGIN SELECT RAISE(ABORT, 'append-only: exchange'); END;
+CREATE TRIGGER ratio_kept BEFORE UPDATE ON ratio BEGIN SELECT RAISE(ABORT, 'append-only: ratio'); END;
+CREATE TRIGGER series_kept BEFORE UPDATE ON series BEGIN SELECT RAISE(ABORT, 'append-only: series'); END;
+CREATE TRIGGER segment_kept BEFORE UPDATE ON segment BEGIN SELECT RAISE(ABORT, 'append-only: segment'); END;
+CREATE TRIGGER reading_stays BEFORE DELETE ON reading BEGIN SELECT RAISE(ABORT, 'append-only: reading'); END;
+CREATE TRIGGER exchange_stays BEFORE DELETE ON exchange BEGIN SELECT RAISE(ABORT, 'append-only: exchange'); END;
+CREATE TRIGGER ratio_stays BEFORE DELETE ON ratio BEGIN SELECT RAISE(ABORT, 'append-only: ratio'); END;
+CREATE TRIGGER series_stays BEFORE DELETE ON series BEGIN SELECT RAISE(ABORT, 'append-only: series'); END;
+CREATE TRIGGER segment_stays BEFORE DELETE ON segment BEGIN SELECT RAISE(ABORT, 'append-only: segment'); END;

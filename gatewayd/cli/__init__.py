@@ -1,0 +1,88 @@
+"""The command line: `gatewayd -c FILE COMMAND`. One module for each group of commands, loaded when it is used.
+
+Rules: data go to standard output, messages to standard error; `--json` prints one JSON document; the exit
+codes are 0 done, 1 fault of meter, line or archive, 2 usage or configuration, 3 not permitted, 130 interrupted.
+Nothing heavy is imported before a command is known: `--help` stays quick.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+# Command -> module of gatewayd.cli that has a click command of that name, and the line of help for the overview.
+_COMMANDS = {
+    "run": ("run", "Run the gateway until it is stopped."),
+    "check": ("check", "Check the configuration."),
+    "read": ("read", "Read a meter now, print and archive what it sends."),
+    "archive": ("archive", "Look into the archive."),
+    "config": ("check", "The definition of the configuration."),
+    "demo": ("demo", "Simulated meters, a broker and the real gateway, live."),
+}
+DEFAULT_CONFIG = Path("/etc/gatewayd/gatewayd.yaml")
+
+
+class LazyGroup(click.Group):
+    """Imports the module of a command when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"gatewayd.cli.{_COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in _COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    envvar="GATEWAYD_CONFIG",
+    help="Configuration file.",
+)
+@click.version_option(package_name="gatewayd", message="gatewayd %(version)s")
+@click.pass_context
+def gatewayd(ctx: click.Context, config_path: Path) -> None:
+    """Reads electricity, heat and gas meters, archives what they send, and publishes it."""
+    ctx.obj = config_path
+
+
+def main() -> None:
+    """Entry point: run a command and turn the project's errors into messages and exit codes."""
+    from gatewayd.errors import ConfigError, GatewayError
+
+    try:
+        code = gatewayd(prog_name="gatewayd", standalone_mode=False)  # the code of click's Exit, None without one
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2 if isinstance(error, click.UsageError) else 1)
+    except ConfigError as error:
+        click.echo(error, err=True)
+        sys.exit(2)
+    except PermissionError as error:
+        click.echo(f"not permitted: {error}", err=True)
+        sys.exit(3)
+    except GatewayError as error:
+        click.echo(error, err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`gatewayd ... | head`): that is no fault.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,63 @@
+"""`gatewayd check` and `gatewayd config schema`: is the configuration right, and what may stand in it."""
+
+from pathlib import Path
+
+import click
+
+from gatewayd import daemon
+from gatewayd.cli.output import print_json
+from gatewayd.config import json_schema
+from gatewayd.errors import ConfigError, Finding
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def check(config_path: Path, as_json: bool) -> None:
+    """Check the configuration: every fault with file, line, key and what was expected."""
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    summary = ""
+    try:
+        config = daemon.load_config(config_path)
+    except ConfigError as error:
+        errors = error.findings
+    else:
+        warnings = config.warnings
+        jobs = sum(len(meter.jobs) for meter in config.meters)
+        summary = (
+            f"{config_path}: gateway {config.gateway.id}: {len(config.lines)} lines, {len(config.meters)} meters, "
+            f"{jobs} jobs, {len(config.sinks)} sinks"
+        )
+    if as_json:
+        findings = [("error", finding) for finding in errors] + [("warning", finding) for finding in warnings]
+        print_json(
+            {
+                "ok": not errors,
+                "file": str(config_path),
+                "findings": [
+                    {"severity": severity, "line": found.line, "key": found.key, "message": found.message}
+                    for severity, found in findings
+                ],
+            }
+        )
+    else:
+        for finding in errors:
+            click.echo(finding.text(str(config_path)), err=True)
+        for finding in warnings:
+            click.echo(f"warning: {finding.text(str(config_path))}", err=True)
+        if summary:
+            click.echo(summary)
+    if errors:
+        raise click.exceptions.Exit(2)
+
+
+@click.group()
+def config() -> None:
+    """The definition of the configuration."""
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors and validators."""
+    print_json(json_schema(daemon.DRIVER_OPTIONS, daemon.SINK_OPTIONS))

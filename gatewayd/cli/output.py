@@ -1,0 +1,82 @@
+"""What commands print: tables for people, one JSON document for programs, messages on standard error."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gatewayd.errors import Finding
+from gatewayd.model import Archived, RawStatus
+from gatewayd.sink.payload import reading_object, to_json
+
+_COLOURS = {
+    RawStatus.TRUE: "green",
+    RawStatus.SUBSTITUTE: "cyan",
+    RawStatus.PROVISIONAL: "yellow",
+    RawStatus.DISTORTED: "red",
+    RawStatus.MISSING: "magenta",
+}
+_PIPE_WIDTH = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is as wide as the terminal, and wide enough for whole rows in a pipe."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+
+
+def print_json(document: object) -> None:
+    sys.stdout.buffer.write(to_json(document) + b"\n")
+    sys.stdout.flush()
+
+
+def warn(path: Path, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        click.echo(f"warning: {finding.text(str(path))}", err=True)
+
+
+def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: bool, with_meter: bool = False) -> None:
+    """The readings as a table, or as `{"readings": [...]}`."""
+    if as_json:
+        print_json({"readings": [reading_object(archived) for archived in readings]})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ["seq", *(["meter"] if with_meter else []), "obis", "value", "unit", "status", "raw", "time", "flags"]
+    for name in columns:
+        table.add_column(name, justify="right" if name in ("seq", "value") else "left", no_wrap=name != "flags")
+    for archived in readings:
+        reading = archived.reading
+        value = reading.value
+        cells: list[str | Text] = [
+            str(archived.seq),
+            *([reading.meter] if with_meter else []),
+            reading.code,
+            "" if value is None else format(value, "f"),
+            reading.unit,
+            Text(reading.status.text, style=_COLOURS[reading.status]),
+            Text(" ").join(map(visible, (reading.raw_text, *reading.more))),
+            local_time(reading.at, zone),
+            ", ".join(reading.flags.texts),
+        ]
+        table.add_row(*cells)
+    console().print(table)
+
+
+def status_style(text: str) -> str:
+    """The colour of a published status; none for a status that is not known here."""
+    return next((style for status, style in _COLOURS.items() if status.text == text), "")
+
+
+def visible(text: str) -> Text:
+    """What the meter wrote, with control characters made visible and no markup."""
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
+def local_time(instant: datetime, zone: ZoneInfo) -> str:
+    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S%z")

@@ -1,0 +1,38 @@
+"""The configuration: YAML becomes frozen objects, or findings that name file, line, key and what was expected.
+
+Rules: knows no protocol; drivers' and sinks' option classes are handed in. A value is the text that stands in the file
+until the definition gives it a type. Secrets are references, and no message shows one. Only commands that need a
+configuration import this package.
+
+    text -> nodes (positioned texts) -> conversion (values) -> definition (pydantic) -> settings (frozen objects)
+                                        guide, schema        messages, checks
+"""
+
+from gatewayd.config.loading import load, parse
+from gatewayd.config.schema import json_schema
+from gatewayd.config.settings import (
+    ArchiveSettings,
+    Config,
+    GatewaySettings,
+    Job,
+    Line,
+    MeterSettings,
+    SerialLine,
+    SinkSettings,
+    TcpLine,
+)
+
+__all__ = [
+    "ArchiveSettings",
+    "Config",
+    "GatewaySettings",
+    "Job",
+    "Line",
+    "MeterSettings",
+    "SerialLine",
+    "SinkSettings",
+    "TcpLine",
+    "json_schema",
+    "load",
+    "parse",
+]

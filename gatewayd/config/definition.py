@@ -1,0 +1,277 @@
+"""The one definition of a configuration file: what may stand where, and what it becomes.
+
+Rules: the loader, its messages and the JSON Schema all come from these classes; a docstring below an attribute is its
+documentation everywhere. Drivers and sinks bring their own option classes, handed in; none is known here by name.
+"""
+
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+
+from gatewayd.config.identifiers import Ean, Eic, Id
+from gatewayd.config.settings import NO_POINT, ArchiveSettings, GatewaySettings, Job, MeterSettings, SerialLine, TcpLine
+from gatewayd.model import MeteringType, Point, Ratio, ValueSide, transformation
+from gatewayd.obis import Obis
+from gatewayd.options import Options
+
+LONGEST_PERIOD = timedelta(days=31)
+
+
+def _pair(text: str) -> str:
+    if text:
+        try:
+            transformation(text)
+        except ValueError:
+            raise ValueError("is not a ratio; expected primary/secondary such as 200/5") from None
+    return text
+
+
+def _code(text: object) -> object:
+    if isinstance(text, str):
+        try:
+            return Obis.parse(text)
+        except ValueError:
+            raise ValueError("is not an OBIS code; expected one such as 1-0:1.8.0, 1.8.0 or C.1.0") from None
+    return text
+
+
+def _all(value: object) -> object:
+    if value == "all":
+        return ()
+    if value == []:
+        raise ValueError("is an empty list; write 'all' for everything that the meter offers")
+    return value
+
+
+def _period(every: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= every <= LONGEST_PERIOD:
+        raise ValueError("is not a period from 1s to 31d")
+    return every
+
+
+Pair = Annotated[
+    str,
+    AfterValidator(_pair),
+    Field(json_schema_extra={"pattern": r"^( *[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)? *)?$"}),
+]
+Code = Annotated[
+    Obis,
+    BeforeValidator(_code),
+    WithJsonSchema({"type": ["string", "number"], "x-expected": "an OBIS code such as 1-0:1.8.0"}),
+]
+Registers = Annotated[
+    tuple[Code, ...],
+    BeforeValidator(_all),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "all"},
+                {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
+            ],
+            "x-expected": "a list of OBIS codes such as [1-0:1.8.0, 1-0:2.8.0], or all",
+        }
+    ),
+]
+
+
+class PointEntry(Options):
+    """The metering point."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    eic: Eic = ""
+    """EIC of the metering point, 16 characters."""
+    ean: Ean = ""
+    """EAN of an electricity metering point, 18 digits."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.eic and not self.ean:
+            raise ValueError("names no metering point; expected eic, ean or both")
+        return self
+
+
+class RatioEntry(Options):
+    """Instrument transformers and multiplier, from one day on."""
+
+    ct: Pair = ""
+    """Current transformer, primary/secondary such as 200/5; absent for a direct connection."""
+    vt: Pair = ""
+    """Voltage transformer, primary/secondary such as 22000/100; absent when there is none."""
+    multiplier: Decimal = Field(default=Decimal(1), gt=0)
+    """What the meter's values are multiplied by besides."""
+    value_side: ValueSide = ValueSide.SECONDARY
+    """Which side of the transformers the meter's own values refer to."""
+    since: date = date(1970, 1, 1)
+    """First legal-time day on which this holds, such as 2024-05-01."""
+
+    def ratio(self) -> Ratio:
+        return Ratio(self.ct, self.vt, self.multiplier, self.value_side, self.since)
+
+
+class JobEntry(Options):
+    """What is read and when."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["every"]}, {"required": ["at"]}]})
+
+    registers: Registers
+    """OBIS codes to read, or all."""
+    every: Annotated[timedelta, AfterValidator(_period)] | None = None
+    """Period such as 15m, from 1s to 31d."""
+    at: time | None = None
+    """Legal time of day such as 00:05."""
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if (self.every is None) == (self.at is None):
+            found = "has neither every nor at" if self.every is None else "has both every and at"
+            raise ValueError(f"{found}; expected one of them, such as every: 15m or at: 00:05")
+        return self
+
+    def job(self) -> Job:
+        return Job(self.registers, self.every, self.at)
+
+
+class MeterEntry(Options):
+    """A meter; the options of its driver stand under the driver's name."""
+
+    id: Id
+    """The meter's id, a level of its MQTT topics, such as em-1001."""
+    driver: str
+    """The driver, which is the protocol that the meter speaks."""
+    line: str
+    """The line on which the meter is reached: a key under lines."""
+    metering_type: MeteringType = MeteringType.C
+    """Metering type of decree 359/2020."""
+    serial: str = Field(default="", max_length=64)
+    """Serial number; a different one read back is an alarm."""
+    point: PointEntry | None = None
+    """The metering point."""
+    ratio: tuple[RatioEntry, ...] = ()
+    """Instrument transformers, one version after the other."""
+    jobs: tuple[JobEntry, ...] = ()
+    """What is read and when."""
+
+    def settings(self) -> MeterSettings:
+        return MeterSettings(
+            id=self.id,
+            driver=self.driver,
+            line=self.line,
+            metering_type=self.metering_type,
+            serial=self.serial,
+            point=NO_POINT if self.point is None else Point(self.point.eic, self.point.ean),
+            ratio=tuple(entry.ratio() for entry in self.ratio),
+            options=getattr(self, DRIVER_OPTIONS),
+            jobs=tuple(entry.job() for entry in self.jobs),
+        )
+
+
+class SinkEntry(Options):
+    """A sink of a type that is not known; the known ones have their options beside these keys."""
+
+    id: Id
+    """The sink's id, such as mqtt."""
+    type: str
+    """The kind of sink."""
+
+
+LineEntry = Annotated[SerialLine | TcpLine, Field(discriminator="type")]
+LINE_TYPES = ("serial", "tcp")
+LATER_LINE_TYPES = ("rfc2217", "modem")
+DRIVER_OPTIONS = "driver_options"
+# Descriptions are handed on; there is no source of the classes built below to look them up in.
+_NO_SOURCE = {"use_attribute_docstrings": False}
+
+
+class Document(Options):
+    """A whole configuration file of gatewayd."""
+
+    gateway: GatewaySettings
+    """The gateway itself: its id and its time zone."""
+    archive: ArchiveSettings
+    """Where everything that the meters sent is kept."""
+    lines: dict[Id, LineEntry] = Field(default_factory=dict)
+    """The lines on which meters are reached, each under its id."""
+    meters: tuple[MeterEntry, ...] = ()
+    """The meters."""
+    sinks: tuple[Any, ...] = ()  # of the class built for the sink's type: its options with id and type
+    """Where readings are handed on to."""
+
+
+def document(drivers: Mapping[str, type[BaseModel]], sinks: Mapping[str, type[BaseModel]]) -> type[Document]:
+    """The definition for these drivers and sinks."""
+    return create_model(
+        "Configuration",
+        __base__=Document,
+        __doc__=Document.__doc__,
+        __module__=__name__,
+        __cls_kwargs__=_NO_SOURCE,
+        meters=(_entries([_meter(name, cls) for name, cls in drivers.items()], MeterEntry, "driver"), _field("meters")),
+        sinks=(_entries([_sink(name, cls) for name, cls in sinks.items()], SinkEntry, "type"), _field("sinks")),
+    )
+
+
+def _meter(driver: str, options: type[BaseModel]) -> type[BaseModel]:
+    said = f"Options of the driver {driver}."
+    if any(field.is_required() for field in options.model_fields.values()):
+        own = Field(alias=driver, description=said)
+    else:
+        own = Field(alias=driver, description=said, default_factory=options)
+    fields: dict[str, Any] = {
+        "driver": (_only(driver), Field(description=MeterEntry.model_fields["driver"].description)),
+        DRIVER_OPTIONS: (options, own),
+    }
+    return create_model(
+        f"Meter-{driver}",
+        __base__=MeterEntry,
+        __doc__=MeterEntry.__doc__,
+        __module__=__name__,
+        __cls_kwargs__=_NO_SOURCE,
+        **fields,
+    )
+
+
+def _sink(kind: str, options: type[BaseModel]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        "id": (Id, Field(description=SinkEntry.model_fields["id"].description)),
+        "type": (_only(kind), Field(description=SinkEntry.model_fields["type"].description)),
+    }
+    return create_model(
+        f"Sink-{kind}",
+        __base__=options,
+        __doc__=options.__doc__,
+        __module__=__name__,
+        __cls_kwargs__=_NO_SOURCE,
+        **fields,
+    )
+
+
+def _only(text: str) -> Any:
+    return Literal.__getitem__(text)
+
+
+def _entries(variants: list[type[BaseModel]], unknown: type[BaseModel], discriminator: str) -> Any:
+    """A tuple of any of the variants; pydantic wants at least two for a discriminated union."""
+    if not variants:
+        return tuple[unknown, ...]  # type: ignore[valid-type]  # a runtime type
+    union: Any = reduce(or_, variants)
+    item = union if len(variants) == 1 else Annotated[union, Field(discriminator=discriminator)]
+    return tuple.__class_getitem__((item, ...))
+
+
+def _field(name: str) -> Any:
+    return Field(default=(), description=Document.model_fields[name].description)

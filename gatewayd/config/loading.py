@@ -1,0 +1,137 @@
+"""From a file to a Config, or to every finding at once.
+
+Rules: text -> tree -> values -> definition, and beside that the checks across the file; findings of all of them are
+collected, the most precise one wins at its place, and they are sorted by line. Nothing but ConfigError leaves here.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from gatewayd.config import checks, messages
+from gatewayd.config.conversion import Conversion
+from gatewayd.config.definition import Document, document
+from gatewayd.config.guide import Guide
+from gatewayd.config.nodes import MAX_BYTES, Fault, Loc, Tree, Unreadable, compose, finding, too_large
+from gatewayd.config.nodes import Mapping as MappingNode
+from gatewayd.config.schema import schema_of
+from gatewayd.config.settings import Config, SinkSettings
+from gatewayd.errors import ConfigError, Finding
+
+OptionClasses = Mapping[str, type[BaseModel]]
+
+
+def load(path: Path, drivers: OptionClasses, sinks: OptionClasses) -> Config:
+    """The configuration in a file; ConfigError with all findings when it cannot be used.
+
+    `drivers` and `sinks` give the class of the options for each known driver and each known type of sink.
+    """
+    return parse(_read(path), str(path), drivers, sinks)
+
+
+def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) -> Config:
+    """The configuration in a text; `name` stands for the file in findings."""
+    try:
+        tree = compose(text)
+    except Unreadable as error:
+        raise ConfigError(name, (error.finding,)) from None
+    if not isinstance(tree.root, MappingNode):
+        fault = Fault((), "is not a configuration; expected keys such as gateway, archive, lines and meters")
+        raise ConfigError(name, (finding(tree, fault),))
+
+    definition = document(drivers, sinks)
+    guide = Guide(schema_of(definition))
+    conversion = Conversion(guide)
+    data = _completed(conversion.value(tree.root, guide.root), drivers)
+    faults = [*tree.faults, *checks.faults(tree, drivers, sinks), *conversion.faults]
+    valid = None
+    try:
+        valid = definition.model_validate(data)
+    except ValidationError as error:
+        faults.extend(messages.faults(error, tree, guide))
+    if faults or valid is None:
+        raise ConfigError(name, _findings(tree, _most_precise(faults)))
+    return _config(valid, data, sinks, _findings(tree, checks.warnings(tree)))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _unusable(path, "does not exist; give another file with -c, or write one") from None
+    except IsADirectoryError:
+        raise _unusable(path, "is a folder; give the file in it with -c") from None
+    except PermissionError:
+        raise _unusable(path, "may not be read by this user; run as another user, or change its mode") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no usable path"
+        raise _unusable(path, f"cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(str(path), (too_large(),))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = "is not UTF-8 text; save the file as UTF-8"
+        raise ConfigError(str(path), (Finding(line, "", message),)) from None
+
+
+def _unusable(path: Path, message: str) -> ConfigError:
+    return ConfigError(str(path), (Finding(0, "", message),))
+
+
+def _completed(data: Any, drivers: OptionClasses) -> Any:
+    """The ids of lines, which stand in the file as keys, and the options of drivers that have no block.
+
+    An absent block is an empty one, so that every option that it lacks is named by itself.
+    """
+    lines = data.get("lines")
+    for name, line in lines.items() if isinstance(lines, dict) else ():
+        if isinstance(line, dict):
+            line["id"] = name
+    meters = data.get("meters")
+    for meter in meters if isinstance(meters, list) else ():
+        driver = meter.get("driver") if isinstance(meter, dict) else None
+        if isinstance(driver, str) and driver in drivers and meter.get(driver) is None:
+            meter[driver] = {}
+    return data
+
+
+def _most_precise(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults are given with the most precise first; later ones at or below the same place say less."""
+    kept: list[Fault] = []
+    taken: set[Loc] = set()
+    for fault in faults:
+        if any(fault.loc[:length] in taken for length in range(len(fault.loc) + 1)):
+            continue
+        kept.append(fault)
+        if fault.line is None:
+            taken.add(fault.loc if fault.scope is None else fault.scope)
+    return kept
+
+
+def _findings(tree: Tree, faults: Iterable[Fault]) -> tuple[Finding, ...]:
+    found = {finding(tree, fault) for fault in faults}
+    return tuple(sorted(found, key=lambda one: (one.line, one.key, one.message)))
+
+
+def _config(valid: Document, data: Any, sinks: OptionClasses, warnings: tuple[Finding, ...]) -> Config:
+    return Config(
+        gateway=valid.gateway,
+        archive=valid.archive,
+        lines=MappingProxyType(dict(valid.lines)),
+        meters=tuple(meter.settings() for meter in valid.meters),
+        sinks=tuple(_sink(sink, sinks) for sink in data.get("sinks") or ()),
+        warnings=warnings,
+    )
+
+
+def _sink(data: Any, sinks: OptionClasses) -> SinkSettings:
+    """The options are made by their own class, which has already accepted them together with id and type."""
+    kind = cast(str, data["type"])
+    own = {key: value for key, value in data.items() if key not in ("id", "type")}
+    return SinkSettings(id=data["id"], type=kind, options=sinks[kind].model_validate(own))

@@ -1,0 +1,234 @@
+"""The composition root: the only place that builds parts from a configuration and connects them.
+
+Rules: archive first, sinks only through their outboxes; a line's or a sink's fault ends nothing but itself; on SIGTERM
+or SIGINT sessions are cancelled, what they received is archived, sinks get a moment to deliver, the archive is closed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from drivers import DRIVERS
+from gatewayd import __version__
+from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.archive.query import Reader
+from gatewayd.archive.rows import to_us
+from gatewayd.archive.store import Store
+from gatewayd.channel import Channel, Framing
+from gatewayd.channel.serial import open_serial
+from gatewayd.channel.tcp import open_tcp
+from gatewayd.config import Config, MeterSettings, SerialLine, SinkSettings, TcpLine, load
+from gatewayd.config import Job as JobSettings
+from gatewayd.driver import Setting
+from gatewayd.outbox import Outbox
+from gatewayd.publish import Publisher
+from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.sink import Sink
+from gatewayd.sink.mqtt import MqttOptions, MqttSink
+from gatewayd.worker import Job, LineWorker
+
+SHUTDOWN_SECONDS = 8.0
+"""How long sinks may take to deliver what is left; with the rest a stop stays within 10 s."""
+_CANCEL_SECONDS = 3.0
+
+DRIVER_OPTIONS: Mapping[str, type[BaseModel]] = {name: kind.options for name, kind in DRIVERS.items()}
+SINK_OPTIONS: Mapping[str, type[BaseModel]] = {"mqtt": MqttOptions}
+
+log = logging.getLogger("gatewayd.daemon")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def load_config(path: Path) -> Config:
+    """The configuration, checked against the drivers and sinks that there are. Raises ConfigError."""
+    return load(path, DRIVER_OPTIONS, SINK_OPTIONS)
+
+
+def build_line(settings: SerialLine | TcpLine) -> Line:
+    """How to open a configured line."""
+    framing = Framing(settings.framing) if settings.framing else None
+    match settings:
+        case SerialLine():
+            delay = settings.switch_delay_ms / 1000
+            baud = settings.baud or 300
+
+            async def open_device() -> Channel:
+                return open_serial(settings.id, settings.device, baud, framing, delay)
+
+            return Line(settings.id, open_device)
+        case TcpLine():
+            timeout = float(settings.connect_timeout_s)
+
+            async def connect() -> Channel:
+                deadline = asyncio.get_running_loop().time() + timeout
+                return await open_tcp(settings.id, settings.host, settings.port, framing, deadline=deadline)
+
+            return Line(settings.id, connect)
+
+
+def build_station(config: Config, settings: MeterSettings) -> Station:
+    """A configured meter with its driver."""
+    line = config.lines[settings.line]
+    setting = Setting(
+        meter=settings.meter,
+        options=settings.options,
+        line_baud=line.baud if isinstance(line, SerialLine) else None,
+        clock=now,
+        zone=config.gateway.zone,
+    )
+    return Station(settings.meter, DRIVERS[settings.driver].build(setting))
+
+
+def build_store(config: Config, *, group_seconds: float | None = None) -> Store:
+    """The archive of a configuration, not yet open."""
+    options = {} if group_seconds is None else {"group_seconds": group_seconds}
+    return Store(config.archive.path, config.gateway.id, lambda: to_us(now()), **options)
+
+
+def build_acquisition(config: Config, store: Store) -> Acquisition:
+    return Acquisition(store, now, config.gateway.zone)
+
+
+def build_sink(config: Config, settings: SinkSettings, store: Store) -> Sink:
+    """A configured sink, not yet connected."""
+    options = settings.options
+    assert isinstance(options, MqttOptions)  # SINK_OPTIONS has no other type yet
+    return MqttSink(
+        settings.id,
+        options,
+        config.gateway.id,
+        [meter.meter for meter in config.meters],
+        lambda: (store.head, None),
+        now,
+        __version__,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[Store]:
+    """The store, open for the time of an `async with`; opening and closing do not hold up the loop."""
+    await asyncio.to_thread(store.open)
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that runs, for the daemon's own tasks and for displays."""
+
+    store: Store
+    workers: Sequence[LineWorker]
+    publishers: Sequence[Publisher]
+    outboxes: Sequence[Outbox]
+
+
+def build_workers(config: Config, acquisition: Acquisition) -> list[LineWorker]:
+    """One worker for each line that has jobs."""
+    workers = []
+    for line_id, line in config.lines.items():
+        jobs = [
+            Job(station, job.request, _rhythm(job))
+            for settings in config.meters
+            if settings.line == line_id
+            for station in [build_station(config, settings)]
+            for job in settings.jobs
+        ]
+        if jobs:
+            jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+            workers.append(LineWorker(build_line(line), jobs, acquisition, now, config.gateway.zone, jitter))
+    return workers
+
+
+def _rhythm(job: JobSettings) -> Rhythm:
+    if job.every is not None:
+        return Every(job.every)
+    assert job.at is not None  # the configuration has exactly one of the two
+    return At(job.at)
+
+
+async def run(config: Config) -> None:
+    """Run the gateway until SIGTERM or SIGINT. Raises ArchiveError when the archive cannot be opened."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(build_store(config)) as store:
+        gateway = _assemble(config, store)
+        log.info(
+            "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
+            __version__,
+            config.gateway.id,
+            len(config.meters),
+            len(gateway.workers),
+            len(gateway.publishers),
+            config.archive.path,
+            store.head,
+        )
+        try:
+            await _supervise(gateway, stop)
+        finally:
+            for outbox in gateway.outboxes:
+                outbox.close()
+    log.info("gatewayd stopped, archive at seq %d", store.head)
+
+
+def _assemble(config: Config, store: Store) -> Gateway:
+    cursors = store.cursors()
+    outboxes = [
+        Outbox(settings.id, cursors.get(settings.id, 0), lambda: Reader(config.archive.path), store)
+        for settings in config.sinks
+    ]
+    publishers = [
+        Publisher(build_sink(config, settings, store), outbox, now)
+        for settings, outbox in zip(config.sinks, outboxes, strict=True)
+    ]
+    return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
+
+
+async def _supervise(gateway: Gateway, stop: asyncio.Event) -> None:
+    """Run all tasks; when `stop` comes, end them in the order acquisition, sinks."""
+    acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.line.id}") for worker in gateway.workers]
+    sinks = [
+        asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
+    ]
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await _until_stop([*acquisition, *sinks], stopping)
+    finally:
+        stop.set()
+        await _cancel([*acquisition, stopping])
+        await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
+        deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS
+        running = [publisher for publisher, task in zip(gateway.publishers, sinks, strict=True) if not task.done()]
+        await asyncio.gather(*(publisher.drain(deadline) for publisher in running), return_exceptions=True)
+        await _cancel(sinks)
+
+
+async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:
+    """Wait for the stop. A task that ends by a defect is reported, and the others go on."""
+    waiting: set[asyncio.Task[None] | asyncio.Task[bool]] = {*tasks, stopping}
+    while stopping in waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            error = task.exception() if not task.cancelled() else None
+            if error is not None:
+                log.critical("%s ended by a defect in gatewayd: %r", task.get_name(), error, exc_info=error)
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None] | asyncio.Task[bool]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)

@@ -1,0 +1,49 @@
+"""What a driver is: the conversation with one kind of meter, over any channel.
+
+Rules: a driver turns a request into bytes, and received bytes into readings; it does not open lines, archive,
+publish, retry or log. After each exchange it yields an Answer; everything received up to there belongs to that
+exchange and is recorded by the caller. On a fault it raises a GatewayError, and what came before it is archived all the
+same. Cancellation at any await must leave the line usable for the next meter.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from gatewayd.channel import Channel
+from gatewayd.model import Answer, Meter, Request
+
+Clock = Callable[[], datetime]
+"""The current instant, in UTC. Handed in, so that a test has its own."""
+
+
+class Driver(Protocol):
+    """One meter's driver, built once and used for every session with it."""
+
+    def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        """Run one session over an open channel.
+
+        Raises MeterSilent, MeterRefused, ProtocolError or ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every driver is built from: the meter, its driver options, its line's fixed settings and the clock."""
+
+    meter: Meter
+    options: Any  # the driver's own options class; the registry pairs the two
+    line_baud: int | None
+    clock: Clock
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class DriverKind:
+    """A row of the registry: how to build a driver and what may stand in its part of the configuration."""
+
+    build: Callable[[Setting], Driver]
+    options: type[BaseModel]

@@ -1,0 +1,86 @@
+"""Legal time: the days and quarter-hours in which energy is settled.
+
+Rules: instants are UTC; a legal-time day begins at local midnight and has 96, 92 or 100 quarter-hours
+(PPDS annex 5, 1.5; never a constant 96). An interval is named by its END, the label of the last one is 24:00.
+No clock is read here.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+PRAGUE = ZoneInfo("Europe/Prague")
+QUARTER = timedelta(minutes=15)
+GAS_DAY_START = time(6, 0)
+
+
+def instant(day: date, at: time, zone: ZoneInfo = PRAGUE) -> datetime:
+    """The UTC instant of a legal-time wall clock reading.
+
+    In the autumn hour that happens twice, the first one; a reading inside the spring gap is moved on by the gap
+    (02:30 becomes 03:30 summer time), so that a daily job never falls out.
+    """
+    return datetime.combine(day, at, zone).astimezone(UTC)
+
+
+def day_bounds(day: date, zone: ZoneInfo = PRAGUE, start: time = time(0, 0)) -> tuple[datetime, datetime]:
+    """Start and end of a legal-time day as UTC instants; `start=GAS_DAY_START` for the gas day."""
+    return instant(day, start, zone), instant(day + timedelta(days=1), start, zone)
+
+
+def interval_ends(
+    day: date, period: timedelta = QUARTER, zone: ZoneInfo = PRAGUE, start: time = time(0, 0)
+) -> tuple[datetime, ...]:
+    """The ends of all intervals of a legal-time day, ascending, in UTC.
+
+    ValueError when the period does not divide the day.
+    """
+    begin, end = day_bounds(day, zone, start)
+    count, rest = divmod(end - begin, period)
+    if rest:
+        raise ValueError(f"{period} does not divide the legal-time day {day} of {end - begin}")
+    return tuple(begin + period * n for n in range(1, count + 1))
+
+
+def quarters(day: date, zone: ZoneInfo = PRAGUE) -> int:
+    """96, or 92 and 100 on the days when daylight saving begins and ends."""
+    return len(interval_ends(day, QUARTER, zone))
+
+
+def legal_day(end: datetime, zone: ZoneInfo = PRAGUE, start: time = time(0, 0)) -> date:
+    """The legal-time day to which the interval ending at `end` belongs: midnight ends the day before."""
+    local = end.astimezone(zone)
+    offset = timedelta(hours=start.hour, minutes=start.minute)
+    naive = local.replace(tzinfo=None) - offset
+    return (naive - timedelta(microseconds=1)).date()
+
+
+def end_label(end: datetime, zone: ZoneInfo = PRAGUE) -> str:
+    """How people write the end of an interval: `2026-10-25 02:15+01:00`, midnight as `2026-10-25 24:00+01:00`.
+
+    The offset tells apart the two hours of the autumn change.
+    """
+    local = end.astimezone(zone)
+    offset = local.strftime("%z")
+    offset = f"{offset[:3]}:{offset[3:5]}"
+    if (local.hour, local.minute, local.second) == (0, 0, 0):
+        return f"{(local - timedelta(days=1)).date().isoformat()} 24:00{offset}"
+    seconds = f":{local.second:02d}" if local.second else ""
+    return f"{local.date().isoformat()} {local.hour:02d}:{local.minute:02d}{seconds}{offset}"
+
+
+def days(first: date, last: date) -> Iterator[date]:
+    """Every calendar day from `first` to `last`, both included."""
+    for n in range((last - first).days + 1):
+        yield first + timedelta(days=n)
+
+
+def ambiguous(local: datetime) -> bool:
+    """True for a wall clock reading (with its zone) that happens twice, in the autumn hour."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset() and not imaginary(local)
+
+
+def imaginary(local: datetime) -> bool:
+    """True for a wall clock reading that never happens, in the spring gap."""
+    back = local.replace(fold=0).astimezone(UTC).astimezone(local.tzinfo)
+    return back.replace(tzinfo=None) != local.replace(tzinfo=None)

@@ -1,0 +1,311 @@
+"""The words of the design as values: status, flags, ratios, meters, requests, exchanges and readings.
+
+Rules: everything here is frozen; instants are aware and in UTC; energy is Decimal, text and bytes, never a float; a
+missing value is a status and an empty text, never 0 or NaN.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum, IntEnum, IntFlag, auto
+
+from gatewayd.obis import Obis
+
+
+class RawStatus(IntEnum):
+    """The five statuses of PPDS annex 5, 2.12, in the order of their weight: the worst wins."""
+
+    TRUE = 0
+    SUBSTITUTE = 1
+    PROVISIONAL = 2
+    DISTORTED = 3
+    MISSING = 4
+
+    @property
+    def text(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def worst(cls, statuses: Iterable["RawStatus"]) -> "RawStatus":
+        """The status of a sum, difference or aggregate; TRUE for no inputs at all."""
+        return max(statuses, default=cls.TRUE)
+
+
+class Flag(IntFlag):
+    """Why: facts about a reading, independent of its status.
+
+    The bits are stored in the archive for years: new flags are appended, none is ever renumbered.
+    """
+
+    POWER_DOWN = auto()
+    RECOVERED = auto()
+    CLOCK_ADJUSTED = auto()
+    CLOCK_INVALID = auto()
+    DST = auto()
+    PARTIAL_INTERVAL = auto()
+    RESET = auto()
+    CONFIG_CHANGED = auto()
+    MANUAL = auto()
+    TAMPER = auto()
+    OVERFLOW = auto()
+    LATE = auto()
+    DUPLICATE = auto()
+    CONFLICT = auto()
+    CONTROL_MISMATCH = auto()
+    RATIO_MISMATCH = auto()
+    SERIAL_MISMATCH = auto()
+    BCC_FAILED = auto()
+    CRC_FAILED = auto()
+    TRUNCATED = auto()
+    PARITY_ERROR = auto()
+    UNDECODABLE = auto()
+    SENTINEL = auto()
+    NO_VALUE = auto()
+    NOT_SENT = auto()
+    TIME_AMBIGUOUS = auto()
+    BACKWARD = auto()
+    GATEWAY_CLOCK = auto()
+
+    @property
+    def texts(self) -> list[str]:
+        """The published names, in the order of the bits."""
+        return [flag.name.lower() for flag in Flag if flag in self and flag.name]
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> "Flag":
+        result = cls(0)
+        for text in texts:
+            result |= cls[text.upper()]
+        return result
+
+
+NO_FLAGS = Flag(0)
+
+
+class Kind(Enum):
+    """The four kinds of reading. The instant of an interval is its END."""
+
+    REGISTER = "register"
+    INTERVAL = "interval"
+    MAXIMUM = "maximum"
+    EVENT = "event"
+
+
+class MeteringType(Enum):
+    """Types of decree 359/2020: A profile with daily remote transfer, B other profile, C registers; AMM: smart."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    AMM = "AMM"
+
+
+class ValueSide(Enum):
+    """Which side of the instrument transformers the meter's values refer to."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+_PAIR = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*", re.ASCII)
+
+
+def transformation(text: str) -> Decimal:
+    """The factor of a ratio written as `200/5` (primary/secondary); ValueError for anything else."""
+    match = _PAIR.fullmatch(text)
+    if match is None or Decimal(match[2]) == 0 or Decimal(match[1]) == 0:
+        raise ValueError(f"'{text}' is not a ratio; expected primary/secondary such as 200/5")
+    return Decimal(match[1]) / Decimal(match[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Instrument transformers and multiplier of a metering point, valid from a legal-time day on.
+
+    `ct` and `vt` are written primary/secondary; empty for a direct connection. The archive keeps every version.
+    """
+
+    ct: str = ""
+    vt: str = ""
+    multiplier: Decimal = Decimal(1)
+    value_side: ValueSide = ValueSide.SECONDARY
+    since: date = date(1970, 1, 1)
+
+    def __post_init__(self) -> None:
+        for text in (self.ct, self.vt):
+            if text:
+                transformation(text)
+
+    @property
+    def factor(self) -> Decimal:
+        """What a raw value is multiplied by to become primary: CT x VT x multiplier, or only the multiplier when
+        the meter already shows primary values (PPDS annex 5, 2.1)."""
+        factor = self.multiplier
+        if self.value_side is ValueSide.SECONDARY:
+            for text in (self.ct, self.vt):
+                if text:
+                    factor *= transformation(text)
+        plain = factor.normalize()  # 690/400 x 200/5 is 69, not 69.000: no digits that nobody measured
+        return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
+
+
+DIRECT = Ratio()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A metering point: EIC (16 characters) and/or electricity EAN (18 digits), either may be empty."""
+
+    eic: str = ""
+    ean: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A device with a driver, a line, a metering type and a metering point."""
+
+    id: str
+    driver: str
+    line: str
+    metering_type: MeteringType = MeteringType.C
+    serial: str = ""
+    point: Point = Point()
+    ratios: tuple[Ratio, ...] = ()
+
+    def ratio_on(self, day: date) -> Ratio:
+        """The ratio in force on a legal-time day; direct connection when none was configured."""
+        valid = [ratio for ratio in self.ratios if ratio.since <= day]
+        return max(valid, key=lambda ratio: ratio.since, default=DIRECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a meter. `registers` empty means the whole readout or every object that the map names."""
+
+    registers: tuple[Obis, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive; never holds a secret."""
+        return "registers " + (" ".join(str(obis) for obis in self.registers) if self.registers else "all")
+
+
+class Outcome(Enum):
+    """How an exchange ended. The values are stored in the archive."""
+
+    DONE = "done"
+    CHECK_FAILED = "check_failed"
+    TRUNCATED = "truncated"
+    SILENT = "silent"
+    REFUSED = "refused"
+    PROTOCOL_ERROR = "protocol_error"
+    LINE_FAILED = "line_failed"
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and everything that the meter sent back, byte for byte.
+
+    What we sent is not kept: it may hold passwords.
+    """
+
+    meter: str
+    line: str
+    request: str
+    started_at: datetime
+    ended_at: datetime
+    received: bytes
+    outcome: Outcome
+    detail: str = ""
+
+
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of one OBIS code at one instant, as the meter sent it.
+
+    `raw` are the bytes of the value on the wire, `raw_text` the value as the meter wrote it, without unit, digits and
+    blanks untouched; `more` the further values of the same data set (`(02.468*kW)(1703100930)` has one). `at` is the
+    end of an interval, the instant of a maximum or event, else the time of reading. `obis` is None where the meter's
+    own code (`obis_raw`) is no OBIS code.
+    """
+
+    meter: str
+    obis: Obis | None
+    obis_raw: str
+    kind: Kind
+    at: datetime
+    raw: bytes
+    raw_text: str
+    unit: str = ""
+    scaler: int = 0
+    status: RawStatus = RawStatus.TRUE
+    flags: Flag = NO_FLAGS
+    more: tuple[str, ...] = ()
+    interval_s: int | None = None
+    meter_time: str = ""
+
+    @property
+    def code(self) -> str:
+        """Canonical OBIS text, or what the meter wrote where that is no OBIS code."""
+        return str(self.obis) if self.obis is not None else self.obis_raw
+
+    @property
+    def value(self) -> Decimal | None:
+        """The number in the meter's text times 10^scaler, with the digits it has; None where there is no number."""
+        return number(self.raw_text, self.scaler)
+
+
+def number(raw_text: str, scaler: int = 0) -> Decimal | None:
+    """`0008048.375` and `4567,890` as Decimal, digits after the point kept; None for anything but a plain number."""
+    if not _NUMBER.fullmatch(raw_text):
+        return None
+    value = Decimal(raw_text.strip().replace(",", "."))
+    if not scaler:
+        return value
+    # scaleb() would round to the 28 digits of the thread's context; a value of IEC 62056-21 may have 32.
+    sign, digits, exponent = value.as_tuple()
+    return Decimal((sign, digits, int(exponent) + scaler))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a driver made of one exchange: the readings, and how the exchange ended from the protocol's view.
+
+    `serials` are all texts by which the meter named itself, `identification` its answer to the sign-on."""
+
+    readings: tuple[Reading, ...]
+    outcome: Outcome = Outcome.DONE
+    detail: str = ""
+    serials: tuple[str, ...] = ()
+    identification: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """True when the exchange brought everything that was asked for, unharmed."""
+        return self.outcome is Outcome.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A reading with its place in the archive and the ratio that applied to it. `seq` is the gateway's own count."""
+
+    seq: int
+    reading: Reading
+    received_at: datetime
+    serial: str
+    ratio_id: int
+    ratio: Ratio
+    exchange: int = 0
+
+    @property
+    def primary(self) -> Decimal | None:
+        """The value on the primary side, computed beside the raw one; None where there is no number."""
+        value = self.reading.value
+        return None if value is None else value * self.ratio.factor

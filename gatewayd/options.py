@@ -1,0 +1,67 @@
+"""The base of everything that may stand in the configuration: frozen, strict about keys, secrets only by reference.
+
+Drivers and sinks declare their own options as subclasses; gatewayd.config puts them together into one definition, from
+which the loader, its error messages and the JSON Schema come.
+"""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gatewayd.errors import GatewayError
+
+
+class SecretUnavailable(GatewayError):
+    """A secret that the configuration refers to cannot be read. The message names the reference, never the secret."""
+
+
+class Options(BaseModel):
+    """A mapping of the configuration: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class PasswordReference(Options):
+    """Where a password is found. At most one of the three may be given; the password itself never stands in YAML."""
+
+    password_file: Path | None = Field(default=None)
+    """File that holds the password in its first line."""
+    password_env: str | None = Field(default=None)
+    """Name of the environment variable that holds the password."""
+    password_credential: str | None = Field(default=None)
+    """Name of the systemd credential (LoadCredential=) that holds the password."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        keys = ("password_file", "password_env", "password_credential")
+        given = [key for key in keys if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give only one of {', '.join(given)}")
+        return self
+
+    def password(self) -> str | None:
+        """The password, None when no reference is configured; SecretUnavailable when it cannot be read."""
+        if self.password_env is not None:
+            value = os.environ.get(self.password_env)
+            if value is None:
+                raise SecretUnavailable(f"environment variable {self.password_env} is not set (password_env)")
+            return value
+        if self.password_credential is not None:
+            folder = os.environ.get("CREDENTIALS_DIRECTORY")
+            if folder is None:
+                raise SecretUnavailable(
+                    f"no systemd credentials for password_credential {self.password_credential}; "
+                    "run as a service with LoadCredential= or use password_file"
+                )
+            return _first_line(Path(folder) / self.password_credential)
+        return _first_line(self.password_file) if self.password_file is not None else None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SecretUnavailable(f"cannot read the password file {path}: {reason}") from None

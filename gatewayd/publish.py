@@ -1,0 +1,207 @@
+"""Outbox to sink: one task per sink that connects, delivers and comes back after faults.
+
+Rules: a fault of a sink costs nobody else anything, and an archive that cannot be read now is tried again like a sink
+that does not answer. Between attempts there is a pause with full jitter, from 1 s up to 5 minutes; there is no busy
+loop. One log line per change of state, with the number of attempts that were not logged. The outbox hands out again
+whatever was not acknowledged when a connection ends, however it ends.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gatewayd.errors import ArchiveError, SinkError
+from gatewayd.model import Archived
+from gatewayd.sink import FAREWELL_S, Sink
+
+_log = logging.getLogger(__name__)
+
+SHORTEST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 300.0
+
+
+class Outbox(Protocol):
+    """A sink's durable cursor over the archive, as the publisher uses it."""
+
+    sink: str
+
+    async def get(self, limit: int) -> list[Archived]:
+        """Wait for readings after those handed out already; at least one, ascending. Raises ArchiveError."""
+
+    def done(self, seq: int) -> None:
+        """The sink has acknowledged this one; any order."""
+
+    def rewind(self) -> None:
+        """Hand out again everything that is not done."""
+
+    def depth(self) -> int:
+        """How many readings are not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """How a sink is doing. Counts since the start of the gateway."""
+
+    sink: str
+    connected_since: datetime | None = None
+    fault: str = ""
+    faulty_since: datetime | None = None
+    attempts: int = 0
+    """Failed attempts in a row; a connection that served ends the row."""
+    delivered: int = 0
+    """Readings that were acknowledged."""
+    last_seq: int | None = None
+    """The highest sequence number that was acknowledged."""
+    last_delivered_at: datetime | None = None
+    last_fault: str = ""
+    """The latest fault, also after it has gone."""
+    stopped: bool = False
+
+    @property
+    def connected(self) -> bool:
+        return self.connected_since is not None
+
+    @property
+    def text(self) -> str:
+        """`connected`, `connecting`, `stopped` or `broken: why`."""
+        if self.stopped:
+            return "stopped"
+        if self.connected:
+            return "connected"
+        return f"broken: {self.fault}" if self.fault else "connecting"
+
+
+def pause(attempt: int, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait after failed attempt number `attempt` (from 1): anything up to a bound that doubles each time."""
+    bound = min(LONGEST_PAUSE_S, SHORTEST_PAUSE_S * 2.0 ** min(attempt, 16))
+    return uniform(SHORTEST_PAUSE_S, bound)
+
+
+class Publisher:
+    """Delivers one outbox to one sink. `run` is the task; `state` may be read at any time.
+
+    `limit` is the most readings that are taken from the outbox at once.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        clock: Callable[[], datetime],
+        *,
+        limit: int = 500,
+        uniform: Callable[[float, float], float] = random.uniform,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.state = SinkState(sink.id)
+        self._sink = sink
+        self._outbox = outbox
+        self._clock = clock
+        self._limit = limit
+        self._uniform = uniform
+        self._sleep = sleep
+        self._draining = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._scope: asyncio.Timeout | None = None
+        self._unlogged = 0
+
+    async def run(self) -> None:
+        """Deliver until cancelled, or until `drain` ends it; a second call is an error."""
+        if self._scope is not None:
+            raise RuntimeError(f"sink {self._sink.id}: the publisher runs already")
+        self._scope = asyncio.timeout(None)
+        try:
+            async with self._scope:
+                await self._sessions()
+        except TimeoutError:
+            if not self._scope.expired():
+                raise
+        finally:
+            self.state = replace(self.state, connected_since=None, stopped=True)
+            self._ended.set()
+
+    async def drain(self, deadline: float) -> None:
+        """Deliver what is left while the connection holds, say goodbye, and end `run`; all of it before `deadline`, in
+        the time of the running loop. What could not be delivered stays in the outbox."""
+        if self._scope is None:
+            raise RuntimeError(f"sink {self._sink.id}: the publisher does not run")
+        if not self._draining.is_set() and not self._ended.is_set():
+            self._draining.set()
+            now = asyncio.get_running_loop().time()
+            self._scope.reschedule(max(now, deadline - FAREWELL_S) if self.state.connected else now)
+        await self._ended.wait()
+
+    async def _sessions(self) -> None:
+        while True:
+            try:
+                await self._session()
+            except (SinkError, ArchiveError) as error:
+                self._broken(str(error))
+            if self._draining.is_set():
+                return
+            await self._sleep(pause(self.state.attempts, self._uniform))
+
+    async def _session(self) -> None:
+        """One connection, from opening it until it breaks or nothing is left to drain."""
+        try:
+            async with self._sink.connect() as delivery:
+                self._connected()
+                while batch := await self._next_batch():
+                    await delivery.deliver(batch, self._done)
+        finally:
+            self._outbox.rewind()
+
+    async def _next_batch(self) -> list[Archived]:
+        """The next readings; an empty list when the outbox is empty and draining."""
+        if self._draining.is_set():
+            return await self._outbox.get(self._limit) if self._outbox.depth() else []
+        taking = asyncio.create_task(self._outbox.get(self._limit), name=f"sink {self._sink.id} outbox")
+        draining = asyncio.create_task(self._draining.wait(), name=f"sink {self._sink.id} drain")
+        try:
+            await asyncio.wait((taking, draining), return_when=asyncio.FIRST_COMPLETED)
+            return await taking if taking.done() or self._outbox.depth() else []
+        finally:
+            taking.cancel()
+            draining.cancel()
+            await asyncio.gather(taking, draining, return_exceptions=True)
+
+    def _done(self, seq: int) -> None:
+        self._outbox.done(seq)
+        state = self.state
+        last = seq if state.last_seq is None else max(seq, state.last_seq)
+        self.state = replace(state, delivered=state.delivered + 1, last_seq=last, last_delivered_at=self._clock())
+
+    def _connected(self) -> None:
+        before = self.state
+        self.state = replace(before, connected_since=self._clock(), fault="", faulty_since=None)
+        _log.info("sink %s: connected%s", self._sink.id, self._not_logged())
+
+    def _broken(self, fault: str) -> None:
+        before, now = self.state, self._clock()
+        # A connection that served, or at least held, was a good one: the next pause is a short one again.
+        served = before.connected_since is not None and (
+            (before.last_delivered_at is not None and before.last_delivered_at >= before.connected_since)
+            or now - before.connected_since >= timedelta(seconds=LONGEST_PAUSE_S)
+        )
+        attempts = 1 if served else before.attempts + 1
+        self.state = replace(
+            before,
+            connected_since=None,
+            fault=fault,
+            last_fault=fault,
+            faulty_since=before.faulty_since or now,
+            attempts=attempts,
+        )
+        if fault == before.fault:
+            self._unlogged += 1
+        else:
+            _log.warning("sink %s: broken: %s%s", self._sink.id, fault, self._not_logged())
+
+    def _not_logged(self) -> str:
+        """What the next line of the log has to say about attempts that had none."""
+        count, self._unlogged = self._unlogged, 0
+        return f" ({count} more failed attempts were not logged)" if count else ""

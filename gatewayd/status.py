@@ -1,0 +1,80 @@
+"""From fault to raw-data status: the one table (PPDS annex 5, 2.12; mapping in docs/status.md).
+
+Rules: a driver never chooses a status itself, it names a `Fault`; several faults on one value give the worst status and
+all flags. Meter status words are mapped by tables of the same kind.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from gatewayd.model import NO_FLAGS, Flag, RawStatus
+
+
+class Fault(Enum):
+    """What can be wrong with a value on its way from the meter's register to us."""
+
+    CHECK_CHARACTER = auto()
+    CHECKSUM = auto()
+    BLOCK_CUT_SHORT = auto()
+    PARITY = auto()
+    NOT_DECODABLE = auto()
+    SENTINEL = auto()
+    EMPTY = auto()
+    NOT_IN_READOUT = auto()
+    TIME_TWICE = auto()
+    TIME_INVALID = auto()
+    OTHER_SERIAL = auto()
+
+
+class Verdict(NamedTuple):
+    """Status and flags of one value."""
+
+    status: RawStatus
+    flags: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: what a fault does to a value, and why in the words of docs/status.md."""
+
+    status: RawStatus
+    flag: Flag
+    meaning: str
+
+
+SOUND = Verdict(RawStatus.TRUE, NO_FLAGS)
+
+TABLE: dict[Fault, Rule] = {
+    Fault.CHECK_CHARACTER: Rule(
+        RawStatus.DISTORTED, Flag.BCC_FAILED, "the block check character (IEC 62056-21 annex A) does not fit the block"
+    ),
+    Fault.CHECKSUM: Rule(RawStatus.DISTORTED, Flag.CRC_FAILED, "the CRC of the telegram does not fit"),
+    Fault.BLOCK_CUT_SHORT: Rule(
+        RawStatus.DISTORTED, Flag.TRUNCATED, "the block ended before its end mark: what came cannot be checked"
+    ),
+    Fault.PARITY: Rule(RawStatus.DISTORTED, Flag.PARITY_ERROR, "a character of the block had wrong parity"),
+    Fault.NOT_DECODABLE: Rule(RawStatus.DISTORTED, Flag.UNDECODABLE, "the bytes cannot be understood as a value"),
+    Fault.SENTINEL: Rule(RawStatus.MISSING, Flag.SENTINEL, "the meter sent its mark for 'no value' (---.-, all FF)"),
+    Fault.EMPTY: Rule(RawStatus.MISSING, Flag.NO_VALUE, "the meter named the register and sent no value"),
+    Fault.NOT_IN_READOUT: Rule(RawStatus.MISSING, Flag.NOT_SENT, "the register was asked for and did not come"),
+    Fault.TIME_TWICE: Rule(
+        RawStatus.TRUE, Flag.TIME_AMBIGUOUS, "the meter's time falls into the repeated autumn hour, without a season"
+    ),
+    Fault.TIME_INVALID: Rule(RawStatus.TRUE, Flag.CLOCK_INVALID, "the time that belongs to the value is no date"),
+    Fault.OTHER_SERIAL: Rule(
+        RawStatus.TRUE, Flag.SERIAL_MISMATCH, "the meter that answered has another serial number than configured"
+    ),
+}
+
+
+def judge(faults: Collection[Fault]) -> Verdict:
+    """Status and flags of a value with these faults; TRUE without flags when there is none."""
+    if not faults:
+        return SOUND
+    rules = [TABLE[fault] for fault in faults]
+    flags = NO_FLAGS
+    for rule in rules:
+        flags |= rule.flag
+    return Verdict(RawStatus.worst(rule.status for rule in rules), flags)

@@ -1,0 +1,116 @@
+"""The published JSON Schema says the same as the loader, for a file as an editor reads it (YAML 1.2)."""
+
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from gatewayd import config
+from tests.gatewayd.config.doubles import DRIVERS, EVERYTHING, HEAD, SINKS, faults
+
+
+class Editor(yaml.SafeLoader):
+    """YAML 1.2 core: what editors' language servers make of plain scalars."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own way of configuring a loader
+
+
+for kind, pattern, first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    Editor.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})$"), first)
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, object]:
+    return config.json_schema(DRIVERS, SINKS)
+
+
+def errors(schema: dict[str, object], text: str) -> list[str]:
+    document = yaml.load(text, Loader=Editor)
+    json.dumps(document)  # what an editor sees is JSON
+    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]
+
+
+def test_it_is_a_schema(schema: dict[str, object]) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_the_example_passes(schema: dict[str, object]) -> None:
+    assert errors(schema, EVERYTHING) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gateway: {id: 1001}",
+        "lines: {l1: {type: serial, device: d, framing: 7E1}}",
+        "lines: {l: {type: serial, device: d, framing: 8E1, baud: 300}}",
+        "meters: [{id: 1, driver: telegram, line: l, serial: 12345678, point: {ean: 859182400123456789}}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: [1.8, 1.8.0], at: 10:05}]}]",
+        "meters: [{id: m, driver: field, line: l, field: {unit: 1, map: 7}}]",
+    ],
+)
+def test_what_an_editor_takes_for_numbers_passes_too(schema: dict[str, object], text: str) -> None:
+    key = text.partition(":")[0]
+    document = "\n".join(line for line in HEAD.splitlines() if not line.startswith(f"{key}:") or key == "lines")
+    document = document.replace("lines:\n  l: {type: tcp, host: h, port: 1}", "") if key == "lines" else document
+    assert errors(schema, f"{document}\n{text}\n") == []
+    assert faults(f"{document}\n{text}\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gatewy: {}",
+        "lines: {l: {device: d}}",
+        "lines: {l: {type: modem, device: d}}",
+        "lines: {l: {type: serial, device: d, id: l}}",
+        "lines: {l: {type: serial, device: d, baud: 9601}}",
+        "lines: {l: {type: serial, device: d, framing: 7N1}}",
+        "lines: {l: {type: tcp, host: h, port: 70000}}",
+        "lines: {a b: {type: tcp, host: h, port: 1}}",
+        "meters: [{id: a b, driver: telegram, line: l}]",
+        "meters: [{id: m, line: l}]",
+        "meters: [{id: m, driver: x, line: l}]",
+        "meters: [{id: m, driver: telegram, line: l, field: {unit: 1, map: m}}]",
+        "meters: [{id: m, driver: field, line: l}]",
+        "meters: [{id: m, driver: field, line: l, field: {unit: 300, map: m}}]",
+        "meters: [{id: m, driver: telegram, line: l, point: {}}]",
+        "meters: [{id: m, driver: telegram, line: l, point: {eic: X}}]",
+        "meters: [{id: m, driver: telegram, line: l, ratio: [{ct: '200'}]}]",
+        "meters: [{id: m, driver: telegram, line: l, telegram: {password: x}}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: all}]}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: all, every: 1h, at: '00:05'}]}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: all, every: 15min}]}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: [], every: 1h}]}]",
+        "meters: [{id: m, driver: telegram, line: l, jobs: [{profile: 1-0:99.1.0, at: '00:05'}]}]",
+        "meters: [{id: m, driver: telegram, line: l, metering_type: D}]",
+        "sinks: [{id: s, type: broker}]",
+        "sinks: [{id: s, type: mqtt, host: h}]",
+    ],
+)
+def test_what_the_loader_refuses_the_schema_refuses_too(schema: dict[str, object], text: str) -> None:
+    head = HEAD if not text.startswith("lines") else "".join(HEAD.splitlines(keepends=True)[:2])
+    assert errors(schema, f"{head}{text}\n") != []
+    assert faults(f"{head}{text}\n") != []
+
+
+def test_every_key_of_ours_is_described(schema: dict[str, object]) -> None:
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    ours = ("GatewaySettings", "ArchiveSettings", "SerialLine", "TcpLine", "JobEntry", "RatioEntry", "PointEntry")
+    for name in (*ours, "Meter-telegram", "Meter-field", "Sink-broker", "Sink-database"):
+        definition = definitions[name]
+        assert definition["description"], name
+        for key, value in definition["properties"].items():
+            target = definitions.get(value.get("$ref", "").rpartition("/")[2], {})
+            assert value.get("description") or target.get("description"), f"{name}.{key}"

@@ -1,0 +1,213 @@
+"""Every documented key, what it becomes, and what it is when it is left out."""
+
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from gatewayd import config
+from gatewayd.errors import ConfigError, Finding
+from gatewayd.model import Meter, MeteringType, Point, Ratio, Request, ValueSide
+from gatewayd.obis import Obis
+from tests.gatewayd.config.doubles import (
+    DRIVERS,
+    EVERYTHING,
+    HEAD,
+    SINKS,
+    Broker,
+    Database,
+    Field_,
+    Serial,
+    Telegram,
+    parse,
+)
+
+
+@pytest.fixture(scope="module")
+def everything() -> config.Config:
+    return parse(EVERYTHING)
+
+
+def test_gateway(everything: config.Config) -> None:
+    assert everything.gateway.id == "gw-brno-1"
+    assert everything.gateway.timezone == "Europe/Prague"
+    assert everything.gateway.zone == ZoneInfo("Europe/Prague")
+
+
+def test_archive(everything: config.Config) -> None:
+    assert everything.archive.path == Path("/var/lib/gatewayd")
+    assert everything.archive.retention_months == 48
+
+
+def test_serial_lines(everything: config.Config) -> None:
+    assert everything.lines["optical"] == config.SerialLine(
+        id="optical", device=Path("/dev/gatewayd/optical0"), switch_delay_ms=250
+    )
+    assert everything.lines["bus"] == config.SerialLine(
+        id="bus", device=Path("/dev/ttyS1"), baud=9600, framing="7E1", switch_delay_ms=0
+    )
+
+
+def test_tcp_line(everything: config.Config) -> None:
+    line = everything.lines["cabin"]
+    assert line == config.TcpLine(
+        id="cabin", host="192.0.2.10", port=4059, framing="8N1", connect_timeout_s=Decimal("2.5")
+    )
+    assert isinstance(line, config.TcpLine)
+    assert line.type == "tcp"
+
+
+def test_meter(everything: config.Config) -> None:
+    first = everything.meters[0]
+    assert first.meter == Meter(
+        id="em-1001",
+        driver="telegram",
+        line="optical",
+        metering_type=MeteringType.A,
+        serial="00123",
+        point=Point("27ZG600Z0424987D", "859182400123456789"),
+        ratios=(
+            Ratio("200/5", "22000/100"),
+            Ratio("300/5", "22000/100", Decimal("1.50"), ValueSide.PRIMARY, date(2024, 5, 1)),
+        ),
+    )
+    assert str(first.ratio[1].multiplier) == "1.50"
+    assert [meter.metering_type for meter in everything.meters] == [MeteringType.A, MeteringType.AMM, MeteringType.C]
+
+
+def test_options_are_instances_of_the_drivers_class(everything: config.Config) -> None:
+    first, second, third = (meter.options for meter in everything.meters)
+    assert first == Telegram(mode="B", vendor="no", address="0012", password_file=Path("/etc/gatewayd/em-1001.pw"))
+    assert second == Telegram()
+    assert third == Field_(
+        unit=1,
+        map="m",
+        swap=True,
+        pause=timedelta(minutes=2),
+        blocks={"a": 1},
+        units=(2, 3),
+        transport=Serial(type="rtu", stop_bits=2),
+    )
+
+
+def test_jobs(everything: config.Config) -> None:
+    first, second = everything.meters[0].jobs
+    assert first == config.Job((Obis.parse("1-0:1.8.0"), Obis.parse("1-0:2.8.0")), every=timedelta(minutes=15))
+    assert second == config.Job((), at=time(0, 5))
+    assert everything.meters[1].jobs == (config.Job((), at=time(23, 59, 30)),)
+    assert everything.meters[2].jobs == (config.Job((), every=timedelta(hours=1)),)
+    assert first.request == Request(first.registers)
+
+
+def test_sinks(everything: config.Config) -> None:
+    assert everything.sinks == (
+        config.SinkSettings(
+            "mqtt", "broker", Broker(host="localhost", port=8883, prefix="gw", password_env="MQTT_PASSWORD")
+        ),
+        config.SinkSettings("tsdb", "database", Database(dialect="victoriametrics", url="http://localhost:8428")),
+    )
+    assert type(everything.sinks[0].options) is Broker
+
+
+def test_there_is_nothing_to_warn_about(everything: config.Config) -> None:
+    assert everything.warnings == ()
+
+
+def test_defaults() -> None:
+    read = parse(
+        "gateway: {id: g}\narchive: {path: a}\n"
+        "lines: {s: {type: serial, device: d}, t: {type: tcp, host: h, port: 1}}\n"
+        "meters: [{id: m, driver: telegram, line: s}]\n"
+    )
+    assert read.gateway.timezone == "Europe/Prague"
+    assert read.archive.retention_months == 36
+    assert read.lines["s"] == config.SerialLine(id="s", device=Path("d"), baud=None, framing=None, switch_delay_ms=0)
+    assert read.lines["t"] == config.TcpLine(id="t", host="h", port=1, framing=None, connect_timeout_s=Decimal(10))
+    assert read.meters[0] == config.MeterSettings("m", "telegram", "s", Telegram())
+    assert read.meters[0].metering_type is MeteringType.C
+    assert read.sinks == ()
+
+
+def test_nothing_can_be_changed(everything: config.Config) -> None:
+    with pytest.raises(FrozenInstanceError):
+        everything.meters = ()  # type: ignore[misc]  # the point of the test
+    with pytest.raises(ValidationError):
+        everything.gateway.id = "x"
+    with pytest.raises(TypeError):
+        everything.lines["x"] = everything.lines["bus"]  # type: ignore[index]  # the point of the test
+    assert isinstance(everything.lines, Mapping)
+
+
+@pytest.mark.parametrize("kind", ["without any", "with one"])
+def test_few_drivers_and_sinks(kind: str) -> None:
+    """A union of one or none is not a union to pydantic."""
+    if kind == "without any":
+        assert config.parse(HEAD, "f.yaml", {}, {}).meters == ()
+        with pytest.raises(ConfigError, match=r"meters\[0\].driver: unknown driver 'x'; there are no drivers"):
+            config.parse(HEAD + "meters: [{id: m, driver: x, line: l}]\nsinks: [{id: s, type: y}]", "f.yaml", {}, {})
+        return
+    text = HEAD + "meters: [{id: m, driver: telegram, line: l}]\nsinks: [{id: s, type: broker, host: h}]"
+    read = config.parse(text, "f.yaml", {"telegram": Telegram}, {"broker": Broker})
+    assert (read.meters[0].options, read.sinks[0].options) == (Telegram(), Broker(host="h"))
+    with pytest.raises(
+        ConfigError, match=r"unknown driver 'x'; known drivers: telegram\n(.*\n)*.*unknown sink type 'y'"
+    ):
+        config.parse(
+            HEAD + "meters: [{id: m, driver: x, line: l}]\nsinks: [{id: s, type: y}]",
+            "f.yaml",
+            {"telegram": Telegram},
+            {"broker": Broker},
+        )
+
+
+WARNED = """\
+gateway: {id: gw}
+archive: {path: /a}
+lines:
+  a: {type: serial, device: /dev/ttyS0}
+  b: {type: serial, device: /dev/ttyS0}
+meters:
+  - id: m1
+    driver: telegram
+    line: a
+    metering_type: B
+  - id: m2
+    driver: telegram
+    line: a
+    point: {eic: 27ZG600Z0424987Q,
+            ean: 859182400123456784}
+    jobs: [{registers: all, every: 1d}]
+  - {id: m3, driver: telegram, line: a, point: {eic: 27AAAAAAAAAAAAS-}, jobs: [{registers: all, every: 1d}]}
+"""
+
+
+def test_warnings_do_not_keep_from_running() -> None:
+    assert list(parse(WARNED).warnings) == [
+        Finding(5, "lines.b", "no meter uses this line"),
+        Finding(5, "lines.b.device", "line 'a' has the same device; only one of them can have it open"),
+        Finding(7, "meters[0]", "has no jobs, so it is never read by itself"),
+        Finding(7, "meters[0]", "metering type B without a point; expected the EIC or EAN that its data belong to"),
+        Finding(14, "meters[1].point.eic", "the check character of the EIC should be 'D', not 'Q'; copied wrongly?"),
+        Finding(15, "meters[1].point.ean", "the check digit of the EAN should be 9, not 4; copied wrongly?"),
+        Finding(
+            17,
+            "meters[2].point.eic",
+            parse(WARNED).warnings[-1].message,
+        ),
+    ]
+
+
+def test_a_configuration_without_meters_is_worth_a_warning() -> None:
+    read = parse("gateway: {id: g}\narchive: {path: a}\n")
+    assert read.warnings == (Finding(1, "meters", "no meters are configured, so nothing is read"),)
+
+
+def test_load_reads_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "gatewayd.yaml"
+    path.write_text("\ufeff" + EVERYTHING, encoding="utf-8")
+    assert config.load(path, DRIVERS, SINKS) == parse(EVERYTHING)

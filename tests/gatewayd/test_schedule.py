@@ -1,0 +1,112 @@
+"""Schedules: always later, aligned, and once a day whatever the clocks do."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.legal_time import days
+from gatewayd.schedule import At, Every, first_due, next_due
+
+PRAGUE = ZoneInfo("Europe/Prague")
+ZONES = [
+    PRAGUE,
+    ZoneInfo("UTC"),
+    ZoneInfo("Europe/London"),
+    ZoneInfo("Australia/Lord_Howe"),
+    ZoneInfo("America/Sao_Paulo"),
+]
+
+instants = st.timedeltas(timedelta(0), timedelta(days=38 * 365)).map(
+    lambda since: datetime(2000, 1, 1, tzinfo=UTC) + since
+)
+zones = st.sampled_from(ZONES)
+periods = st.sampled_from([1, 10, 30, 60, 300, 900, 3600, 86400]).map(lambda seconds: timedelta(seconds=seconds))
+rhythms = st.builds(Every, periods) | st.builds(At, st.times().map(lambda at: at.replace(microsecond=0)))
+
+
+@given(rhythms, instants, zones)
+def test_the_next_time_is_strictly_later_and_in_utc(rhythm: Every | At, after: datetime, zone: ZoneInfo) -> None:
+    due = next_due(rhythm, after, zone)
+    assert due > after
+    assert due.utcoffset() == timedelta(0)
+    assert next_due(rhythm, due, zone) > due
+    assert next_due(rhythm, due - timedelta(microseconds=1), zone) == due
+
+
+@given(periods, instants, zones)
+def test_every_falls_on_multiples_of_its_period(period: timedelta, after: datetime, zone: ZoneInfo) -> None:
+    due = next_due(Every(period), after, zone)
+    assert due - after <= period
+    assert (due - datetime(1970, 1, 1, tzinfo=UTC)) % period == timedelta(0)
+    assert next_due(Every(period), due, zone) == due + period
+
+
+def test_quarter_hours_are_the_quarters_of_the_clock_in_any_zone() -> None:
+    due = next_due(Every(timedelta(minutes=15)), datetime(2026, 11, 21, 20, 44, 59, 999999, tzinfo=UTC), PRAGUE)
+    assert due == datetime(2026, 11, 21, 20, 45, tzinfo=UTC)
+    assert next_due(Every(timedelta(minutes=15)), due, PRAGUE) == datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+@pytest.mark.parametrize(
+    "at", [time(0, 0), time(0, 5), time(1, 30), time(2, 0), time(2, 30), time(3, 0), time(23, 59, 59)]
+)
+def test_at_runs_exactly_once_on_every_day_of_years(zone: ZoneInfo, at: time) -> None:
+    first, last = date(2016, 1, 1), date(2019, 12, 31)
+    after = datetime(2015, 12, 31, 23, 59, 59, 999999, tzinfo=zone).astimezone(UTC)
+    runs = []
+    while True:
+        after = next_due(At(at), after, zone)
+        local = after.astimezone(zone)
+        if local.date() > last:
+            break
+        runs.append(local)
+    assert [run.date() for run in runs] == list(days(first, last))
+    for run in runs:
+        wall = run.time().replace(fold=0)
+        # A reading that does not happen is moved on by the gap, never dropped.
+        assert wall == at or wall in (_later(at, 60), _later(at, 30))
+    moved = [run for run in runs if run.time().replace(fold=0) != at]
+    assert len(moved) <= 4
+
+
+def _later(at: time, minutes: int) -> time:
+    return (datetime.combine(date(2000, 1, 1), at) + timedelta(minutes=minutes)).time()
+
+
+def test_at_on_the_odd_days() -> None:
+    job = At(time(2, 30))
+    spring = next_due(job, datetime(2025, 3, 29, 12, 0, tzinfo=UTC), PRAGUE)
+    assert spring == datetime(2025, 3, 30, 1, 30, tzinfo=UTC)  # 03:30 summer time
+    assert next_due(job, spring, PRAGUE) == datetime(2025, 3, 31, 0, 30, tzinfo=UTC)
+    autumn = next_due(job, datetime(2025, 10, 25, 12, 0, tzinfo=UTC), PRAGUE)
+    assert autumn == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)  # the first 02:30
+    assert next_due(job, autumn, PRAGUE) == datetime(2025, 10, 27, 1, 30, tzinfo=UTC)
+
+
+def test_at_is_23_24_or_25_hours_apart() -> None:
+    after = datetime(2025, 1, 1, tzinfo=UTC)
+    runs = []
+    while after < datetime(2025, 12, 31, tzinfo=UTC):
+        after = next_due(At(time(0, 5)), after, PRAGUE)
+        runs.append(after)
+    distances = [later - earlier for earlier, later in pairwise(runs)]
+    assert distances.count(timedelta(hours=23)) == distances.count(timedelta(hours=25)) == 1
+    assert set(distances) == {timedelta(hours=hours) for hours in (23, 24, 25)}
+
+
+def test_a_job_that_was_late_runs_once() -> None:
+    week_later = datetime(2025, 6, 8, 12, 0, 1, tzinfo=UTC)
+    assert next_due(Every(timedelta(minutes=15)), week_later, PRAGUE) == datetime(2025, 6, 8, 12, 15, tzinfo=UTC)
+    assert next_due(At(time(0, 5)), week_later, PRAGUE) == datetime(2025, 6, 8, 22, 5, tzinfo=UTC)
+
+
+@given(instants, zones)
+def test_after_a_start_every_runs_at_once_and_at_waits_for_its_time(started: datetime, zone: ZoneInfo) -> None:
+    assert first_due(Every(timedelta(minutes=15)), started, zone) == started
+    at = At(time(0, 20))
+    assert first_due(at, started, zone) == next_due(at, started, zone) > started

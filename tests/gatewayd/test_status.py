@@ -1,0 +1,95 @@
+"""Statuses: the worst wins in any order, and the one table knows every fault (PPDS annex 5, 2.12)."""
+
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.model import NO_FLAGS, Flag, RawStatus
+from gatewayd.status import SOUND, TABLE, Fault, Verdict, judge
+
+statuses = st.sampled_from(list(RawStatus))
+many = st.lists(statuses, max_size=6)
+faults = st.lists(st.sampled_from(list(Fault)), max_size=6)
+
+
+def test_the_order_of_weight() -> None:
+    assert RawStatus.TRUE < RawStatus.SUBSTITUTE < RawStatus.PROVISIONAL < RawStatus.DISTORTED < RawStatus.MISSING
+
+
+def test_nothing_at_all_is_true() -> None:
+    assert RawStatus.worst([]) is RawStatus.TRUE
+    assert RawStatus.worst(iter(())) is RawStatus.TRUE
+
+
+@given(statuses, statuses, statuses)
+def test_the_worst_is_associative_commutative_and_idempotent(a: RawStatus, b: RawStatus, c: RawStatus) -> None:
+    worst = RawStatus.worst
+    assert worst([a, worst([b, c])]) == worst([worst([a, b]), c]) == worst([a, b, c])
+    assert worst([a, b]) == worst([b, a])
+    assert worst([a, a]) == a
+    assert worst([a, RawStatus.TRUE]) == a
+    assert worst([a, RawStatus.MISSING]) == RawStatus.MISSING
+
+
+@given(many, many)
+def test_the_worst_of_parts_is_the_worst_of_all(one: list[RawStatus], other: list[RawStatus]) -> None:
+    assert RawStatus.worst([RawStatus.worst(one), RawStatus.worst(other)]) == RawStatus.worst(one + other)
+
+
+@given(many, statuses)
+def test_another_input_never_makes_a_status_better(inputs: list[RawStatus], more: RawStatus) -> None:
+    assert RawStatus.worst([*inputs, more]) >= RawStatus.worst(inputs)
+    assert isinstance(RawStatus.worst([*inputs, more]), RawStatus)
+
+
+def test_every_fault_has_a_rule_that_says_why() -> None:
+    assert set(TABLE) == set(Fault)
+    for rule in TABLE.values():
+        assert rule.flag in Flag and rule.flag != NO_FLAGS
+        assert rule.meaning
+
+
+def test_every_fault_can_be_told_apart_by_its_flag() -> None:
+    assert len({rule.flag for rule in TABLE.values()}) == len(Fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "flag"),
+    [
+        # A value that came, but not as the meter sent it, is distorted and kept.
+        (Fault.CHECK_CHARACTER, RawStatus.DISTORTED, Flag.BCC_FAILED),
+        (Fault.CHECKSUM, RawStatus.DISTORTED, Flag.CRC_FAILED),
+        (Fault.BLOCK_CUT_SHORT, RawStatus.DISTORTED, Flag.TRUNCATED),
+        (Fault.PARITY, RawStatus.DISTORTED, Flag.PARITY_ERROR),
+        (Fault.NOT_DECODABLE, RawStatus.DISTORTED, Flag.UNDECODABLE),
+        # A value that is not there is missing.
+        (Fault.SENTINEL, RawStatus.MISSING, Flag.SENTINEL),
+        (Fault.EMPTY, RawStatus.MISSING, Flag.NO_VALUE),
+        (Fault.NOT_IN_READOUT, RawStatus.MISSING, Flag.NOT_SENT),
+        # A doubt about when or which meter does not change what was measured.
+        (Fault.TIME_TWICE, RawStatus.TRUE, Flag.TIME_AMBIGUOUS),
+        (Fault.TIME_INVALID, RawStatus.TRUE, Flag.CLOCK_INVALID),
+        (Fault.OTHER_SERIAL, RawStatus.TRUE, Flag.SERIAL_MISMATCH),
+    ],
+)
+def test_what_a_fault_does_to_a_value(fault: Fault, status: RawStatus, flag: Flag) -> None:
+    assert judge([fault]) == Verdict(status, flag)
+
+
+def test_without_faults_a_value_is_sound() -> None:
+    assert judge(()) == SOUND == Verdict(RawStatus.TRUE, NO_FLAGS)
+
+
+@given(faults)
+def test_several_faults_give_the_worst_status_and_all_flags(found: list[Fault]) -> None:
+    verdict = judge(found)
+    assert verdict.status == RawStatus.worst(TABLE[fault].status for fault in found)
+    assert set(verdict.flags.texts) == set(chain.from_iterable(TABLE[fault].flag.texts for fault in found))
+
+
+@given(faults, faults)
+def test_it_does_not_matter_in_which_order_faults_are_found(one: list[Fault], other: list[Fault]) -> None:
+    assert judge(one + other) == judge(other + one) == judge(set(one) | set(other))
+    assert judge(one + other).status >= judge(one).status

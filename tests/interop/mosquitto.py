@@ -1,0 +1,221 @@
+"""A real Mosquitto of one's own, on a free port, that can be killed, stopped and brought back; and an independent
+subscriber, mosquitto_sub.
+
+Rules: everything lives in one directory and on the loopback interface; only processes started here are signalled; waits
+have deadlines; a missing program is a failure that says how to install it.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+READY = "test/ready"
+"""A retained message on this topic tells a subscriber that its subscription stands."""
+DEADLINE_S = 10.0
+
+
+def program(name: str) -> str:
+    """Path of one of Mosquitto's programs."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        pytest.fail(f"{name} is not installed; run: apt-get install mosquitto mosquitto-clients")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """One broker. `users` maps names to passwords; without any, everybody may connect."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path, users: dict[str, str] | None = None, persistence: bool = False) -> None:
+        self._directory = directory
+        self._users = users or {}
+        self._persistence = persistence
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def credentials(self) -> list[str]:
+        """What the programs of Mosquitto need to get in."""
+        for user, password in self._users.items():
+            return ["-u", user, "-P", password]
+        return []
+
+    def start(self) -> None:
+        """Start and wait until the port answers and the ready mark is set."""
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen([program("mosquitto"), "-c", self._configure()], stdout=log, stderr=log)
+        self._await_port(self._process)
+        mark = ["-h", self.host, "-p", str(self.port), "-t", READY, "-m", "ready", "-r", "-q", "1", *self.credentials]
+        subprocess.run([program("mosquitto_pub"), *mark], check=True, timeout=DEADLINE_S)
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, nothing saved."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+    def terminate(self) -> None:
+        """SIGTERM: an orderly end."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+    def restart(self) -> None:
+        """Again on the same port."""
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        """SIGSTOP: connections stay open and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
+    def cont(self) -> None:
+        """SIGCONT: go on as if nothing had happened."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def log(self) -> str:
+        return (self._directory / "log").read_text(errors="replace")
+
+    def _configure(self) -> str:
+        lines = [
+            f"listener {self.port} {self.host}",
+            # started as root it would become another user, who may not enter a private directory
+            f"user {pwd.getpwuid(os.getuid()).pw_name}",
+            f"allow_anonymous {'false' if self._users else 'true'}",
+            f"persistence {'true' if self._persistence else 'false'}",
+            f"persistence_location {self._directory}/",
+            "max_queued_messages 0",
+            "log_dest stderr",
+        ]
+        if self._users:
+            passwords = self._directory / "passwords"
+            passwords.touch(mode=0o600)
+            for user, password in self._users.items():
+                subprocess.run(
+                    [program("mosquitto_passwd"), "-b", str(passwords), user, password],
+                    check=True,
+                    timeout=DEADLINE_S,
+                    stderr=subprocess.DEVNULL,
+                )
+            lines.append(f"password_file {passwords}")
+        path = self._directory / "mosquitto.conf"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def _await_port(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection((self.host, self.port), timeout=1).close()
+                return
+            except OSError:
+                try:
+                    process.wait(0.02)
+                except subprocess.TimeoutExpired:
+                    continue
+                pytest.fail(f"mosquitto ended at once:\n{self.log}")
+        pytest.fail(f"mosquitto did not open its port within {DEADLINE_S:g} s:\n{self.log}")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as mosquitto_sub saw it."""
+
+    topic: str
+    payload: str
+    retained: bool
+    qos: int
+
+
+class Subscriber:
+    """A mosquitto_sub process and what it has received so far. Entering waits until the subscription stands."""
+
+    def __init__(self, broker: Mosquitto, *topics: str, qos: int = 0) -> None:
+        wanted = [part for topic in (READY, *topics) for part in ("-t", topic)]
+        self._command = [
+            program("mosquitto_sub"),
+            *("-h", broker.host, "-p", str(broker.port), "-q", str(qos), "-F", r"%r\t%q\t%t\t%p"),
+            *broker.credentials,
+            *wanted,
+        ]
+        self._received: list[Received] = []
+        self._changed = threading.Condition()
+        self._ready = False
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._reader = threading.Thread(target=self._read, name="mosquitto_sub")
+        self._reader.start()
+        with ExitStack() as undo:
+            undo.push(self)
+            self.wait_for(lambda _: self._ready)
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+
+    @property
+    def received(self) -> list[Received]:
+        with self._changed:
+            return list(self._received)
+
+    def wait_for(self, condition: Callable[[list[Received]], bool], timeout: float = DEADLINE_S) -> list[Received]:
+        """Everything received as soon as `condition` holds for it; a test failure after `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: condition(self._received), timeout):
+                latest = "\n".join(str(message) for message in self._received[-5:])
+                pytest.fail(f"not received within {timeout:g} s; {len(self._received)} messages, the last:\n{latest}")
+            return list(self._received)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                retained, qos, topic, payload = line.rstrip("\n").split("\t", 3)
+                with self._changed:
+                    if topic == READY:
+                        self._ready = True
+                    else:
+                        self._received.append(Received(topic, payload, retained == "1", int(qos)))
+                    self._changed.notify_all()
