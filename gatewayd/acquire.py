@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from gatewayd.archive.store import Entry, Store
@@ -23,7 +24,8 @@ from gatewayd.errors import (
     ProtocolError,
     SessionDeadline,
 )
-from gatewayd.model import Answer, Archived, Exchange, Meter, Outcome, RawStatus, Reading, Request
+from gatewayd.legal_time import legal_day
+from gatewayd.model import Answer, Archived, Exchange, Kind, Meter, Outcome, RawStatus, Reading, Request
 from gatewayd.status import Fault, judge
 
 SESSION_SECONDS = 900.0
@@ -74,6 +76,7 @@ class Acquisition:
         notes = _Notes(station.meter, line.id, request, self._clock, self._zone)
         archived: list[Archived] = []
         fault: GatewayError | None = None
+        end: GatewayError | None = None
         try:
             async with asyncio.timeout(self._session_seconds):
                 channel = RecordingChannel(await _opened(line, station.meter))
@@ -88,18 +91,26 @@ class Acquisition:
                 finally:
                     await channel.close()
         except TimeoutError:
-            fault = SessionDeadline(
+            end = SessionDeadline(
                 f"meter {station.meter.id} on line {line.id} was not finished after {self._session_seconds:.0f} s"
             )
         except ArchiveError:
             raise
         except GatewayError as error:
-            fault = error if fault is None else fault
+            end = error
         except asyncio.CancelledError:
             self._store.submit(notes.ended(Outcome.CANCELLED, "cancelled"))
             raise
-        if fault is not None and notes.pending():
-            await self._store.append(notes.ended(_outcome_of(fault), str(fault)))
+        except Exception as error:  # a defect of ours is passed on; what the meter sent is kept all the same
+            await self._store.append(notes.ended(Outcome.PROTOCOL_ERROR, f"defect in gatewayd: {error!r}"))
+            raise
+        if end is not None:
+            await self._store.append(notes.ended(_outcome_of(end), str(end)))
+        elif notes.waiting:
+            await self._store.append(notes.ended(Outcome.DONE, "after the last answer"))
+        # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
+        if fault is None or isinstance(end, MeterRefused | SessionDeadline):
+            fault = end
         return Result(station.meter.id, tuple(archived), fault)
 
 
@@ -120,25 +131,22 @@ class _Notes:
         self._clock = clock
         self._zone = zone
         self._started = clock()
-        self._answered = False
         self.channel: RecordingChannel | None = None
 
     def answered(self, answer: Answer) -> Entry:
         """The driver is through with an exchange."""
         readings = _checked_serial(self._meter, answer)
         serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
-        entry = self._entry(answer.outcome, answer.detail, readings, serial)
-        self._answered = True
-        return entry
+        return self._entry(answer.outcome, answer.detail, readings, serial)
 
     def ended(self, outcome: Outcome, detail: str) -> Entry:
         """The session is over before the driver got an answer."""
         return self._entry(outcome, detail, (), self._meter.serial)
 
-    def pending(self) -> bool:
-        """True when something is not archived yet: bytes, or a failure that no exchange tells of."""
-        left = self.channel is not None and self.channel.waiting
-        return left or not self._answered
+    @property
+    def waiting(self) -> bool:
+        """True when bytes were received that no exchange tells of yet."""
+        return self.channel is not None and self.channel.waiting
 
     def _entry(self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str) -> Entry:
         now = self._clock()
@@ -153,8 +161,13 @@ class _Notes:
             detail=detail,
         )
         self._started = now
-        ratios = tuple(self._meter.ratio_on(reading.at.astimezone(self._zone).date()) for reading in readings)
+        ratios = tuple(self._meter.ratio_on(_day(reading, self._zone)) for reading in readings)
         return Entry(exchange, readings, ratios, serial)
+
+
+def _day(reading: Reading, zone: ZoneInfo) -> date:
+    """The legal-time day of a reading; an interval that ends at midnight belongs to the day before."""
+    return legal_day(reading.at, zone) if reading.kind is Kind.INTERVAL else reading.at.astimezone(zone).date()
 
 
 def _outcome_of(fault: GatewayError) -> Outcome:
@@ -176,6 +189,8 @@ def _outcome_of(fault: GatewayError) -> Outcome:
 def _fault_of(meter: Meter, line: str, answer: Answer) -> GatewayError | None:
     """What an operator has to know of an answer that is not as it should be; its readings are archived all the same."""
     where = f"meter {meter.id} on line {line}"
+    if answer.outcome is Outcome.REFUSED:
+        return MeterRefused(f"{where}: {answer.detail}")
     if not answer.sound:
         return ProtocolError(f"{where}: {answer.detail}; its values are marked distorted")
     missing = [reading.code for reading in answer.readings if not reading.obis_raw]

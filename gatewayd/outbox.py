@@ -45,7 +45,10 @@ class Outbox:
             if self._store.head > self._handed_out:
                 if self._reader is None:
                     self._reader = await asyncio.to_thread(self._open_reader)
-                batch = await asyncio.to_thread(self._reader.after, self._handed_out, limit)
+                start = self._handed_out
+                batch = await asyncio.to_thread(self._reader.after, start, limit)
+                if self._handed_out != start:  # rewound meanwhile
+                    continue
                 if batch:
                     self._handed_out = batch[-1].seq
                     fresh = [item for item in batch if item.seq not in self._acknowledged]
@@ -64,6 +67,7 @@ class Outbox:
             self._cursor += 1
             self._acknowledged.discard(self._cursor)
         if self._cursor != before:
+            self._handed_out = max(self._handed_out, self._cursor)  # an acknowledgement may come after a rewind
             self._store.save_cursor(self.sink, self._cursor)
 
     def rewind(self) -> None:

@@ -41,6 +41,8 @@ class _Pending:
     job: Job
     due: datetime
     retries: int = 0
+    fault: GatewayError | None = None
+    """How its last run ended."""
 
 
 class LineWorker:
@@ -78,15 +80,16 @@ class LineWorker:
 
     async def _work(self, pending: _Pending) -> None:
         job = pending.job
+        defect: Exception | None = None
         try:
             result = await self._acquisition.run(self.line, job.station, job.request)
             fault = result.fault
         except ArchiveError as error:
             fault = error
-        except Exception as error:  # a defect of ours must not stop the other meters of the line
-            log.exception("meter %s on line %s: defect in gatewayd", job.station.meter.id, self.line.id)
-            fault = ProtocolError(f"defect in gatewayd: {error!r}")
-        self._note(job.station.meter.id, fault)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other meters of the line
+            defect = error
+            fault = ProtocolError(f"meter {job.station.meter.id} on line {self.line.id}: defect in gatewayd: {error!r}")
+        self._note(pending, fault, defect)
         now = self._clock()
         regular = next_due(job.rhythm, now, self._zone)
         if fault is None or isinstance(fault, MeterRefused) or pending.retries >= RETRIES:
@@ -96,16 +99,19 @@ class LineWorker:
         retry = now + timedelta(seconds=back_off * self._jitter.uniform(0.5, 1.0))
         pending.due, pending.retries = (retry, pending.retries + 1) if retry < regular else (regular, 0)
 
-    def _note(self, meter: str, fault: GatewayError | None) -> None:
-        before = self.faults.get(meter)
-        if fault is None:
-            if before is not None:
-                del self.faults[meter]
-                log.info("meter %s on line %s is read again", meter, self.line.id)
-            return
-        self.faults[meter] = str(fault)
-        if before is None:
-            log.warning("%s", fault)
+    def _note(self, pending: _Pending, fault: GatewayError | None, defect: Exception | None) -> None:
+        """Log a change of the meter's state. It is read again when the last run of every one of its jobs was sound."""
+        meter = pending.job.station.meter.id
+        before, pending.fault = pending.fault, fault
+        if fault is not None:
+            if meter not in self.faults or (defect is not None and str(before) != str(fault)):
+                log.warning("%s", fault, exc_info=defect)
+            self.faults[meter] = str(fault)
+        elif meter in self.faults and not any(
+            other.fault for other in self._pending if other.job.station.meter.id == meter
+        ):
+            del self.faults[meter]
+            log.info("meter %s on line %s is read again", meter, self.line.id)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

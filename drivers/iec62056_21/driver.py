@@ -22,6 +22,7 @@ from gatewayd.status import Fault, judge
 
 _SEND_TIMEOUT = 30.0
 _MODE_D_BAUD = 9600
+_FALLBACK_AFTER = SessionSettings().fallback_after
 _OUTCOME_OF = {
     Check.RIGHT: Outcome.DONE,
     Check.NONE_DEFINED: Outcome.DONE,
@@ -60,7 +61,7 @@ class Iec62056_21Driver:
         wanted = _chosen(found, request.registers, lambda obis: self._not_sent(obis, faults))
         return Answer(
             readings=wanted,
-            outcome=_OUTCOME_OF[telegram.check],
+            outcome=Outcome.CHECK_FAILED if faults == (Fault.PARITY,) else _OUTCOME_OF[telegram.check],
             detail=telegram.detail or (f"{parity_errors} characters with wrong parity" if parity_errors else ""),
             serials=serials,
             identification=str(telegram.identification or ""),
@@ -148,6 +149,8 @@ def _build(setting: Setting) -> Driver:
         max_baud=options.max_baud,
         attempts=options.attempts,
         response_timeout=options.response_timeout_s,
+        # A line with a delay of its own delays the answer to the acknowledgement as well.
+        fallback_after=max(_FALLBACK_AFTER, options.response_timeout_s - 0.5),
         character_timeout=options.character_timeout_s,
         push_timeout=options.push_timeout_s,
     )

@@ -51,14 +51,15 @@ def _reading(
     dataset: DataSet, block_faults: tuple[Fault, ...], *, meter: str, at: datetime, zone: ZoneInfo, medium: int
 ) -> Reading:
     obis = code(dataset.code, medium)
-    main, rest, time_text = _split(dataset.values)
+    maximum = obis is not None and obis.d == _MAXIMUM and 1 <= obis.c < 94
+    main, rest, time_text = _split(dataset.values, maximum)
     time = _time(time_text, zone) if time_text else None
     status, flags = judge(block_faults or _own_faults(main.text, time_text, time))
     return Reading(
         meter=meter,
         obis=obis,
         obis_raw=dataset.code,
-        kind=Kind.MAXIMUM if obis is not None and obis.d == _MAXIMUM and 1 <= obis.c < 94 else Kind.REGISTER,
+        kind=Kind.MAXIMUM if maximum else Kind.REGISTER,
         at=time.at if time is not None else at,
         raw=dataset.raw,
         raw_text=main.text,
@@ -70,15 +71,17 @@ def _reading(
     )
 
 
-def _split(values: tuple[Value, ...]) -> tuple[Value, tuple[str, ...], str]:
-    """The value itself, the further texts, and the text of its time: behind the value, in P1 telegrams before it."""
+def _split(values: tuple[Value, ...], maximum: bool) -> tuple[Value, tuple[str, ...], str]:
+    """The value itself, the further texts, and the text of its time: behind the value, in P1 telegrams before it.
+
+    A value that a time belongs to has a unit; only maxima of past periods come without (AS3000)."""
     if len(values) == 1:
         return values[0], (), ""
     rest = tuple(value.whole for value in values[1:])
     if len(values) == 2:
         if _P1_TIME.fullmatch(values[0].text) and values[1].unit:
             return values[1], (values[0].whole,), values[0].text
-        if values[0].unit and _TIME_LIKE.fullmatch(values[1].text):
+        if (values[0].unit or maximum) and _TIME_LIKE.fullmatch(values[1].text):
             return values[0], rest, values[1].text
     return values[0], rest, ""
 

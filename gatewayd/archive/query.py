@@ -54,7 +54,9 @@ class Reader:
         self._connection.set_progress_handler(self._expired, _STEPS)
 
     def close(self) -> None:
-        self._connection.close()
+        """Waits for a query that is under way in another thread."""
+        with self._lock:
+            self._connection.close()
 
     def after(self, seq: int, limit: int) -> list[Archived]:
         """Up to `limit` readings that follow `seq`."""

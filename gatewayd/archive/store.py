@@ -72,6 +72,8 @@ class Store:
         self._thread = threading.Thread(target=self._run, name="archive-writer", daemon=True)
         self._segment: apsw.Connection | None = None
         self._listeners: list[Callable[[int], None]] = []
+        self._gate = threading.Lock()
+        self._closed = False
         self._head = 0
         self._exchange_id = 0
         self._series: dict[rows.SeriesKey, int] = {}
@@ -89,8 +91,12 @@ class Store:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is queued, then stop."""
-        self._queue.put(None)
+        """Write what is queued, then stop. What is submitted later is refused. May be called twice."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
         if self._segment is not None:
             self._segment.close()
@@ -107,9 +113,14 @@ class Store:
         self._listeners.append(listener)
 
     def submit(self, entry: Entry) -> "Future[tuple[Archived, ...]]":
-        """Queue one exchange and its readings without waiting; the future tells when they are on the disk."""
+        """Queue one exchange and its readings without waiting; the future tells when they are on the disk.
+
+        What is queued is written: the future cannot be cancelled.
+        """
         result: Future[tuple[Archived, ...]] = Future()
-        self._queue.put(_Append(entry, result))
+        result.set_running_or_notify_cancel()
+        if not self._put(_Append(entry, result)):
+            result.set_exception(ArchiveError(f"archive {self.folder} is closed and takes nothing more"))
         return result
 
     async def append(self, entry: Entry) -> tuple[Archived, ...]:
@@ -122,8 +133,9 @@ class Store:
     async def flush(self) -> None:
         """Returns when everything submitted before is written, or has failed."""
         result: Future[None] = Future()
-        self._queue.put(_Flush(result))
-        await asyncio.shield(asyncio.wrap_future(result))
+        result.set_running_or_notify_cancel()
+        if self._put(_Flush(result)):
+            await asyncio.shield(asyncio.wrap_future(result))
 
     def cursors(self) -> dict[str, int]:
         """The cursors of all sinks, as they stand on the disk. For start-up, before the first save."""
@@ -132,7 +144,14 @@ class Store:
 
     def save_cursor(self, sink: str, seq: int) -> None:
         """Remember how far a sink has come; written with the next group."""
-        self._queue.put(_Cursor(sink, seq))
+        self._put(_Cursor(sink, seq))
+
+    def _put(self, work: _Work) -> bool:
+        """False when the writer has been told to stop: nobody would ever take the work from the queue."""
+        with self._gate:
+            if not self._closed:
+                self._queue.put(work)
+            return not self._closed
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
@@ -245,8 +264,18 @@ class Store:
                 self._state.execute("ROLLBACK")
 
     def _open_segment(self) -> apsw.Connection:
-        """Open the segment and derive head and dictionaries from what is in it."""
-        connection = segments.open_for_writing(segments.segment_path(self.folder), self._gateway, self._now_us())
+        """Open the segment and derive head and dictionaries from what is in it. ArchiveError names the file."""
+        path = segments.segment_path(self.folder)
+        connection = segments.open_for_writing(path, self._gateway, self._now_us())
+        try:
+            self._derive(connection)
+        except apsw.Error as error:
+            connection.close(True)
+            raise ArchiveError(f"{path} cannot be read: {error}") from error
+        self._segment = connection
+        return connection
+
+    def _derive(self, connection: apsw.Connection) -> None:
         self._head = int(connection.execute("SELECT coalesce(max(seq), 0) FROM reading").get)
         self._exchange_id = int(connection.execute("SELECT coalesce(max(id), 0) FROM exchange").get)
         self._series = {
@@ -259,8 +288,6 @@ class Store:
             (meter, ct, vt, multiplier, side, since): number
             for number, meter, ct, vt, multiplier, side, since, _ in connection.execute("SELECT * FROM ratio")
         }
-        self._segment = connection
-        return connection
 
     def _abandon_segment(self) -> None:
         connection, self._segment = self._segment, None

@@ -40,12 +40,13 @@ def open_serial(name: str, device: Path, baud: int, framing: Framing | None, swi
 
 def _remedy(device: Path, error: serial.SerialException) -> str:
     text = str(error)
+    # Permission first: in a folder that is closed to us it cannot even be asked whether the device exists.
+    if getattr(error, "errno", None) == 13 or "Permission denied" in text:
+        return f"no permission for {device}; add the user to the group that owns it (usually dialout)"
     if not device.exists():
         return f"{device} does not exist; is the adapter plugged in?"
     if "exclusively lock" in text:
         return f"{device} is in use by another process (find it with: fuser {device})"
-    if getattr(error, "errno", None) == 13 or "Permission denied" in text:
-        return f"no permission for {device}; add the user to the group that owns it (usually dialout)"
     return f"cannot open {device}: {text}"
 
 
@@ -128,7 +129,7 @@ class SerialChannel:
         self._fault = self._fault or ChannelError(f"line {self._name} is closed")
 
     def _configure(self, baud: int, framing: Framing) -> None:
-        rate: int | None = getattr(termios, f"B{baud}", None)
+        rate: int | None = getattr(termios, f"B{baud}", None) if baud > 0 else None  # B0 would hang up
         if rate is None:
             raise ChannelError(f"line {self._name}: {baud} Bd is not a rate that this system knows")
         if self._apply(rate, framing.data_bits, framing.parity, framing.stop_bits):

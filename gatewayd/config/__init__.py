@@ -4,8 +4,8 @@ Rules: knows no protocol; drivers' and sinks' option classes are handed in. A va
 until the definition gives it a type. Secrets are references, and no message shows one. Only commands that need a
 configuration import this package.
 
-    text -> nodes (positioned texts) -> conversion (values) -> definition (pydantic) -> settings (frozen objects)
-                                        guide, schema        messages, checks
+    text -> composer, syntax -> nodes -> conversion -> definition -> settings
+    on the way: guide and schema say what belongs where; messages, wording and checks say what is wrong
 """
 
 from gatewayd.config.loading import load, parse

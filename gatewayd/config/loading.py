@@ -12,10 +12,11 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from gatewayd.config import checks, messages
+from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import Document, document
 from gatewayd.config.guide import Guide
-from gatewayd.config.nodes import MAX_BYTES, Fault, Loc, Tree, Unreadable, compose, finding, too_large
+from gatewayd.config.nodes import Fault, Loc, Tree, finding
 from gatewayd.config.nodes import Mapping as MappingNode
 from gatewayd.config.schema import schema_of
 from gatewayd.config.settings import Config, SinkSettings

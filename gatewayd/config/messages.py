@@ -14,7 +14,7 @@ from gatewayd.config.nodes import Fault, Loc, Node, Scalar, Sequence, Tree
 from gatewayd.config.schema import Schema
 from gatewayd.config.wording import names_secret, not_expected, one_of, shown, without_secrets
 
-_REFERENCES = ("password_file", "password_env", "password_credential")
+_REFERENCES = "password_file, password_env or password_credential"  # gatewayd.options.PasswordReference
 
 
 def faults(error: ValidationError, tree: Tree, guide: Guide) -> Iterator[Fault]:
@@ -74,12 +74,10 @@ def _unknown(place: Loc, tree: Tree, guide: Guide) -> Fault:
     known = guide.keys(guide.belongs(tree.root, place[:-1]), tree.at(place[:-1]))
     key = str(place[-1])
     if key.lower() == "password":
-        uses = [name for name in _REFERENCES if name in known] or _REFERENCES
-        return Fault(
-            place,
-            f"unknown key; a password never stands in this file: use {', '.join(uses[:-1])} or {uses[-1]}",
-            at_key=True,
-        )
+        message = f"unknown key; a password never stands in this file: use {_REFERENCES}"
+        if "password_file" not in known:
+            message += ", among the options of a driver or sink that takes one"
+        return Fault(place, message, at_key=True)
     message = f"unknown key{one_of('keys', known, key)}"
     if names_secret(key):
         message = f"unknown key; a secret never stands in this file{one_of('keys', known, key)}"

@@ -214,7 +214,7 @@ def test_other_zones() -> None:
 def test_twice_and_never_are_one_hour_a_year_each(zone: ZoneInfo, hour: int) -> None:
     twice, never = [], []
     for day in days(date(2025, 1, 1), date(2025, 12, 31)):
-        for quarter in range(96):
+        for quarter in range(0, 96, 1 if day in (SPRING, AUTUMN) else 8):
             local = datetime.combine(day, time(quarter // 4, quarter % 4 * 15), zone)
             assert ambiguous(local.replace(fold=1)) == ambiguous(local)
             assert imaginary(local.replace(fold=1)) == imaginary(local)

@@ -11,10 +11,16 @@ from typing import NamedTuple
 from drivers.iec62056_21.wire.framing import CRLF
 
 # A set is an optional code and one or more values in brackets. The standard forbids brackets, `/` and `!` in codes and
-# values; meters put `/` and `!` into texts all the same, so only brackets and line ends bound them here. The limit on
-# the code keeps the search linear on a block of garbage without brackets.
-_SET = re.compile(r"([^()\x00-\x1f]{0,64})((?:\([^()]*\))+)")
-_NUMBER_AND_UNIT = re.compile(r"(\s*[+-]?[0-9]*[.,]?[0-9]+|[0-9]+[.,])(?:\*| +)([^*&\d\s(][^*&\s(]{0,15})")
+# values; meters put `/` and `!` into texts all the same, so only brackets and line ends bound them here.
+_VALUES = re.compile(r"(?:\([^()\r\n]*\))+")
+_BEFORE_CODE = re.compile(r"[()\x00-\x1f]")
+_CODE_LIMIT = 64
+# A number before `*` or a blank, or before `*` the mark of a value that is not there. The limit on the digits keeps the
+# search linear.
+_NUMBER_AND_UNIT = re.compile(
+    r"(\s*(?:[+-]?(?:[0-9]{0,32}[.,]?[0-9]{1,32}|[0-9]{1,32}[.,])(?=[* ])|-+(?:[.,]-+)?(?=\*)))"
+    r"(?:\*| +)([^*&\d\s(][^*&\s(]{0,15})"
+)
 # The mark of a value that is not there: ---.- (Landis+Gyr), ------, ***.
 _SENTINEL = re.compile(r"(?=.*[-*])[-*]+(?:[.,][-*]+)?")
 
@@ -64,24 +70,28 @@ def is_sentinel(text: str) -> bool:
 def parse_data_block(data: bytes) -> DataBlock:
     """The data sets in `data`, which stands between STX (or identification) and `!`. Never raises."""
     text = data.decode("latin-1")  # one character for each byte: positions stay the same
-    sets: list[DataSet] = []
+    found: list[tuple[str, list[Value], int]] = []  # code, values, where it begins
+    ends: list[int] = []
     remains: list[bytes] = []
-    begin = end = 0
-    for match in _SET.finditer(text):
-        start = match.start()
+    end = 0
+    for match in _VALUES.finditer(text):
+        first = match.start()
+        code = _BEFORE_CODE.split(text[max(end, first - _CODE_LIMIT) : first])[-1]
+        start = first - len(code)
         if start != end:
             _keep_remains(remains, data[end:start])
-        code, brackets = match.groups()
         end = match.end()
-        values = tuple(map(split_value, brackets[1:-1].split(")(")))
+        values = map(split_value, match[0][1:-1].split(")("))
         code = code.strip()
-        if code or not sets:
-            begin = start
-            sets.append(DataSet(code, values, data[start:end]))
+        if code or not found:
+            found.append((code, list(values), start))
+            ends.append(end)
         else:
             # P1 and older gas meters write the value of a set on the next line: it belongs to the set before.
-            sets[-1] = DataSet(sets[-1].code, sets[-1].values + values, data[begin:end])
+            found[-1][1].extend(values)
+            ends[-1] = end
     _keep_remains(remains, data[end:])
+    sets = (DataSet(code, tuple(texts), data[begin:end]) for (code, texts, begin), end in zip(found, ends, strict=True))
     return DataBlock(tuple(sets), tuple(remains))
 
 

@@ -41,15 +41,19 @@ def parse_time(text: str, zone: ZoneInfo) -> MeterTime | None:
 
 
 def _resolve(parts: list[int], season: str, zone: ZoneInfo) -> MeterTime | None:
+    try:
+        return _instant(parts, season, zone)
+    except (ValueError, OverflowError):  # no such date, or the last hours of the year 9999
+        return None
+
+
+def _instant(parts: list[int], season: str, zone: ZoneInfo) -> MeterTime:
     year, month, day, hour, minute = parts[:5]
     second = parts[5] if len(parts) > 5 else 0
     next_day = (hour, minute, second) == (24, 0, 0)
-    try:
-        naive = datetime(  # noqa: DTZ001 - a wall clock reading; it gets its zone below
-            year if year > 99 else 2000 + year, month, day, 0 if next_day else hour, minute, second
-        )
-    except ValueError:
-        return None
+    naive = datetime(  # noqa: DTZ001 - a wall clock reading; it gets its zone below
+        year if year > 99 else 2000 + year, month, day, 0 if next_day else hour, minute, second
+    )
     if next_day:
         naive += timedelta(days=1)
     if season == "2":

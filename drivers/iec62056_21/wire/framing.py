@@ -24,7 +24,7 @@ _MODE_C_CHAR = {rate: char for char, rate in _RATES_C.items()}
 
 # `/` XXX Z [\W] identification CR LF. Kamstrup puts a blank at Z, EasyMeter and Landis+Gyr a `\2` behind it. The clause
 # allows 16 characters of identification; meters with more exist, so the reader takes 64 before it calls it garbage.
-_IDENTIFICATION = re.compile(rb"/([A-Za-z]{3})([ -~])((?:\\[ -\[\]-~])*)([ -~]{0,64}?)\r\n")
+_IDENTIFICATION = re.compile(rb"/([A-Za-z]{3})([ -~])((?:\\[ -\[\]-~]){0,8}+)([ -~]{0,64}+)\r\n")
 
 
 @dataclass(frozen=True, slots=True)

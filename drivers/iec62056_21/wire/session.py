@@ -7,15 +7,17 @@
 
 Rules: no I/O and no clock; `start`, `feed` and `expired` take the present time in seconds and return what to do, in
 order. The line rate changes right after the acknowledgement, without a pause. Echo and noise before an identification
-or an STX are passed over up to a limit. Every state has a timer, and a meter that only drips is given up on.
+or an STX are passed over up to a limit; they do not shorten the time that the answer may take, nor delay the fall-back.
+Every state has a timer, and a meter that only drips is given up on.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.iec62056_21.wire import framing
-from drivers.iec62056_21.wire.framing import CRLF, STX, Identification
+from drivers.iec62056_21.wire.framing import STX, Identification
 from drivers.iec62056_21.wire.telegram import (
+    PUSH_END_LIMIT,
     TELEGRAM_LIMIT,
     Telegram,
     end_of_block,
@@ -27,6 +29,8 @@ from gatewayd.errors import MeterSilent, ProtocolError
 
 NOISE_LIMIT = 4096
 BITS = 10
+_UNACKNOWLEDGED = 3.0
+"""A mode C meter that hears no acknowledgement starts to send at the first rate after up to 2.2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,10 @@ class ReadoutSession:
         self._scanned = 0
         self._baud = settings.start_baud
         self._attempt = 0
-        self._limit = 0.0
+        self._due = 0.0  # before this the answer begins
+        self._limit = 0.0  # after this noise before it, or its slowness, is no longer put up with
+        self._sent = b""
+        self._dropped = b""
         self._identification: Identification | None = None
         self._acknowledged = False
         self._silent_option = False
@@ -123,21 +130,22 @@ class ReadoutSession:
 
     def feed(self, data: bytes, now: float) -> tuple[Action, ...]:
         """Bytes came. A session that is over ignores them."""
-        self._buffer += data
-        self._received += len(data)
         match self._state:
             case _State.IDENTIFICATION:
-                return self._on_identification(now)
+                step = self._on_identification
             case _State.BLOCK:
-                return self._on_block(now)
+                step = self._on_block
             case _State.DATA:
-                return self._on_data(now)
+                step = self._on_data
             case _State.PUSH:
-                return self._on_push(now)
+                step = self._on_push
             case _State.PUSHED:
-                return self._on_pushed(now)
+                step = self._on_pushed
             case _State.IDLE | _State.OVER:
                 return ()
+        self._buffer += data
+        self._received += len(data)
+        return step(now)
 
     def expired(self, now: float) -> tuple[Action, ...]:
         """The time of the last Wait has passed without new bytes."""
@@ -167,37 +175,40 @@ class ReadoutSession:
         self._baud = settings.start_baud
         self._buffer.clear()
         self._acknowledged = False
-        first = now + self._on_the_wire(len(request)) + settings.response_timeout
+        self._sent = request
+        self._due = now + self._on_the_wire(len(request)) + settings.response_timeout
         # The longest identification and a line full of noise must fit; a babbling line must not hold us for ever.
-        self._limit = first + 10 * self._on_the_wire(80)
-        return SetRate(self._baud), Send(request), Wait(first)
+        self._limit = self._due + 10 * self._on_the_wire(80)
+        return SetRate(self._baud), Send(request), Wait(self._due)
 
     def _on_identification(self, now: float) -> tuple[Action, ...]:
         found = framing.find_identification(self._buffer)
         if found is None:
             if len(self._buffer) > NOISE_LIMIT or now > self._limit:
                 raise self._over_with("sends noise instead of an identification")
-            return (Wait(min(now + self._settings.character_timeout, self._limit)),)
+            return (Wait(min(max(now + self._settings.character_timeout, self._due), self._limit)),)
         self._identification, end = found
         del self._buffer[:end]
-        self._scanned = 0
         actions: list[Action] = []
         wait = self._settings.response_timeout
-        if self._identification.mode == "C" and self._settings.mode != "A" and not self._silent_option:
-            rate = self._choose_rate(self._identification.rate)
-            option = framing.option_select(rate)
-            actions += [Send(option), SetRate(rate)]
-            wait = self._on_the_wire(len(option)) + self._settings.fallback_after
-            self._acknowledged = True
-            self._baud = rate
+        if self._identification.mode == "C":
+            wait = max(wait, _UNACKNOWLEDGED)
+            if self._settings.mode != "A" and not self._silent_option:
+                rate = self._choose_rate(self._identification.rate)
+                option = framing.option_select(rate)
+                actions += [Send(option), SetRate(rate)]
+                on_the_wire = self._on_the_wire(len(option))
+                self._acknowledged = True
+                self._sent = option
+                self._baud = rate
+                wait = on_the_wire + (self._settings.fallback_after if self._may_fall_back else wait)
         elif self._identification.mode == "B" and self._settings.mode != "A":
-            self._baud = min(self._identification.rate, self._settings.max_baud)
+            self._baud = self._identification.rate  # the meter changes to it without asking (6.4.2)
             actions.append(SetRate(self._baud))
-        elif self._identification.mode == "C":
-            wait = max(wait, 3.0)  # a mode C meter that is not acknowledged starts to send after up to 2.2 s
         self._state = _State.BLOCK
-        self._limit = now + wait + self._settings.grace
-        return *actions, *self._after(self._on_block(now), now + wait)
+        self._due = now + wait
+        self._limit = self._due + self._settings.grace
+        return *actions, *self._on_block(now)
 
     def _choose_rate(self, offered: int) -> int:
         return max(rate for rate in framing.mode_c_rates() if rate <= max(min(offered, self._settings.max_baud), 300))
@@ -209,7 +220,10 @@ class ReadoutSession:
         if start < 0:
             if len(self._buffer) > NOISE_LIMIT or now > self._limit:
                 raise self._over_with("sends noise instead of a data block")
-            return (Wait(now + self._settings.character_timeout),)
+            if self._may_fall_back:
+                # The noise may be the readout at the first rate, heard at the wrong one.
+                return (Wait(self._due),) if now < self._due else self._block_missing(now)
+            return (Wait(max(now + self._settings.character_timeout, self._due)),)
         del self._buffer[:start]
         self._state = _State.DATA
         self._limit = now + self._settings.grace
@@ -223,13 +237,18 @@ class ReadoutSession:
         self._scanned = max(len(self._buffer) - 1, 0)
         return self._more(now)
 
+    @property
+    def _may_fall_back(self) -> bool:
+        return self._acknowledged and self._baud != self._settings.start_baud
+
     def _block_missing(self, now: float) -> tuple[Action, ...]:
-        if self._acknowledged and self._baud != self._settings.start_baud:
+        if self._may_fall_back:
             # The meter did not understand the acknowledgement: it now reads itself out in mode A at the first rate.
             self._acknowledged = False
             self._baud = self._settings.start_baud
             self._buffer.clear()
-            return SetRate(self._baud), Wait(now + self._settings.response_timeout)
+            self._due = now + self._settings.response_timeout
+            return SetRate(self._baud), Wait(self._due)
         if self._identification is not None and not self._silent_option and self._attempt < self._settings.attempts:
             # Too late for that: once more from the beginning, and no acknowledgement this time.
             self._silent_option = True
@@ -244,9 +263,12 @@ class ReadoutSession:
             if self._received > TELEGRAM_LIMIT:
                 raise self._over_with("sends without end, and no telegram begins in it")
             # An identification is one line: the lines before the present one cannot hold its beginning.
-            del self._buffer[: self._buffer.rfind(b"\n") + 1]
-            if len(self._buffer) > NOISE_LIMIT:
-                self._buffer.clear()
+            useless = self._buffer.rfind(b"\n") + 1
+            if len(self._buffer) - useless > NOISE_LIMIT:
+                useless = len(self._buffer)
+            if useless:
+                self._dropped = bytes(self._buffer[:useless])
+                del self._buffer[:useless]
             return (Wait(self._limit),) if now < self._limit else self.expired(now)
         self._identification, end = found
         del self._buffer[: end - len(self._identification.raw)]
@@ -259,7 +281,7 @@ class ReadoutSession:
         end = end_of_push(self._buffer, self._scanned)
         if end and self._identification is not None:
             return self._over(read_push(bytes(self._buffer[:end]), self._identification))
-        self._scanned = max(self._buffer.rfind(CRLF), self._scanned)
+        self._scanned = max(len(self._buffer) - PUSH_END_LIMIT, self._scanned)
         return self._more(now)
 
     # -- common -----------------------------------------------------------------------------------------------------
@@ -276,23 +298,17 @@ class ReadoutSession:
     def _on_the_wire(self, characters: int) -> float:
         return characters * BITS / self._baud
 
-    @staticmethod
-    def _after(actions: tuple[Action, ...], until: float) -> tuple[Action, ...]:
-        """The first wait for a block is longer than the wait between its characters."""
-        return tuple(Wait(max(action.until, until)) if isinstance(action, Wait) else action for action in actions)
-
     def _over(self, telegram: Telegram) -> tuple[Action, ...]:
         self._state = _State.OVER
         return (Done(telegram),)
 
     def _over_with(self, message: str) -> ProtocolError:
         self._state = _State.OVER
-        return ProtocolError(message, bytes(self._buffer))
+        return ProtocolError(message, self._dropped + self._buffer)
 
     def _give_up(self, noisy: str, silent: str) -> Exception:
-        raw = bytes(self._buffer)
+        raw = self._dropped + self._buffer
         self._state = _State.OVER
-        heard = raw.replace(framing.sign_on(self._settings.address), b"").strip(
-            b"\x00\x7f"
-        )  # our own echo is no answer
+        # Our own echo is no answer.
+        heard = (raw.replace(self._sent, b"") if self._sent else raw).strip(b"\x00\x7f")
         return ProtocolError(noisy, raw) if heard else MeterSilent(silent)

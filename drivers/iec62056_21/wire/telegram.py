@@ -55,7 +55,9 @@ def read_block(block: bytes, identification: Identification | None) -> Telegram:
 
 
 # The end of a pushed telegram: `!`, a CRC of up to four hexadecimal digits where there is one, and the line end.
-_PUSH_END = re.compile(rb"!([0-9A-Fa-f]{0,4})[ ]*\r?\n")
+_PUSH_END = re.compile(rb"!([0-9A-Fa-f]{0,4})[ ]{0,8}\r?\n")
+PUSH_END_LIMIT = len("!FFFF        \r\n")
+"""No end of a pushed telegram is longer."""
 
 
 def end_of_push(buffer: bytes | bytearray, start: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, pairwise
 from operator import xor
 from pathlib import Path
 
@@ -29,9 +29,9 @@ FULL = bool(os.environ.get("GATEWAYD_TEST_FULL"))
 
 
 def examples(short: int) -> settings:
-    """Hypothesis settings: `short` examples, fifty times as many in the long run. The machine's speed is no test."""
+    """Hypothesis settings: `short` examples, twenty times as many in the long run. The machine's speed is no test."""
     return settings(
-        max_examples=short * 50 if FULL else short,
+        max_examples=short * 20 if FULL else short,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
@@ -92,7 +92,7 @@ def every(seconds: float, data: bytes, begin: float) -> Iterator[Said]:
 def in_pieces(data: bytes, cuts: Iterable[int], begin: float = 0.0, pause: float = 0.01) -> list[Said]:
     """`data` cut at the given places, a chunk every `pause` seconds."""
     places = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
-    chunks = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    chunks = [data[start:end] for start, end in pairwise(places)]
     return [Said(begin + n * pause, chunk) for n, chunk in enumerate(chunks)]
 
 

@@ -6,6 +6,7 @@ The clock is simulated; see conversation.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import cycle
 
 import pytest
@@ -54,7 +55,7 @@ def echoing(meter: Hears) -> Hears:
     return hear
 
 
-# -- the modes ----------------------------------------------------------------------------------------------------------
+# -- the modes -------------------------------------------------------------------------------------------------------
 
 
 def test_mode_c_in_order() -> None:
@@ -122,9 +123,7 @@ def test_mode_b_leaves_nothing_to_choose() -> None:
 
 
 def test_mode_d_only_listens() -> None:
-    conversation = Conversation(
-        SessionSettings(mode="D", start_baud=9600), pushed=[Said(1003.0, PUSHED, 9600)]
-    )
+    conversation = Conversation(SessionSettings(mode="D", start_baud=9600), pushed=[Said(1003.0, PUSHED, 9600)])
     telegram = conversation.run()
     assert telegram.check is Check.NONE_DEFINED
     assert b"00000504.9023619" in telegram.data
@@ -166,7 +165,7 @@ def test_a_line_with_a_fixed_rate_signs_on_at_it() -> None:
     assert conversation.actions == [SetRate(9600), Send(SIGN_ON), Send(OPTION), SetRate(9600)]
 
 
-# -- echo and noise -----------------------------------------------------------------------------------------------------
+# -- echo and noise --------------------------------------------------------------------------------------------------
 
 
 def test_the_echo_of_request_and_acknowledgement_is_passed_over() -> None:
@@ -226,7 +225,7 @@ def test_noise_up_to_a_limit_is_passed_over() -> None:
         session.feed(b"x", 0.2)
 
 
-# -- the meter does not answer ------------------------------------------------------------------------------------------
+# -- the meter does not answer ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attempts", [1, 3, 10])
@@ -261,11 +260,11 @@ def test_a_meter_that_identifies_itself_and_falls_silent() -> None:
     assert conversation.elapsed < 30
 
 
-# -- fall-back to 300 Bd ------------------------------------------------------------------------------------------------
+# -- fall-back to 300 Bd ---------------------------------------------------------------------------------------------
 
 
 def deaf_to_acknowledgements(after: float) -> Hears:
-    """A mode C meter that hears no ACK and starts its mode A readout at 300 Bd, `after` seconds behind its identification."""
+    """A mode C meter that hears no ACK: `after` seconds behind its identification it starts in mode A at 300 Bd."""
 
     def hear(heard: bytes, at: float, baud: int) -> Iterable[Said]:
         return [Said(at + 0.3, IDENTIFICATION, 300), Said(at + 0.3 + after, BLOCK, 300)] if heard == SIGN_ON else []
@@ -328,7 +327,7 @@ def test_a_meter_that_offers_300_baud_and_does_not_hear_the_acknowledgement() ->
     sound(read(meter))
 
 
-# -- faulty telegrams ---------------------------------------------------------------------------------------------------
+# -- faulty telegrams ------------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_check_character_is_kept() -> None:
@@ -375,7 +374,7 @@ def test_a_pushed_telegram_of_more_than_the_limit() -> None:
         read(mode="D", start_baud=9600, pushed=pieces)
 
 
-# -- drips and babble ---------------------------------------------------------------------------------------------------
+# -- drips and babble ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("byte", [b"1", b"\x00", b"\x7f", b"/", b"\r\n", b"("])
@@ -425,7 +424,7 @@ def test_a_slow_meter_is_not_a_dripping_one() -> None:
     sound(Conversation(SessionSettings(), meter, pushed).run(), b"1.8.0(0008048.375*kWh)\r\n" * 80)
 
 
-# -- mode D -------------------------------------------------------------------------------------------------------------
+# -- mode D ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_pushed_telegram_joined_in_the_middle_is_left_and_the_next_one_taken() -> None:
@@ -473,9 +472,11 @@ def test_a_flood_without_a_telegram_is_a_protocol_error_before_its_time() -> Non
     assert conversation.elapsed < 20
 
 
-# -- chunks -------------------------------------------------------------------------------------------------------------
+# -- chunks ----------------------------------------------------------------------------------------------------------
 
-NOISE = st.lists(st.sampled_from([b"\x00", b"\x7f", b"\xff", b"\r\n", SIGN_ON, b"junk", b"!"]), max_size=6).map(b"".join)
+NOISE = st.lists(st.sampled_from([b"\x00", b"\x7f", b"\xff", b"\r\n", SIGN_ON, b"junk", b"!"]), max_size=6).map(
+    b"".join
+)
 
 
 def talks(messages: dict[bytes, bytes], cuts: list[int]) -> Hears:
@@ -501,6 +502,24 @@ TALKS: dict[str, dict[bytes, bytes]] = {
 def test_byte_by_byte_gives_the_same_as_whole(name: str) -> None:
     whole = read(talks(TALKS[name], []))
     assert read(talks(TALKS[name], list(range(200)))) == whole
+
+
+def test_a_telegram_is_over_with_its_last_byte_and_not_with_a_timeout() -> None:
+    session = ReadoutSession(SessionSettings())
+    session.start(0.0)
+    session.feed(IDENTIFICATION, 1.0)
+    *waits, last = [session.feed(bytes([byte]), 1.1) for byte in BLOCK]
+    assert all(isinstance(action, Wait) for (action,) in waits)
+    assert [type(action) for action in last] == [Done]
+
+
+def test_a_pushed_telegram_is_over_with_its_last_byte_and_not_with_a_timeout() -> None:
+    for data in (PUSHED, PUSHED.replace(b"!", b"!0A1B"), PUSHED.replace(b"!", b"!A1B ")):
+        session = ReadoutSession(SessionSettings(mode="D"))
+        session.start(0.0)
+        *waits, last = [session.feed(bytes([byte]), 1.1) for byte in data]
+        assert all(isinstance(action, Wait) for (action,) in waits)
+        assert [type(action) for action in last] == [Done]
 
 
 @pytest.mark.parametrize("name", TALKS)
@@ -529,7 +548,7 @@ def test_chunks_and_noise_change_nothing_of_a_pushed_telegram(cuts: list[int], b
     assert read(mode="D", start_baud=9600, pushed=in_pieces(data, range(len(data)), 1001.0)) == whole
 
 
-# -- every event in every state -----------------------------------------------------------------------------------------
+# -- every event in every state --------------------------------------------------------------------------------------
 
 
 def fresh(mode: str = "C", attempts: int = 2) -> ReadoutSession:
@@ -655,10 +674,12 @@ def test_any_events_from_any_state(state: str, events: list[tuple[str, float]]) 
             assert session.feed(BLOCK, now) == ()
 
 
-# -- an adversary -------------------------------------------------------------------------------------------------------
+# -- an adversary ----------------------------------------------------------------------------------------------------
 
 CRUMBS = st.sampled_from([b"/", b"\x02", b"\x03", b"!", b"\r", b"\n", b"(", b"1", b"\x00", b"\x7f", b"A"])
-MORSELS = CRUMBS | st.sampled_from([SIGN_ON, IDENTIFICATION, MODE_A_IDENTIFICATION, MODE_B_IDENTIFICATION, BLOCK, PUSHED])
+MORSELS = CRUMBS | st.sampled_from(
+    [SIGN_ON, IDENTIFICATION, MODE_A_IDENTIFICATION, MODE_B_IDENTIFICATION, BLOCK, PUSHED]
+)
 PAUSES = st.sampled_from([0.01, 0.5, 1.0, 1.9, 2.5])
 SETTINGS = st.builds(
     SessionSettings,
@@ -680,10 +701,8 @@ def for_ever(pieces: list[tuple[float, bytes]]) -> Iterable[Said]:
 def outcome(settings: SessionSettings, meter: Hears, pushed: Iterable[Said], longest: float) -> float:
     """How long the session took, however it ended."""
     conversation = Conversation(settings, meter, pushed, longest=longest)
-    try:
+    with suppress(MeterSilent, ProtocolError):
         conversation.run()
-    except (MeterSilent, ProtocolError):
-        pass
     return conversation.elapsed
 
 
@@ -698,7 +717,9 @@ def test_a_session_with_a_meter_that_drips_anything_is_over_in_minutes(
     assert outcome(settings, answers(table), for_ever(pieces), 3600) < bound
 
 
-@given(SETTINGS, st.lists(st.tuples(PAUSES, MORSELS), min_size=1, max_size=8), st.sampled_from([b"\x00", b"x", b"x\r\n"]))
+@given(
+    SETTINGS, st.lists(st.tuples(PAUSES, MORSELS), min_size=1, max_size=8), st.sampled_from([b"\x00", b"x", b"x\r\n"])
+)
 @examples(60)
 def test_a_session_with_any_meter_at_all_is_over(
     settings: SessionSettings, pieces: list[tuple[float, bytes]], filler: bytes

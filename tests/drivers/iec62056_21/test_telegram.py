@@ -26,7 +26,7 @@ def test_the_limit_is_the_designs() -> None:
     assert TELEGRAM_LIMIT == 1024 * 1024
 
 
-# -- blocks -------------------------------------------------------------------------------------------------------------
+# -- blocks ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_block_with_its_check_character() -> None:
@@ -101,7 +101,7 @@ def test_where_a_block_ends() -> None:
     assert not any(end_of_block(SMALL[:length], 0) for length in range(len(SMALL)))
 
 
-# -- pushed telegrams ---------------------------------------------------------------------------------------------------
+# -- pushed telegrams ------------------------------------------------------------------------------------------------
 
 HEAD = b"/XYZ5\\2TEST\r\n"
 P1 = HEAD + b"\r\n1-0:1.8.1(000001.000*kWh)\r\n"
@@ -177,13 +177,13 @@ def test_a_pushed_telegram_that_stops_is_cut_short() -> None:
         assert telegram.data == P1[len(HEAD) : length]
 
 
-# -- properties ---------------------------------------------------------------------------------------------------------
+# -- properties ------------------------------------------------------------------------------------------------------
 
 BODIES = st.binary(max_size=60).map(lambda body: body.translate(None, b"\x02\x03"))
 
 
 @given(BODIES)
-@examples(200)
+@examples(150)
 def test_a_built_block_is_right_and_every_changed_bit_is_seen(body: bytes) -> None:
     whole = block(bytes(byte & 0x7F for byte in body).translate(None, b"\x03"))
     telegram = read_block(whole, None)
@@ -197,7 +197,7 @@ def test_a_built_block_is_right_and_every_changed_bit_is_seen(body: bytes) -> No
 
 
 @given(st.binary(max_size=80))
-@examples(300)
+@examples(150)
 def test_any_block_is_a_telegram(data: bytes) -> None:
     telegram = read_block(b"\x02" + data, None)
     assert telegram.check in (Check.RIGHT, Check.BCC_WRONG, Check.CUT_SHORT)
@@ -205,7 +205,7 @@ def test_any_block_is_a_telegram(data: bytes) -> None:
 
 
 @given(st.binary(max_size=80))
-@examples(300)
+@examples(150)
 def test_any_pushed_telegram_is_a_telegram(data: bytes) -> None:
     telegram = read_push(HEAD + data, identified(HEAD))
     assert telegram.check is not Check.BCC_WRONG

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.config.nodes import Unreadable, compose
+from gatewayd.config.composer import Unreadable, compose
 from gatewayd.errors import ConfigError
 from tests.gatewayd.config.doubles import EVERYTHING, HEAD, parse
 from tests.gatewayd.config.test_yaml_text import plain
@@ -97,9 +97,11 @@ def test_any_slip_of_the_pen(start: int, length: int, typed: str) -> None:
     survives(EVERYTHING[:start] + typed + EVERYTHING[start + length :])
 
 
-TEXTS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))  # beyond, JSON writes no YAML
+CHARACTERS = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])  # beyond, JSON writes no YAML
+TEXTS = st.text(CHARACTERS)
+LABELS = st.text(CHARACTERS, max_size=64)  # a YAML key has at most 1024 characters
 TEXT_TREES = st.recursive(
-    TEXTS | st.none(), lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=20
+    TEXTS | st.none(), lambda inner: st.lists(inner) | st.dictionaries(LABELS, inner), max_leaves=20
 )
 
 

@@ -25,6 +25,11 @@ def test_a_secret_in_plain_sight(text: str, expected: str) -> None:
     assert found == [f"f.yaml:{expected}"]
 
 
+def test_a_password_where_none_is_taken() -> None:
+    found = faults(f"{HEAD}meters:\n  - {{id: m, driver: telegram, line: l, password: {SECRET}}}\n")
+    assert found == [f"f.yaml:6: meters[0].password: {USE}, among the options of a driver or sink that takes one"]
+
+
 # Every one of these is wrong, and %s is where the secret stands.
 WRONG = [
     "password: %s",

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from gatewayd import config
-from gatewayd.config.nodes import MAX_DEPTH, MAX_NODES, Mapping, Node, Scalar, Sequence, Unreadable, compose
+from gatewayd.config.composer import MAX_DEPTH, MAX_NODES, Unreadable, compose
+from gatewayd.config.nodes import Mapping, Node, Scalar, Sequence
 from gatewayd.errors import ConfigError
 from tests.gatewayd.config.doubles import DRIVERS, EVERYTHING, HEAD, SINKS, faults, parse
 

@@ -1,0 +1,359 @@
+"""The worker of a line, over simulated hours: the wait between jobs only moves the test's clock."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gatewayd import worker
+from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.channel import Channel
+from gatewayd.errors import ChannelError, MeterRefused, MeterSilent, ProtocolError
+from gatewayd.model import Answer, Meter, Request
+from gatewayd.obis import Obis
+from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.worker import Job, LineWorker
+from tests.gatewayd.archive.samples import everything, opened
+from tests.gatewayd.doubles import (
+    PATIENCE,
+    START,
+    ScriptedChannel,
+    ScriptedDriver,
+    TestClock,
+    dead_line,
+    line_to,
+    reading,
+)
+
+PRAGUE = ZoneInfo("Europe/Prague")
+QUARTER = Every(timedelta(minutes=15))
+Behaviour = Callable[[], Exception | None]
+
+
+class Plant:
+    """Meters on one line. What each does is a function; when it was read is written down."""
+
+    def __init__(self, hours: float = 1.0) -> None:
+        self.clock = TestClock(step=timedelta(0))
+        self.end = START + timedelta(hours=hours)
+        self.sessions: list[tuple[str, datetime]] = []
+        self.busy = 0
+        self.stop = asyncio.Event()
+
+    def meter(self, name: str, behaviour: Behaviour = lambda: None, seconds: float = 2.0) -> Station:
+        async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            self.busy += 1
+            assert self.busy == 1, "two sessions at a time on one line"
+            try:
+                self.sessions.append((name, self.clock.now))
+                self.clock.advance(seconds)
+                await asyncio.sleep(0)
+                fault = behaviour()
+                if fault is not None:
+                    raise fault
+                yield Answer((reading(meter=name),))
+            finally:
+                self.busy -= 1
+
+        return Station(Meter(name, "scripted", "bus"), ScriptedDriver(conversation))
+
+    async def wait(self, stop: asyncio.Event, seconds: float) -> None:
+        """Instead of the worker's own wait."""
+        assert seconds > 0
+        self.clock.advance(seconds)
+        if self.clock.now >= self.end:
+            stop.set()
+        await asyncio.sleep(0)
+
+    def times(self, name: str) -> list[float]:
+        """When a meter was read, in seconds since the start."""
+        return [(at - START).total_seconds() for who, at in self.sessions if who == name]
+
+
+def job(station: Station, rhythm: Rhythm = QUARTER, *codes: str) -> Job:
+    return Job(station, Request(tuple(map(Obis.parse, codes))), rhythm)
+
+
+def work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant, jobs: Sequence[Job], line: Line | None = None
+) -> LineWorker:
+    """Run the worker until the plant's time is over."""
+
+    async def run() -> LineWorker:
+        monkeypatch.setattr(worker, "_wait", plant.wait)
+        with opened(folder) as store:
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            chosen = line or line_to(ScriptedChannel(), "bus")
+            one = LineWorker(chosen, jobs, acquisition, plant.clock, PRAGUE, random.Random(7))
+            await one.run(plant.stop)
+            return one
+
+    return asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_meter_is_read_at_once_and_then_at_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=1)
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert plant.times("em-1") == [0, 900, 1800, 2700]
+    assert len(everything(tmp_path)) == 4
+    assert done.faults == {}
+
+
+def test_a_daily_job_waits_for_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=72)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), At(time(0, 5)))])
+    # START is 21:00 legal time.
+    assert plant.times("em-1") == [(3 + 24 * n) * 3600 + 300 for n in range(3)]
+
+
+def test_a_meter_that_is_silent_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=2)
+    jobs = [
+        job(plant.meter("dead", lambda: MeterSilent("meter dead is silent"), seconds=20)),
+        job(plant.meter("em-1")),
+        job(plant.meter("em-2")),
+    ]
+    done = work(tmp_path, monkeypatch, plant, jobs)
+    for name in ("em-1", "em-2"):
+        times = plant.times(name)
+        assert len(times) == 8
+        for number, at in enumerate(times):
+            assert 900 * number <= at <= 900 * number + 50, f"{name} was held up: {times}"
+    assert set(done.faults) == {"dead"}
+    assert "silent" in done.faults["dead"]
+
+
+@pytest.mark.parametrize("fault", [MeterSilent("silent"), ProtocolError("nonsense"), ChannelError("hung up")])
+def test_a_fault_is_retried_after_longer_and_longer_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    plant = Plant(hours=0.5)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("dead", lambda: fault, seconds=1))])
+    times = plant.times("dead")
+    assert times[0] == 0
+    in_slot = [at for at in times if at < 900]
+    assert len(in_slot) == 4, "three retries"
+    for (earlier, later), back_off in zip(pairwise(in_slot), (10, 30, 90), strict=True):
+        assert back_off / 2 <= later - earlier - 1 <= back_off + 1
+    assert times[4] == 900, "and then at the regular time"
+    assert len([at for at in times if at >= 900]) == 4
+
+
+def test_a_retry_that_is_later_than_the_regular_time_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=0.1)
+    every_minute = Every(timedelta(minutes=1))
+    work(
+        tmp_path, monkeypatch, plant, [job(plant.meter("dead", lambda: MeterSilent("silent"), seconds=0), every_minute)]
+    )
+    times = plant.times("dead")
+    assert {at for at in times if at % 60 == 0} == {0, 60, 120, 180, 240, 300}
+    assert all(len([at for at in times if slot <= at < slot + 60]) <= 4 for slot in range(0, 360, 60))
+
+
+def test_a_refusal_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password that is tried again and again locks the meter."""
+    plant = Plant(hours=0.24)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", lambda: MeterRefused("the password was refused")))])
+    assert plant.times("em-1") == [0]
+
+
+def test_after_a_success_the_pauses_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=1)
+    outcomes = iter([MeterSilent("1"), MeterSilent("2"), None, MeterSilent("3"), None, None, None, None])
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", lambda: next(outcomes), seconds=0))])
+    times = plant.times("em-1")
+    assert times[3] == 900
+    assert 5 <= times[4] - times[3] <= 11
+    assert times[5:] == [1800, 2700]
+
+
+def test_a_line_that_cannot_be_opened_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=0.5)
+    line = dead_line(ChannelError("line bus: /dev/ttyS1 does not exist"), "bus")
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1")), job(plant.meter("em-2"))], line)
+    assert set(done.faults) == {"em-1", "em-2"}
+    assert plant.sessions == []
+
+
+def test_a_defect_of_a_driver_does_not_stop_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(hours=1)
+    jobs = [job(plant.meter("broken", lambda: IndexError("list index out of range"))), job(plant.meter("em-1"))]
+    done = work(tmp_path, monkeypatch, plant, jobs)
+    assert len(plant.times("em-1")) == 4
+    assert "IndexError" in done.faults["broken"]
+    assert any("defect" in record.getMessage() and record.exc_info for record in caplog.records)
+
+
+def test_a_defect_is_reported_once_and_not_at_every_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(hours=3)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("broken", lambda: IndexError("list index")))])
+    assert len(plant.times("broken")) > 40
+    assert len(caplog.records) <= 2
+
+
+def test_an_archive_that_takes_nothing_does_not_stop_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=1)
+    poison = iter(range(100))
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        plant.sessions.append(("odd", plant.clock.now))
+        yield Answer((reading("\ud800" if next(poison) == 0 else "1", meter="odd"),))
+
+    odd = Station(Meter("odd", "scripted", "bus"), ScriptedDriver(conversation))
+    done = work(tmp_path, monkeypatch, plant, [job(odd)])
+    assert len(plant.sessions) >= 4
+    assert done.faults == {}
+    assert len(everything(tmp_path)) == len(plant.sessions) - 1
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_line_for_each_change_of_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=6)
+
+    def behaviour() -> Exception | None:
+        hour = int((plant.clock.now - START).total_seconds() // 3600)
+        return MeterSilent(f"meter em-1 is silent in hour {hour}") if hour in (1, 2, 4) else None
+
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", behaviour))])
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "meter em-1 is silent in hour 1"),
+        ("INFO", "meter em-1 on line bus is read again"),
+        ("WARNING", "meter em-1 is silent in hour 4"),
+        ("INFO", "meter em-1 on line bus is read again"),
+    ]
+
+
+def test_a_meter_that_was_always_sound_is_not_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=6)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert not caplog.records
+
+
+def test_two_jobs_of_which_one_fails_are_one_state_of_the_meter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One register that a meter does not have must not fill the log every quarter of an hour."""
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=12)
+    broken = True
+    name = "em-1"
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        nonlocal broken
+        broken = plant.clock.now < START + timedelta(hours=6)
+        plant.sessions.append((name, plant.clock.now))
+        if broken and request.registers == (Obis.parse("99.9.9"),):
+            raise ProtocolError("meter em-1 does not have 1-0:99.9.9*255")
+        yield Answer((reading(meter=name),))
+
+    meter = Station(Meter(name, "scripted", "bus"), ScriptedDriver(conversation))
+    done = work(tmp_path, monkeypatch, plant, [job(meter, QUARTER, "1.8.0"), job(meter, QUARTER, "99.9.9")])
+    assert len(plant.sessions) > 90
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert done.faults == {}
+
+
+# -- order and end -----------------------------------------------------------------------------------------------------
+
+
+def test_the_longest_due_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=0.2)
+    slow = plant.meter("slow", seconds=150)
+    jobs = [
+        job(slow),
+        job(plant.meter("b"), Every(timedelta(minutes=2))),
+        job(plant.meter("a"), Every(timedelta(minutes=1))),
+    ]
+    work(tmp_path, monkeypatch, plant, jobs)
+    names = [name for name, _ in plant.sessions]
+    # All three are due at the start; whoever waited longest goes next, nobody is starved.
+    assert set(names[:3]) == {"slow", "a", "b"}
+    assert len(plant.times("a")) >= 5
+    assert len(plant.times("b")) >= 3
+
+
+def test_a_line_without_jobs_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work(tmp_path, monkeypatch, Plant(), [])
+
+
+def test_stop_ends_a_wait_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        plant = Plant()
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            jobs = [job(plant.meter("em-1"), At(time(0, 5)))]
+            stop = asyncio.Event()
+            one = LineWorker(
+                line_to(ScriptedChannel(), "bus"), jobs, acquisition, plant.clock, PRAGUE, random.Random(7)
+            )
+            running = asyncio.create_task(one.run(stop))
+            await asyncio.sleep(0)
+            assert not running.done()
+            before = asyncio.get_running_loop().time()
+            stop.set()
+            await running
+            assert asyncio.get_running_loop().time() - before < 2
+            assert plant.sessions == []
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_stop_lets_the_session_that_is_under_way_finish(tmp_path: Path) -> None:
+    async def run() -> None:
+        plant = Plant()
+        stop = asyncio.Event()
+
+        def behaviour() -> None:
+            stop.set()
+
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            jobs = [job(plant.meter("em-1", behaviour)), job(plant.meter("em-2"))]
+            line = line_to(ScriptedChannel(), "bus")
+            await LineWorker(line, jobs, acquisition, plant.clock, PRAGUE, random.Random(7)).run(stop)
+            assert [name for name, _ in plant.sessions] == ["em-1"]
+            assert store.head == 1
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_cancelled_worker_is_cancelled(tmp_path: Path) -> None:
+    async def run() -> None:
+        plant = Plant()
+        started = asyncio.Event()
+
+        async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            started.set()
+            await channel.receive(deadline=0)
+            yield Answer(())
+
+        with opened(tmp_path) as store:
+            meter = Station(Meter("em-1", "scripted", "bus"), ScriptedDriver(conversation))
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            line = line_to(ScriptedChannel(), "bus")
+            one = LineWorker(line, [job(meter)], acquisition, plant.clock, PRAGUE, random.Random(7))
+            running = asyncio.create_task(one.run(asyncio.Event()))
+            await started.wait()
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
