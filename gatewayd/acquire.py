@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from gatewayd.archive.store import Entry, Store
+from gatewayd.archive.records import Entry
+from gatewayd.archive.store import Store
 from gatewayd.channel import Channel
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock, Driver
@@ -131,6 +132,7 @@ class _Notes:
         self._clock = clock
         self._zone = zone
         self._started = clock()
+        self._received = b""
         self.channel: RecordingChannel | None = None
 
     def answered(self, answer: Answer) -> Entry:
@@ -146,23 +148,27 @@ class _Notes:
     @property
     def waiting(self) -> bool:
         """True when bytes were received that no exchange tells of yet."""
-        return self.channel is not None and self.channel.waiting
+        return bool(self._received) or (self.channel is not None and self.channel.waiting)
 
     def _entry(self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str) -> Entry:
         now = self._clock()
+        if self.channel is not None:
+            self._received += self.channel.take()
         exchange = Exchange(
             meter=self._meter.id,
             line=self._line,
             request=self._request.text,
             started_at=self._started,
             ended_at=max(now, self._started),
-            received=self.channel.take() if self.channel is not None else b"",
+            received=self._received,
             outcome=outcome,
             detail=detail,
         )
-        self._started = now
         ratios = tuple(self._meter.ratio_on(_day(reading, self._zone)) for reading in readings)
-        return Entry(exchange, readings, ratios, serial)
+        entry = Entry(exchange, readings, ratios, serial, self._meter.point, self._meter.metering_type)
+        # Only now: where readings cannot be made into an entry, the bytes go into the one that tells of the defect.
+        self._started, self._received = now, b""
+        return entry
 
 
 def _day(reading: Reading, zone: ZoneInfo) -> date:

@@ -11,23 +11,24 @@ import random
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from drivers import DRIVERS
-from gatewayd import __version__
+from gatewayd import __version__, legal_time
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.archive.query import Reader
 from gatewayd.archive.rows import to_us
-from gatewayd.archive.store import Store
+from gatewayd.archive.store import GROUP_SECONDS, Store
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
 from gatewayd.config import Config, MeterSettings, SerialLine, SinkSettings, TcpLine, load
 from gatewayd.config import Job as JobSettings
 from gatewayd.driver import Setting
+from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
 from gatewayd.schedule import At, Every, Rhythm
@@ -38,6 +39,7 @@ from gatewayd.worker import Job, LineWorker
 SHUTDOWN_SECONDS = 8.0
 """How long sinks may take to deliver what is left; with the rest a stop stays within 10 s."""
 _CANCEL_SECONDS = 3.0
+RETENTION_SECONDS = 24 * 3600.0
 
 DRIVER_OPTIONS: Mapping[str, type[BaseModel]] = {name: kind.options for name, kind in DRIVERS.items()}
 SINK_OPTIONS: Mapping[str, type[BaseModel]] = {"mqtt": MqttOptions}
@@ -89,10 +91,9 @@ def build_station(config: Config, settings: MeterSettings) -> Station:
     return Station(settings.meter, DRIVERS[settings.driver].build(setting))
 
 
-def build_store(config: Config, *, group_seconds: float | None = None) -> Store:
+def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
     """The archive of a configuration, not yet open."""
-    options = {} if group_seconds is None else {"group_seconds": group_seconds}
-    return Store(config.archive.path, config.gateway.id, lambda: to_us(now()), **options)
+    return Store(config.archive.path, config.gateway.id, lambda: to_us(now()), group_seconds=group_seconds)
 
 
 def build_acquisition(config: Config, store: Store) -> Acquisition:
@@ -108,7 +109,7 @@ def build_sink(config: Config, settings: SinkSettings, store: Store) -> Sink:
         options,
         config.gateway.id,
         [meter.meter for meter in config.meters],
-        lambda: (store.head, None),
+        store.published_head,
         now,
         __version__,
     )
@@ -165,6 +166,7 @@ async def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(build_store(config)) as store:
+        store.declare([meter.meter for meter in config.meters])
         gateway = _assemble(config, store)
         log.info(
             "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
@@ -177,7 +179,7 @@ async def run(config: Config) -> None:
             store.head,
         )
         try:
-            await _supervise(gateway, stop)
+            await _supervise(config, gateway, stop)
         finally:
             for outbox in gateway.outboxes:
                 outbox.close()
@@ -197,23 +199,38 @@ def _assemble(config: Config, store: Store) -> Gateway:
     return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
 
 
-async def _supervise(gateway: Gateway, stop: asyncio.Event) -> None:
+async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:
     """Run all tasks; when `stop` comes, end them in the order acquisition, sinks."""
     acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.line.id}") for worker in gateway.workers]
     sinks = [
         asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
     ]
+    retention = asyncio.create_task(_retain(config, gateway), name="retention")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await _until_stop([*acquisition, *sinks], stopping)
+        await _until_stop([*acquisition, *sinks, retention], stopping)
     finally:
         stop.set()
-        await _cancel([*acquisition, stopping])
+        await _cancel([*acquisition, retention, stopping])
         await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
         deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS
         running = [publisher for publisher, task in zip(gateway.publishers, sinks, strict=True) if not task.done()]
         await asyncio.gather(*(publisher.drain(deadline) for publisher in running), return_exceptions=True)
         await _cancel(sinks)
+
+
+async def _retain(config: Config, gateway: Gateway) -> None:
+    """Once a day: drop segments that are older than the retention and delivered everywhere."""
+    while True:
+        today = now().astimezone(config.gateway.zone).date()
+        month = today.year * 12 + today.month - 1 - config.archive.retention_months
+        before = legal_time.instant(date(month // 12, month % 12 + 1, 1), time(0), config.gateway.zone)
+        acknowledged = min((outbox.cursor for outbox in gateway.outboxes), default=gateway.store.head)
+        try:
+            await gateway.store.prune(to_us(before), acknowledged)
+        except ArchiveError as error:
+            log.error("retention: %s", error)
+        await asyncio.sleep(RETENTION_SECONDS)
 
 
 async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:

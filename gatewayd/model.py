@@ -162,6 +162,10 @@ class Point:
     ean: str = ""
 
 
+NOWHERE = Point()
+"""The metering point of a meter for which none is configured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meter:
     """A device with a driver, a line, a metering type and a metering point."""
@@ -171,7 +175,7 @@ class Meter:
     line: str
     metering_type: MeteringType = MeteringType.C
     serial: str = ""
-    point: Point = Point()
+    point: Point = NOWHERE
     ratios: tuple[Ratio, ...] = ()
 
     def ratio_on(self, day: date) -> Ratio:
@@ -303,6 +307,7 @@ class Archived:
     ratio_id: int
     ratio: Ratio
     exchange: int = 0
+    point: Point = NOWHERE
 
     @property
     def primary(self) -> Decimal | None:

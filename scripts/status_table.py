@@ -21,7 +21,7 @@ The five statuses of PPDS annex 5 (2.12), the worst of several wins:
 """
 
 _FAULTS = """
-Flags say why. They are independent of the status, and their bits never change their meaning, because archives keep them.
+Flags say why. They are independent of the status; their bits never change their meaning, because archives keep them.
 
 ## From fault to status
 | fault | status | flag | meaning |

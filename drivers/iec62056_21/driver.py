@@ -45,12 +45,11 @@ class Iec62056_21Driver:
     async def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
         """One readout. It always holds everything; `request.registers` chooses what becomes a reading."""
         session = ReadoutSession(self._settings)
-        parity_before = channel.parity_errors
         try:
-            telegram = await _converse(channel, session)
+            telegram, parity_errors = await _converse(channel, session)
         except GatewayError as error:
             raise self._named(error) from error
-        yield self._answer(telegram, request, channel.parity_errors - parity_before)
+        yield self._answer(telegram, request, parity_errors)
 
     def _answer(self, telegram: Telegram, request: Request, parity_errors: int) -> Answer:
         faults = telegrams.telegram_faults(telegram, parity_errors)
@@ -94,13 +93,17 @@ class Iec62056_21Driver:
         )
 
 
-async def _converse(channel: Channel, session: ReadoutSession) -> Telegram:
+async def _converse(channel: Channel, session: ReadoutSession) -> tuple[Telegram, int]:
+    """The telegram, and how many of its characters had wrong parity."""
     loop = asyncio.get_running_loop()
     actions = session.start(loop.time())
+    parity_before = channel.parity_errors
     while True:
         telegram, until = await _perform(channel, actions, loop.time)
         if telegram is not None:
-            return telegram
+            return telegram, channel.parity_errors - parity_before
+        if not session.in_telegram:  # noise at a wrong rate or before the block harms no value
+            parity_before = channel.parity_errors
         try:
             data = await channel.receive(deadline=until)
         except ChannelTimeout:

@@ -1,9 +1,9 @@
-"""Reading the archive: by sequence for the outbox, by meter, code and time for people.
+"""Reading the archive: by sequence for the outbox, by meter, point, code, kind, time and status for people.
 
-Rules: connections are read-only; every query has a time limit; readings come in the order of their sequence numbers.
+Rules: connections are read-only and open for one query only, so that sealing never waits for a reader; every query
+has a time limit; readings come in the order of their sequence numbers, through all segments.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,11 @@ _STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which readings: None means any. `since` is included, `until` is not; both refer to the reading's instant."""
+    """Which readings: None means any. `since` is included, `until` is not; both refer to the reading's instant.
+
+    `point` is an EIC or EAN; `worst` asks for this status or a worse one; `last` for that many of the newest; with
+    `current` a late value takes the place of the `missing` one, and of two values of one instant the newer is taken.
+    """
 
     meter: str | None = None
     obis: str | None = None
@@ -31,7 +35,8 @@ class Selection:
     until: datetime | None = None
     worst: RawStatus | None = None
     last: int | None = None
-    """Only this many of the newest, in order of sequence all the same."""
+    point: str | None = None
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,75 +49,154 @@ class Counts:
 
 
 class Reader:
-    """A read-only view of an archive, for one thread at a time."""
+    """A read-only view of an archive."""
 
     def __init__(self, folder: Path, limit_seconds: float = QUERY_SECONDS) -> None:
-        self._connection = segments.open_for_reading(segments.segment_path(folder))
+        """ArchiveError when there is no archive."""
+        self._folder = folder
         self._limit = limit_seconds
-        self._until = 0.0
-        self._lock = threading.Lock()
-        self._connection.set_progress_handler(self._expired, _STEPS)
+        self._starts: dict[int, int] = {}
+        if not segments.segment_numbers(folder):
+            raise ArchiveError(f"there is no archive at {folder}; has the gateway ever run?")
 
     def close(self) -> None:
-        """Waits for a query that is under way in another thread."""
-        with self._lock:
-            self._connection.close()
+        """Nothing stays open between queries."""
 
     def after(self, seq: int, limit: int) -> list[Archived]:
         """Up to `limit` readings that follow `seq`."""
-        return list(self._readings(rows.READINGS + "WHERE r.seq > ? ORDER BY r.seq LIMIT ?", (seq, limit)))
+        found: list[Archived] = []
+        for number in self._from(seq):
+            sql = rows.READINGS + "WHERE r.seq > ? ORDER BY r.seq LIMIT ?"
+            found += map(rows.archived, self._rows(number, sql, (seq, limit - len(found))))
+            if len(found) >= limit:
+                break
+        return found
 
     def select(self, selection: Selection) -> list[Archived]:
         """The readings of a selection."""
+        found = list(self.stream(selection))
+        if selection.current:
+            found = _current(found)
+        return found if selection.last is None else found[-selection.last :]
+
+    def stream(self, selection: Selection) -> Iterator[Archived]:
+        """The readings of a selection one by one, without holding them all; `current` and `last` are not applied
+        (except that `last` bounds what is read of each segment)."""
         where, values = _conditions(selection)
-        if selection.last is None:
-            return list(self._readings(f"{rows.READINGS} {where} ORDER BY r.seq", tuple(values)))
-        newest = list(self._readings(f"{rows.READINGS} {where} ORDER BY r.seq DESC LIMIT ?", (*values, selection.last)))
-        return newest[::-1]
+        bounded = selection.last is not None and not selection.current
+        for number in self._newest_first(selection) if bounded else segments.segment_numbers(self._folder):
+            order = f"{rows.READINGS} {where} ORDER BY r.seq"
+            if bounded and selection.last is not None:
+                newest = self._rows(number, f"{order} DESC LIMIT ?", (*values, selection.last))
+                yield from map(rows.archived, reversed(newest))
+            else:
+                yield from map(rows.archived, self._cursor(number, order, tuple(values)))
 
     def exchanges(self, meter: str | None = None) -> list[Exchange]:
         """The exchanges with a meter, or all, oldest first."""
-        where, values = ("WHERE meter = ? ", (meter,)) if meter is not None else ("", ())
-        return [rows.exchange(row) for row in self._rows(f"{rows.EXCHANGES} {where}ORDER BY id", values)]
+        where, values = ("WHERE d.meter = ? ", (meter,)) if meter is not None else ("", ())
+        return [
+            rows.exchange(row)
+            for number in segments.segment_numbers(self._folder)
+            for row in self._rows(number, f"{rows.EXCHANGES} {where}ORDER BY e.id", values)
+        ]
 
     def counts(self) -> Counts:
-        (row,) = self._rows(
-            "SELECT (SELECT count(*) FROM reading), (SELECT count(*) FROM exchange), "
-            "(SELECT coalesce(max(seq), 0) FROM reading)",
-            (),
-        )
-        readings, exchanges, head = (int(str(value)) for value in row)
+        readings = exchanges = head = 0
+        for number in segments.segment_numbers(self._folder):
+            (row,) = self._rows(
+                number,
+                "SELECT (SELECT count(*) FROM reading), (SELECT count(*) FROM exchange), "
+                "(SELECT coalesce((SELECT max(seq) FROM reading), last_seq) FROM segment)",
+                (),
+            )
+            readings += int(str(row[0]))
+            exchanges += int(str(row[1]))
+            head = int(str(row[2]))
         return Counts(readings, exchanges, head)
 
-    def _readings(self, sql: str, values: tuple[str | int, ...]) -> Iterator[Archived]:
-        return (rows.archived(row) for row in self._rows(sql, values))
+    def _from(self, seq: int) -> list[int]:
+        """The segments that may hold readings after `seq`."""
+        numbers = segments.segment_numbers(self._folder)
+        first = 0
+        for place, number in enumerate(numbers):
+            if number not in self._starts:
+                (row,) = self._rows(number, "SELECT last_seq FROM segment", ())
+                self._starts[number] = int(str(row[0]))
+            if self._starts[number] <= seq:
+                first = place
+        return numbers[first:]
 
-    def _rows(self, sql: str, values: tuple[str | int, ...]) -> list[tuple[object, ...]]:
-        with self._lock:
-            self._until = time.monotonic() + self._limit
-            try:
-                return self._connection.execute(sql, values).fetchall()
-            except apsw.InterruptError as error:
-                raise ArchiveError(f"the query took longer than {self._limit:.0f} s; narrow it down") from error
-            except apsw.Error as error:
-                raise ArchiveError(f"the archive cannot be read: {error}") from error
+    def _newest_first(self, selection: Selection) -> list[int]:
+        """The segments that are needed for the newest readings, in their order."""
+        assert selection.last is not None
+        where, values = _conditions(selection)
+        needed: list[int] = []
+        count = 0
+        for number in reversed(segments.segment_numbers(self._folder)):
+            needed.insert(0, number)
+            # Only our own texts are put together here; values are bound.
+            sql = f"SELECT count(*) FROM (SELECT 1 {rows.FROM} {where} LIMIT ?)"  # noqa: S608
+            (row,) = self._rows(number, sql, (*values, selection.last))
+            count += int(str(row[0]))
+            if count >= selection.last:
+                break
+        return needed
 
-    def _expired(self) -> bool:
-        return time.monotonic() > self._until
+    def _rows(self, number: int, sql: str, values: tuple[str | int, ...]) -> list[tuple[object, ...]]:
+        return list(self._cursor(number, sql, values))
+
+    def _cursor(self, number: int, sql: str, values: tuple[str | int, ...]) -> Iterator[tuple[object, ...]]:
+        path = segments.segment_path(self._folder, number)
+        until = time.monotonic() + self._limit
+        connection = segments.open_for_reading(path)
+        try:
+            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+            yield from connection.execute(sql, values)
+        except apsw.InterruptError as error:
+            raise ArchiveError(f"the query took longer than {self._limit:.0f} s; narrow it down") from error
+        except apsw.Error as error:
+            raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
+        finally:
+            connection.close(True)
 
 
 def _conditions(selection: Selection) -> tuple[str, list[str | int]]:
     parts: list[str] = []
     values: list[str | int] = []
+    series: list[str] = []
     for condition, value in (
-        ("s.meter = ?", selection.meter),
-        ("s.obis = ?", selection.obis),
-        ("s.kind = ?", selection.kind.value if selection.kind else None),
+        ("meter = ?", selection.meter),
+        ("obis = ?", selection.obis),
+        ("kind = ?", selection.kind.value if selection.kind else None),
+    ):
+        if value is not None:
+            series.append(condition)
+            values.append(value)
+    if series:  # as a set of numbers, so that the index on (series, at) serves
+        parts.append(f"r.series IN (SELECT id FROM series WHERE {' AND '.join(series)})")  # noqa: S608
+    for condition, bound in (
         ("r.at >= ?", rows.to_us(selection.since) if selection.since else None),
         ("r.at < ?", rows.to_us(selection.until) if selection.until else None),
         ("r.status >= ?", int(selection.worst) if selection.worst else None),
     ):
-        if value is not None:
+        if bound is not None:
             parts.append(condition)
-            values.append(value)
+            values.append(bound)
+    if selection.point is not None:
+        parts.append("(d.eic = ? OR d.ean = ?)")
+        values += [selection.point, selection.point]
     return ("WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+def _current(found: list[Archived]) -> list[Archived]:
+    """One reading for each series and instant: a value before a `missing`, and of those the newest."""
+    best: dict[tuple[str, str, Kind, datetime], Archived] = {}
+    for archived in found:
+        reading = archived.reading
+        key = (reading.meter, reading.code, reading.kind, reading.at)
+        known = best.get(key)
+        gone = reading.status is RawStatus.MISSING
+        if known is None or not gone or known.reading.status is RawStatus.MISSING:
+            best[key] = archived
+    return sorted(best.values(), key=lambda archived: archived.seq)

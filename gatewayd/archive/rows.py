@@ -3,32 +3,119 @@
 Rules: what goes in comes out identical; instants are whole microseconds; a text is never turned into a number.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gatewayd.model import Archived, Exchange, Flag, Kind, Outcome, Ratio, RawStatus, Reading, ValueSide
+from gatewayd.model import Archived, Exchange, Flag, Kind, Outcome, Point, Ratio, RawStatus, Reading, ValueSide
 from gatewayd.obis import Obis
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+Value = int | str | bytes | None
 SeriesKey = tuple[str, str, int, str, str, str, int | None]
 RatioKey = tuple[str, str, str, str, str, str]
+DeviceKey = tuple[str, str, str, str, str]
 
-READINGS = """
-SELECT r.seq, r.exchange, r.ratio, r.at, r.raw, r.raw_text, r.scaler, r.status, r.flags, r.more, r.meter_time,
-       s.meter, s.obis, s.is_obis, s.obis_raw, s.kind, s.unit, s.interval_s,
-       e.ended_at, e.serial,
-       q.ct, q.vt, q.multiplier, q.value_side, q.since
+
+class SegmentRow(NamedTuple):
+    """The one row of `segment`."""
+
+    id: int
+    number: int
+    format: int
+    gateway: str
+    opened_at: int
+    previous: bytes
+    last_batch: int
+    last_exchange: int
+    last_seq: int
+
+
+class BatchRow(NamedTuple):
+    """A row of `batch`."""
+
+    id: int
+    committed_at: int
+    last_exchange: int
+    last_device: int
+    last_ratio: int
+    last_series: int
+    last_seq: int
+    last_audit: int
+    hash: bytes
+
+
+class DeviceRow(NamedTuple):
+    """A row of `device`."""
+
+    id: int
+    meter: str
+    serial: str
+    eic: str
+    ean: str
+    metering_type: str
+
+
+class RatioRow(NamedTuple):
+    """A row of `ratio`."""
+
+    id: int
+    meter: str
+    ct: str
+    vt: str
+    multiplier: str
+    value_side: str
+    since: str
+    recorded_at: int
+
+
+class SeriesRow(NamedTuple):
+    """A row of `series`."""
+
+    id: int
+    meter: str
+    obis: str
+    is_obis: int
+    obis_raw: str
+    kind: str
+    unit: str
+    interval_s: int | None
+
+
+T = TypeVar("T")
+
+
+def typed(found: Iterable[object], kind: type[T]) -> list[T]:
+    """Rows with the types that they must have; msgspec.ValidationError for a row that was damaged."""
+    return [msgspec.convert(row, kind) for row in found]
+
+
+FROM = """
 FROM reading AS r
 JOIN series AS s ON s.id = r.series
 JOIN exchange AS e ON e.id = r.exchange
+JOIN device AS d ON d.id = e.device
 JOIN ratio AS q ON q.id = r.ratio
 """
 
-EXCHANGES = "SELECT id, meter, line, request, started_at, ended_at, received, outcome, detail FROM exchange AS e\n"
+READINGS = f"""
+SELECT r.seq, r.exchange, r.ratio, r.at, r.raw, r.raw_text, r.scaler, r.status, r.flags, r.more, r.meter_time,
+       s.meter, s.obis, s.is_obis, s.obis_raw, s.kind, s.unit, s.interval_s,
+       e.ended_at, d.serial, d.eic, d.ean,
+       q.ct, q.vt, q.multiplier, q.value_side, q.since
+{FROM}
+"""
+
+EXCHANGES = """
+SELECT e.id, d.meter, e.line, e.request, e.started_at, e.ended_at, e.received, e.outcome, e.detail
+FROM exchange AS e
+JOIN device AS d ON d.id = e.device
+"""
 
 
 def to_us(instant: datetime) -> int:
@@ -43,7 +130,7 @@ def series_key(reading: Reading) -> SeriesKey:
     return (
         reading.meter,
         reading.code,
-        reading.obis is not None,
+        int(reading.obis is not None),
         reading.obis_raw,
         reading.kind.value,
         reading.unit,
@@ -55,9 +142,9 @@ def ratio_key(meter: str, ratio: Ratio) -> RatioKey:
     return meter, ratio.ct, ratio.vt, str(ratio.multiplier), ratio.value_side.value, ratio.since.isoformat()
 
 
-def exchange_row(exchange: Exchange, serial: str) -> tuple[str | int | bytes, ...]:
+def exchange_row(exchange: Exchange) -> tuple[Value, ...]:
+    """The columns of `exchange` behind id and device."""
     return (
-        exchange.meter,
         exchange.line,
         exchange.request,
         to_us(exchange.started_at),
@@ -65,11 +152,10 @@ def exchange_row(exchange: Exchange, serial: str) -> tuple[str | int | bytes, ..
         exchange.received,
         exchange.outcome.value,
         exchange.detail,
-        serial,
     )
 
 
-def reading_row(reading: Reading) -> tuple[int | bytes | str | None, ...]:
+def reading_row(reading: Reading) -> tuple[Value, ...]:
     """The columns of `reading` behind seq, exchange, series and ratio."""
     return (
         to_us(reading.at),
@@ -87,8 +173,8 @@ def archived(row: tuple[object, ...]) -> Archived:
     """One row of READINGS."""
     # The column types are enforced by STRICT tables; the assertions tell mypy so.
     seq, exchange, ratio_id, at, raw, raw_text, scaler, status, flags, more, meter_time = row[:11]
-    meter, obis, is_obis, obis_raw, kind, unit, interval_s, ended_at, serial = row[11:20]
-    ct, vt, multiplier, value_side, since = row[20:25]
+    meter, obis, is_obis, obis_raw, kind, unit, interval_s, ended_at, serial, eic, ean = row[11:22]
+    ct, vt, multiplier, value_side, since = row[22:27]
     assert isinstance(seq, int) and isinstance(exchange, int) and isinstance(ratio_id, int) and isinstance(at, int)
     assert isinstance(raw, bytes) and isinstance(scaler, int) and isinstance(status, int) and isinstance(flags, int)
     assert interval_s is None or isinstance(interval_s, int)
@@ -116,7 +202,7 @@ def archived(row: tuple[object, ...]) -> Archived:
         value_side=ValueSide(value_side),
         since=date.fromisoformat(str(since)),
     )
-    return Archived(seq, reading, from_us(ended_at), str(serial), ratio_id, ratio, exchange)
+    return Archived(seq, reading, from_us(ended_at), str(serial), ratio_id, ratio, exchange, Point(str(eic), str(ean)))
 
 
 def exchange(row: tuple[object, ...]) -> Exchange:

@@ -1,20 +1,26 @@
-"""The files of the archive: where they are, how they are opened, who may write.
+"""The files of the archive: where they are, how they are made and opened, who may write.
 
-Rules: one process writes (flock); the writing connection cannot change or drop what it has written; readers open
-read-only. Sealing, size caps and several segments belong here as well (next stage); today there is segment 1.
+Rules: one process writes (flock); a segment comes into being whole, by a rename; the writing connection cannot change
+or drop what it has written; readers open read-only and only for the time of a query, so that sealing never waits
+for them; a sealed segment is one read-only file.
 """
 
 import errno
 import fcntl
 import os
+import re
 from importlib import resources
 from pathlib import Path
 
 import apsw
+import msgspec
 
+from gatewayd.archive.rows import RatioRow, typed
 from gatewayd.errors import ArchiveError
 
 FORMAT = 1
+QUARANTINE = "quarantine"
+_NAME = re.compile(r"segment-(\d{6,})\.sqlite")
 _FORBIDDEN = frozenset(
     {
         apsw.SQLITE_UPDATE,
@@ -27,17 +33,18 @@ _FORBIDDEN = frozenset(
         apsw.SQLITE_CREATE_TABLE,
         apsw.SQLITE_CREATE_INDEX,
         apsw.SQLITE_CREATE_VIEW,
+        apsw.SQLITE_CREATE_VTABLE,
         apsw.SQLITE_DROP_TABLE,
         apsw.SQLITE_DROP_TRIGGER,
         apsw.SQLITE_DROP_INDEX,
         apsw.SQLITE_DROP_VIEW,
+        apsw.SQLITE_DROP_VTABLE,
         apsw.SQLITE_DROP_TEMP_TABLE,
         apsw.SQLITE_DROP_TEMP_TRIGGER,
         apsw.SQLITE_DROP_TEMP_INDEX,
         apsw.SQLITE_DROP_TEMP_VIEW,
     }
 )
-_PRAGMAS = frozenset({"wal_checkpoint", "optimize"})
 
 
 def segment_path(folder: Path, number: int = 1) -> Path:
@@ -46,6 +53,13 @@ def segment_path(folder: Path, number: int = 1) -> Path:
 
 def state_path(folder: Path) -> Path:
     return folder / "state.sqlite"
+
+
+def segment_numbers(folder: Path) -> list[int]:
+    """The segments that are there, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(match[1]) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name)))
 
 
 class WriterLock:
@@ -77,29 +91,8 @@ class WriterLock:
         os.close(self._fd)
 
 
-def open_for_writing(path: Path, gateway: str, now_us: int) -> apsw.Connection:
-    """The writing connection of a segment, created when it is not there yet. ArchiveError names the file."""
-    try:
-        if not path.exists():
-            _create(path, gateway, now_us)
-        connection = apsw.Connection(str(path))
-        connection.set_busy_timeout(5000)
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full")
-        connection.pragma("recursive_triggers", True)
-        connection.pragma("foreign_keys", True)
-        connection.pragma("trusted_schema", False)
-        found = connection.execute("SELECT format FROM segment").get
-        if found != FORMAT:
-            raise ArchiveError(f"{path} has format {found}; this version of gatewayd writes format {FORMAT}")
-        connection.set_authorizer(_authorize)
-    except apsw.Error as error:
-        raise ArchiveError(f"{path} cannot be opened: {error}") from error
-    return connection
-
-
-def _create(path: Path, gateway: str, now_us: int) -> None:
-    """A new segment comes into being whole: made under another name, synced, then renamed."""
+def create(path: Path, row: tuple[int | str | bytes, ...]) -> None:
+    """A new segment with its `segment` row (without id), made under another name, synced, then renamed."""
     draft = path.with_suffix(".new")
     try:
         draft.unlink(missing_ok=True)
@@ -108,14 +101,86 @@ def _create(path: Path, gateway: str, now_us: int) -> None:
             connection.pragma("synchronous", "full")
             with connection:
                 connection.execute((resources.files("gatewayd.archive") / "schema.sql").read_text(encoding="utf-8"))
-                connection.execute("INSERT INTO segment VALUES (1, 1, ?, ?, ?)", (FORMAT, gateway, now_us))
+                connection.execute("INSERT INTO segment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         finally:
             connection.close()
         draft.chmod(0o640)
         draft.rename(path)
         sync_folder(path.parent)
+    except (OSError, apsw.Error) as error:
+        raise ArchiveError(f"{path} cannot be made: {getattr(error, 'strerror', None) or error}") from error
+
+
+def open_for_writing(path: Path) -> apsw.Connection:
+    """The writing connection of an existing segment. apsw.Error when the file is damaged."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(5000)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "full")
+    connection.pragma("recursive_triggers", True)
+    connection.pragma("trusted_schema", False)
+    found = connection.execute("SELECT format FROM segment").get
+    if found != FORMAT:
+        connection.close()
+        raise ArchiveError(f"{path} has format {found}; this version of gatewayd writes format {FORMAT}")
+    connection.set_authorizer(_authorize)
+    return connection
+
+
+def finish_sealing(path: Path) -> None:
+    """Turn a segment that has its seal into one read-only file. May be repeated. apsw.Error, OSError."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(5000)
+        connection.pragma("wal_checkpoint", "truncate")
+        connection.pragma("journal_mode", "delete")
+    finally:
+        connection.close()
+    path.chmod(0o444)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """A read-only connection to one segment, for the time of a query. ArchiveError when it cannot be opened."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(5000)
+        connection.pragma("query_only", True)
+    except apsw.Error as error:
+        raise ArchiveError(f"{path} cannot be read: {error}") from error
+    return connection
+
+
+def ratio_rows(path: Path) -> list[RatioRow]:
+    """The ratio versions that a segment has; none when it cannot be read."""
+    try:
+        connection = open_for_reading(path)
+        try:
+            return typed(connection.execute("SELECT * FROM ratio ORDER BY id"), RatioRow)
+        finally:
+            connection.close()
+    except (ArchiveError, apsw.Error, msgspec.ValidationError):
+        return []
+
+
+def quarantine(path: Path, stamp: str) -> Path:
+    """Put a damaged segment and its journals aside, unchanged; the folder they are in now."""
+    aside = path.parent / QUARANTINE / f"{path.stem}-{stamp}"
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside / part.name)
+        sync_folder(path.parent)
     except OSError as error:
-        raise ArchiveError(f"{path} cannot be made: {error.strerror}") from error
+        raise ArchiveError(f"the damaged {path} cannot be put aside: {error.strerror}") from error
+    return aside
 
 
 def sync_folder(folder: Path) -> None:
@@ -125,19 +190,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def open_for_reading(path: Path) -> apsw.Connection:
-    """A read-only connection; ArchiveError when there is no archive there."""
-    if not path.exists():
-        raise ArchiveError(f"there is no archive at {path.parent}; has the gateway ever run?")
-    try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        connection.set_busy_timeout(5000)
-        connection.pragma("query_only", True)
-    except apsw.Error as error:
-        raise ArchiveError(f"{path} cannot be read: {error}") from error
-    return connection
 
 
 def open_state(folder: Path) -> apsw.Connection:
@@ -156,6 +208,6 @@ def open_state(folder: Path) -> apsw.Connection:
 
 def _authorize(operation: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
     """Second wall behind the triggers: the writing connection is not even allowed to try."""
-    if operation in _FORBIDDEN or (operation == apsw.SQLITE_PRAGMA and first not in _PRAGMAS):
+    if operation in _FORBIDDEN or (operation == apsw.SQLITE_PRAGMA and first != "wal_checkpoint"):
         return apsw.SQLITE_DENY
     return apsw.SQLITE_OK

@@ -1,11 +1,14 @@
-"""The writer: one thread that owns every write to the archive, with group commit.
+"""The writer: one thread that owns every write to the archive, with group commit, sealing, quarantine and retention.
 
-Rules: an append is acknowledged only after COMMIT with synchronous=FULL; what one append brings is one transaction
-whole or not at all; after a failed COMMIT nothing is acknowledged, the connection is closed and the next append opens
-it anew and derives the head from what is really there. The event loop never waits for the disk.
+Rules: a record is acknowledged only after COMMIT with synchronous=FULL; what one record brings is one transaction whole
+or not at all; after a failed COMMIT nothing is acknowledged, the segment is closed and the next group opens it anew
+and derives the head from what is really there; a segment that does not fit the head or cannot be read is put aside,
+and a new one goes on. The event loop never waits for the disk.
 """
 
 import asyncio
+import contextlib
+import logging
 import queue
 import threading
 import time
@@ -16,32 +19,27 @@ from pathlib import Path
 
 import apsw
 
-from gatewayd.archive import rows, segments
+from gatewayd.archive import chain, rows, segments
+from gatewayd.archive.head import Head, HeadFile, read_head
+from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
+from gatewayd.archive.retention import droppable
+from gatewayd.archive.segment import OpenSegment
+from gatewayd.archive.signing import Signer
 from gatewayd.errors import ArchiveError
-from gatewayd.model import Archived, Exchange, Ratio, Reading
+from gatewayd.model import Archived, Meter
 
 GROUP_ROWS = 200
 GROUP_SECONDS = 0.25
+SIGN_SECONDS = 60.0
+SEGMENT_BYTES = 1 << 30
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one exchange brought. `ratios` has one ratio in force for each reading; `serial` is the meter's."""
-
-    exchange: Exchange
-    readings: tuple[Reading, ...] = ()
-    ratios: tuple[Ratio, ...] = ()
-    serial: str = ""
-
-    def __post_init__(self) -> None:
-        if len(self.readings) != len(self.ratios):
-            raise ValueError("every reading needs the ratio in force")
+log = logging.getLogger("gatewayd.archive")
 
 
 @dataclass(frozen=True, slots=True)
 class _Append:
-    entry: Entry
-    result: "Future[tuple[Archived, ...]]"
+    record: Record
+    result: "Future[Receipt] | asyncio.Future[Receipt]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +49,50 @@ class _Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Flush:
+class _Call:
+    """Something to do between two groups, in the writer's thread."""
+
+    action: Callable[[], None]
     result: "Future[None]"
 
 
-_Work = _Append | _Cursor | _Flush | None
+_Work = _Append | _Cursor | _Call | None
 
 
 class Store:
     """The archive, open for writing. `open()` before use, `close()` at the end; both block: not for the event loop."""
 
     def __init__(
-        self, folder: Path, gateway: str, now_us: Callable[[], int], *, group_seconds: float = GROUP_SECONDS
+        self,
+        folder: Path,
+        gateway: str,
+        now_us: Callable[[], int],
+        *,
+        group_seconds: float = GROUP_SECONDS,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self.folder = folder
+        self.fault = ""
+        """Why the archive takes nothing at present; empty when all is well."""
         self._gateway = gateway
         self._now_us = now_us
         self._group_seconds = group_seconds
+        self._segment_bytes = segment_bytes
         self._queue: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="archive-writer", daemon=True)
-        self._segment: apsw.Connection | None = None
+        self._segment: OpenSegment | None = None
         self._listeners: list[Callable[[int], None]] = []
+        self._head = Head(0, 0, 0, 0, chain.GENESIS)
+        self._signed_at = 0.0
         self._gate = threading.Lock()
         self._closed = False
-        self._head = 0
-        self._exchange_id = 0
-        self._series: dict[rows.SeriesKey, int] = {}
-        self._ratios: dict[rows.RatioKey, int] = {}
 
     def open(self) -> None:
         """Take the writer's lock, open or create the files, start the thread. ArchiveError says why not."""
         self._lock = segments.WriterLock(self.folder)
         try:
+            self._signer = Signer(self.folder)
+            self._head_file = HeadFile(self.folder)
             self._open_segment()
             self._state = segments.open_state(self.folder)
         except ArchiveError:
@@ -91,36 +101,41 @@ class Store:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is queued, then stop. What is submitted later is refused. May be called twice."""
+        """Write what is queued, sign the end, then stop. What is submitted later is refused. May be called twice."""
         with self._gate:
             if self._closed:
                 return
             self._closed = True
             self._queue.put(None)
         self._thread.join()
-        if self._segment is not None:
-            self._segment.close()
+        self._abandon_segment()
+        self._head_file.close()
         self._state.close()
         self._lock.release()
 
     @property
     def head(self) -> int:
         """Sequence number of the last reading that is safely in the archive; 0 for none."""
-        return self._head
+        return self._head.seq
+
+    def published_head(self) -> tuple[int, str]:
+        """Sequence number and hash, in hexadecimal, of the end of the archive: what every published batch carries."""
+        known = self._head
+        return known.seq, known.hash.hex()
 
     def on_commit(self, listener: Callable[[int], None]) -> None:
         """Call `listener(head)` after every COMMIT. It is called in the writer's thread and must not wait."""
         self._listeners.append(listener)
 
-    def submit(self, entry: Entry) -> "Future[tuple[Archived, ...]]":
-        """Queue one exchange and its readings without waiting; the future tells when they are on the disk.
+    def submit(self, record: Record) -> "Future[Receipt]":
+        """Queue one record without waiting; the future tells when it is on the disk, or raises ArchiveError.
 
         What is queued is written: the future cannot be cancelled.
         """
-        result: Future[tuple[Archived, ...]] = Future()
+        result: Future[Receipt] = Future()
         result.set_running_or_notify_cancel()
-        if not self._put(_Append(entry, result)):
-            result.set_exception(ArchiveError(f"archive {self.folder} is closed and takes nothing more"))
+        if not self._put(_Append(record, result)):
+            result.set_exception(self._refusal())
         return result
 
     async def append(self, entry: Entry) -> tuple[Archived, ...]:
@@ -128,14 +143,29 @@ class Store:
 
         ArchiveError when they are not. A cancelled caller takes nothing back.
         """
-        return await asyncio.shield(asyncio.wrap_future(self.submit(entry)))
+        result: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        if not self._put(_Append(entry, result)):
+            raise self._refusal()
+        receipt = await asyncio.shield(result)
+        return entry.archived(receipt)
+
+    def declare(self, meters: Sequence[Meter]) -> None:
+        """Record the ratio versions of the configuration, as far as the archive does not have them yet."""
+        for meter in meters:
+            for ratio in meter.ratios:
+                self.submit(RatioVersion(meter.id, ratio))
 
     async def flush(self) -> None:
         """Returns when everything submitted before is written, or has failed."""
-        result: Future[None] = Future()
-        result.set_running_or_notify_cancel()
-        if self._put(_Flush(result)):
-            await asyncio.shield(asyncio.wrap_future(result))
+        await self._call(lambda: None)
+
+    async def seal(self) -> None:
+        """Seal the present segment and begin the next. ArchiveError when that fails."""
+        await self._call(self._rotate)
+
+    async def prune(self, before_us: int, acknowledged: int) -> None:
+        """Drop sealed segments whose readings are all older than `before_us` and not after `acknowledged`."""
+        await self._call(lambda: self._prune(before_us, acknowledged))
 
     def cursors(self) -> dict[str, int]:
         """The cursors of all sinks, as they stand on the disk. For start-up, before the first save."""
@@ -153,12 +183,22 @@ class Store:
                 self._queue.put(work)
             return not self._closed
 
+    def _refusal(self) -> ArchiveError:
+        return ArchiveError(f"archive {self.folder} is closed and takes nothing more")
+
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
+    async def _call(self, action: Callable[[], None]) -> None:
+        result: Future[None] = Future()
+        result.set_running_or_notify_cancel()
+        if not self._put(_Call(action, result)):
+            raise self._refusal()
+        await asyncio.shield(asyncio.wrap_future(result))
+
     def _run(self) -> None:
-        open_for_work = True
-        while open_for_work:
-            group, open_for_work = self._collect()
+        go_on = True
+        while go_on:
+            group, go_on = self._collect()
             appends = [work for work in group if isinstance(work, _Append)]
             if appends:
                 self._commit(appends)
@@ -166,8 +206,9 @@ class Store:
             if cursors:
                 self._save_cursors(cursors)
             for work in group:
-                if isinstance(work, _Flush):
-                    work.result.set_result(None)
+                if isinstance(work, _Call):
+                    self._do(work)
+        self._sign_the_end()
 
     def _collect(self) -> tuple[list[_Work], bool]:
         """The next group: up to GROUP_ROWS rows, or what comes within the group time. False when it is the last one."""
@@ -182,74 +223,183 @@ class Store:
             if work is None:
                 return group, False
             group.append(work)
-            if isinstance(work, _Flush):
+            if isinstance(work, _Call):
                 break
-            count += len(work.entry.readings) + 1 if isinstance(work, _Append) else 1
+            entry = work.record if isinstance(work, _Append) else None
+            count += len(entry.readings) if isinstance(entry, Entry) else 1
             until = until if until is not None else time.monotonic() + self._group_seconds
         return group, True
 
-    def _commit(self, appends: Sequence[_Append]) -> None:
+    def _commit(self, appends: Sequence[_Append], *, damage_known: bool = False) -> None:
+        records = [append.record for append in appends]
         try:
-            written, head = self._write(appends)
+            try:
+                receipts = self._write(records)
+            except (apsw.CorruptError, apsw.NotADBError) as error:
+                # The pages that were to be written to are damaged: a new segment takes the same records.
+                self._abandon_segment()
+                numbers = segments.segment_numbers(self.folder)
+                self._replace(numbers, read_head(self.folder), f"cannot be written: {error}")
+                receipts = self._write(records)
         except Exception as error:  # noqa: BLE001 - whatever it was: nobody may wait for ever, and the thread must live on
             self._abandon_segment()
+            if isinstance(error, apsw.CorruptError | apsw.NotADBError) and not damage_known:
+                self._put_aside(f"cannot be written: {error}")
+                self._commit(appends, damage_known=True)
+                return
             if len(appends) > 1:  # one that cannot be written must not take the others with it
                 for append in appends:
-                    self._commit([append])
+                    self._commit([append], damage_known=damage_known)
                 return
+            self._note(str(error))
             fault = ArchiveError(f"archive {self.folder} did not take the data: {error}")
             fault.__cause__ = error
-            appends[0].result.set_exception(fault)
+            _settle([(appends[0].result, fault)])
             return
-        self._head = head
-        for append, archived in zip(appends, written, strict=True):
-            append.result.set_result(archived)
+        self._note("")
+        _settle([(append.result, receipt) for append, receipt in zip(appends, receipts, strict=True)])
         for listener in self._listeners:
-            listener(head)
+            listener(self._head.seq)
 
-    def _write(self, appends: Sequence[_Append]) -> tuple[list[tuple[Archived, ...]], int]:
-        connection = self._segment if self._segment is not None else self._open_segment()
-        connection.execute("BEGIN IMMEDIATE")
-        written: list[tuple[Archived, ...]] = []
-        head = self._head
-        for append in appends:
-            written.append(self._insert(connection, append.entry, head))
-            head += len(append.entry.readings)
-        connection.execute("COMMIT")
-        return written, head
+    def _write(self, records: Sequence[Record], *, seal: bool = False) -> list[Receipt]:
+        """One batch. The head is put down after the COMMIT, and only then does anybody hear of it."""
+        segment = self._segment if self._segment is not None else self._open_segment()
+        now_us, now = self._now_us(), time.monotonic()
+        if not seal and self._full(segment, now_us):
+            self._rotate()
+            assert self._segment is not None
+            segment = self._segment
+        sign = seal or now - self._signed_at >= SIGN_SECONDS
+        receipts = segment.commit(records, now_us, sign=sign, seal=seal)
+        if sign:
+            self._signed_at = now
+        self._head_file.write(segment.head, now, sync=seal)
+        self._head = segment.head
+        return receipts
 
-    def _insert(self, connection: apsw.Connection, entry: Entry, seq: int) -> tuple[Archived, ...]:
-        self._exchange_id += 1
-        exchange = self._exchange_id
-        connection.execute(
-            "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (exchange, *rows.exchange_row(entry.exchange, entry.serial)),
-        )
-        archived: list[Archived] = []
-        table: list[tuple[int | bytes | str | None, ...]] = []
-        for reading, ratio in zip(entry.readings, entry.ratios, strict=True):
-            seq += 1
-            ratio_id = self._ratio_id(connection, reading.meter, ratio)
-            table.append((seq, exchange, self._series_id(connection, reading), ratio_id, *rows.reading_row(reading)))
-            archived.append(Archived(seq, reading, entry.exchange.ended_at, entry.serial, ratio_id, ratio, exchange))
-        connection.executemany("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", table)
-        return tuple(archived)
+    def _full(self, segment: OpenSegment, now_us: int) -> bool:
+        if not segment.holds_readings:
+            return False
+        month, opened = rows.from_us(now_us), rows.from_us(segment.opened_at)
+        return (month.year, month.month) > (opened.year, opened.month) or segment.size() >= self._segment_bytes
 
-    def _series_id(self, connection: apsw.Connection, reading: Reading) -> int:
-        key = rows.series_key(reading)
-        found = self._series.get(key)
-        if found is None:
-            found = self._series[key] = len(self._series) + 1
-            connection.execute("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (found, *key))
-        return found
+    def _rotate(self) -> None:
+        """Seal the segment that is written and begin the next one."""
+        segment = self._segment if self._segment is not None else self._open_segment()
+        self._write([self._audit("segment-sealed", segment.path.name)], seal=True)
+        carried = CarriedRatios(tuple(segment.ratios))
+        self._finish(segment)
+        self._begin(segment.number + 1, segment.head, [carried])
 
-    def _ratio_id(self, connection: apsw.Connection, meter: str, ratio: Ratio) -> int:
-        key = rows.ratio_key(meter, ratio)
-        found = self._ratios.get(key)
-        if found is None:
-            found = self._ratios[key] = len(self._ratios) + 1
-            connection.execute("INSERT INTO ratio VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (found, *key, self._now_us()))
-        return found
+    def _finish(self, segment: OpenSegment) -> None:
+        segment.close()
+        self._segment = None
+        segments.finish_sealing(segment.path)
+
+    def _begin(self, number: int, after: Head, records: Sequence[Record]) -> OpenSegment:
+        """Make and open the segment that follows `after`, with `records` as its first batch."""
+        path = segments.segment_path(self.folder, number)
+        start = (after.hash, after.batch, after.exchange, after.seq)
+        segments.create(path, (number, segments.FORMAT, self._gateway, self._now_us(), *start))
+        self._segment = OpenSegment(path, self._signer)
+        self._head = self._segment.head
+        if records:
+            self._write(records)
+        return self._segment
+
+    def _open_segment(self) -> OpenSegment:
+        """Open the newest segment, or what has to come after it; check it against the head."""
+        known = read_head(self.folder)
+        numbers = segments.segment_numbers(self.folder)
+        if not numbers:
+            return self._begin_without_segments(known)
+        path = segments.segment_path(self.folder, numbers[-1])
+        try:
+            segment = OpenSegment(path, self._signer)
+            reason = self._disagreement(segment, known)
+        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, ValueError) as error:
+            return self._replace(numbers, known, f"cannot be read: {error}")
+        if reason:
+            segment.close()
+            return self._replace(numbers, known, reason)
+        self._segment, self._head = segment, segment.head
+        if not segment.sealed:
+            return segment
+        carried = CarriedRatios(tuple(segment.ratios))
+        self._finish(segment)
+        return self._begin(segment.number + 1, segment.head, [carried])
+
+    def _begin_without_segments(self, known: Head | None) -> OpenSegment:
+        if known is None:
+            return self._begin(1, self._head, [])
+        reason = f"the head knows segment {known.segment} up to seq {known.seq}, and no segment is there"
+        log.critical("archive %s: %s; a new segment goes on", self.folder, reason)
+        return self._begin(known.segment + 1, known, [self._audit("segments-missing", "archive", reason)])
+
+    def _disagreement(self, segment: OpenSegment, known: Head | None) -> str:
+        """Why the newest segment cannot be what was written last; empty when it can."""
+        if known is None or known.segment < segment.number:
+            return ""
+        if known.segment > segment.number:
+            return f"segment {known.segment} was written after it and is not there"
+        if known.batch > segment.head.batch:
+            return f"it ends with batch {segment.head.batch}, the head knows batch {known.batch}"
+        found = segment.hash_of(known.batch) if known.batch > 0 else None
+        if found is not None and found != known.hash:
+            return f"batch {known.batch} is not the one that the head knows"
+        return ""
+
+    def _put_aside(self, reason: str) -> None:
+        """The segment that is written turned out to be damaged. What cannot be done here fails again in the commit."""
+        try:
+            self._replace(segments.segment_numbers(self.folder), read_head(self.folder), reason)
+        except (ArchiveError, apsw.Error, OSError) as error:
+            self._abandon_segment()
+            log.error("archive %s: a damaged segment could not be put aside: %s", self.folder, error)
+
+    def _replace(self, numbers: Sequence[int], known: Head | None, reason: str) -> OpenSegment:
+        """Put the newest segment aside, because it is damaged, and go on with a new one."""
+        path = segments.segment_path(self.folder, numbers[-1])
+        aside = segments.quarantine(path, rows.from_us(self._now_us()).strftime("%Y%m%dT%H%M%SZ"))
+        log.critical("archive segment %s: %s; put aside in %s, a new segment goes on", path.name, reason, aside)
+        after = known or self._head
+        records: list[Record] = [self._audit("segment-quarantined", path.name, reason)]
+        if len(numbers) > 1:
+            records.insert(
+                0, CarriedRatios(tuple(segments.ratio_rows(segments.segment_path(self.folder, numbers[-2]))))
+            )
+        return self._begin(max(numbers[-1], after.segment) + 1, after, records)
+
+    def _prune(self, before_us: int, acknowledged: int) -> None:
+        for dropped in droppable(self.folder, before_us, acknowledged):
+            self._write([self._audit("segment-dropped", dropped.path.name, dropped.text)])
+            dropped.path.unlink()
+            log.info("archive segment %s dropped: %s", dropped.path.name, dropped.text)
+
+    def _audit(self, type_: str, subject: str, detail: str = "") -> Audit:
+        return Audit(rows.from_us(self._now_us()), "gateway", "archive", type_, subject, "done", detail)
+
+    def _do(self, call: _Call) -> None:
+        try:
+            call.action()
+        except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
+            self._abandon_segment()
+            fault = error if isinstance(error, ArchiveError) else ArchiveError(f"archive {self.folder}: {error}")
+            call.result.set_exception(fault)
+            return
+        call.result.set_result(None)
+
+    def _sign_the_end(self) -> None:
+        """A last checkpoint, so that an orderly stop leaves nothing unsigned."""
+        segment = self._segment
+        if segment is None or segment.signed:
+            return
+        try:
+            segment.commit([self._audit("archive-closed", segment.path.name)], self._now_us(), sign=True)
+            self._head_file.write(segment.head, time.monotonic(), sync=True)
+            self._head = segment.head
+        except (apsw.Error, OSError) as error:
+            log.error("archive %s: the end could not be signed: %s", self.folder, error)
 
     def _save_cursors(self, cursors: dict[str, int]) -> None:
         try:
@@ -263,33 +413,40 @@ class Store:
             if self._state.in_transaction:
                 self._state.execute("ROLLBACK")
 
-    def _open_segment(self) -> apsw.Connection:
-        """Open the segment and derive head and dictionaries from what is in it. ArchiveError names the file."""
-        path = segments.segment_path(self.folder)
-        connection = segments.open_for_writing(path, self._gateway, self._now_us())
-        try:
-            self._derive(connection)
-        except apsw.Error as error:
-            connection.close(True)
-            raise ArchiveError(f"{path} cannot be read: {error}") from error
-        self._segment = connection
-        return connection
-
-    def _derive(self, connection: apsw.Connection) -> None:
-        self._head = int(connection.execute("SELECT coalesce(max(seq), 0) FROM reading").get)
-        self._exchange_id = int(connection.execute("SELECT coalesce(max(id), 0) FROM exchange").get)
-        self._series = {
-            (meter, obis, is_obis, obis_raw, kind, unit, interval_s): number
-            for number, meter, obis, is_obis, obis_raw, kind, unit, interval_s in connection.execute(
-                "SELECT * FROM series"
-            )
-        }
-        self._ratios = {
-            (meter, ct, vt, multiplier, side, since): number
-            for number, meter, ct, vt, multiplier, side, since, _ in connection.execute("SELECT * FROM ratio")
-        }
+    def _note(self, fault: str) -> None:
+        """One line for each change between taking data and not."""
+        if fault and not self.fault:
+            log.critical("archive %s is DEGRADED, nothing is archived: %s", self.folder, fault)
+        elif self.fault and not fault:
+            log.warning("archive %s takes data again", self.folder)
+        self.fault = fault
 
     def _abandon_segment(self) -> None:
-        connection, self._segment = self._segment, None
-        if connection is not None:
-            connection.close(True)
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
+
+
+def _settle(results: Sequence[tuple["Future[Receipt] | asyncio.Future[Receipt]", Receipt | ArchiveError]]) -> None:
+    """Tell everybody who waits. An event loop is woken once for all of its waiters."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Receipt | ArchiveError]]] = {}
+    for future, outcome in results:
+        if isinstance(future, asyncio.Future):
+            loops.setdefault(future.get_loop(), []).append((future, outcome))
+        elif isinstance(outcome, Receipt):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+    for loop, waiting in loops.items():
+        with contextlib.suppress(RuntimeError):  # a loop that has ended needs no news
+            loop.call_soon_threadsafe(_wake, waiting)
+
+
+def _wake(waiting: Sequence[tuple["asyncio.Future[Receipt]", Receipt | ArchiveError]]) -> None:
+    for future, outcome in waiting:
+        if future.done():
+            continue
+        if isinstance(outcome, Receipt):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)

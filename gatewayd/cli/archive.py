@@ -72,12 +72,15 @@ def verify(config_path: Path, as_json: bool) -> None:
                 "segments": verdict.segments,
                 "readings": verdict.readings,
                 "exchanges": verdict.exchanges,
-                "findings": list(verdict.findings),
+                "findings": [
+                    {"segment": f.segment, "batch": f.batch, "rows": f.rows, "message": f.message}
+                    for f in verdict.findings
+                ],
             }
         )
     else:
         for finding in verdict.findings:
-            click.echo(finding, err=True)
+            click.echo(finding.text, err=True)
         state = "sound" if verdict.ok else "DAMAGED"
         click.echo(
             f"archive {config.archive.path}: {state}; {verdict.segments} segment, {verdict.readings} readings, "

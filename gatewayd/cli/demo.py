@@ -218,5 +218,7 @@ def _summary(view: View, folder: Path) -> bool:
     click.echo(f"readings archived:  {verdict.readings} from {verdict.exchanges} exchanges")
     click.echo(f"messages delivered: {delivered} of {verdict.readings} readings, {view.repeated} repeated")
     click.echo(f"status:             {view.status_counts()}")
-    click.echo(f"archive verified:   {'sound' if verdict.ok else '; '.join(verdict.findings)}")
+    click.echo(
+        f"archive verified:   {'sound' if verdict.ok else '; '.join(finding.text for finding in verdict.findings)}"
+    )
     return verdict.ok and complete

@@ -261,6 +261,14 @@ def test_a_defect_in_a_driver_costs_no_byte(tmp_path: Path) -> None:
     assert channel.closed
 
 
+def test_a_reading_that_cannot_be_archived_costs_no_byte(tmp_path: Path) -> None:
+    """A driver that forgets the time zone, for instance."""
+    answer = Answer((reading(at=START.replace(tzinfo=None)),))
+    with pytest.raises((TypeError, ArchiveError)):
+        session(tmp_path, line_to(ScriptedChannel([b"telegram"])), station(answering(answer)))
+    assert [(one.received, one.outcome) for one in exchanges(tmp_path)] == [(b"telegram", Outcome.PROTOCOL_ERROR)]
+
+
 def test_an_archive_that_does_not_take_the_data_is_an_error(tmp_path: Path) -> None:
     channel = ScriptedChannel([b"telegram"])
     answer = Answer((reading(), replace(reading(), raw_text="\ud800")))

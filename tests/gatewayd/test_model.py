@@ -201,6 +201,21 @@ def test_secondary_values_are_multiplied_by_both_transformers() -> None:
     assert Ratio().factor == DIRECT.factor == 1
 
 
+@pytest.mark.parametrize(
+    ("ratio", "written"),
+    [
+        (Ratio(ct="200/5", vt="22000/100"), "8800"),
+        (Ratio(ct="200/5", vt="690/400"), "69"),
+        (Ratio(ct="12.5/5"), "2.5"),
+        (Ratio(multiplier=Decimal("1.00")), "1"),
+        (Ratio(multiplier=Decimal("1E+3")), "1000"),
+        (Ratio(multiplier=Decimal("0.010")), "0.01"),
+    ],
+)
+def test_a_factor_has_no_digits_that_nobody_measured(ratio: Ratio, written: str) -> None:
+    assert str(ratio.factor) == written
+
+
 def test_primary_values_are_multiplied_by_the_multiplier_only() -> None:
     primary = Ratio(ct="200/5", vt="22000/100", value_side=ValueSide.PRIMARY)
     assert primary.factor == 1

@@ -120,6 +120,11 @@ class ReadoutSession:
         """What the meter has said of itself so far."""
         return self._identification
 
+    @property
+    def in_telegram(self) -> bool:
+        """True from the first character of the telegram on; what came before was identification, echo or noise."""
+        return self._state in (_State.DATA, _State.PUSHED)
+
     def start(self, now: float) -> tuple[Action, ...]:
         """Begin: sign on, or listen in mode D."""
         if self._settings.mode == "D":

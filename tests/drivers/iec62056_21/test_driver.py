@@ -44,8 +44,15 @@ FOLDER = ROOT / "drivers" / "iec62056_21"
 class ScriptedChannel:
     """Answers each message by a table. `log` is what the driver did; `waits` the seconds it was ready to wait."""
 
-    def __init__(self, table: dict[bytes, bytes | GatewayError], pushed: bytes = b"", parity_errors: int = 0) -> None:
+    def __init__(
+        self,
+        table: dict[bytes, bytes | GatewayError],
+        pushed: bytes = b"",
+        parity_errors: int = 0,
+        errors_begin: bytes = b"\x02",
+    ) -> None:
         self._table = table
+        self._errors_begin = errors_begin
         self._coming: list[bytes | GatewayError] = [pushed] if pushed else []
         self._parity_errors = parity_errors
         self._counted = 7  # errors of an earlier session on the same channel
@@ -69,8 +76,9 @@ class ScriptedChannel:
         said = self._coming.pop(0)
         if isinstance(said, GatewayError):
             raise said
-        self._counted += self._parity_errors
-        self._parity_errors = 0
+        if said.startswith(self._errors_begin):
+            self._counted += self._parity_errors
+            self._parity_errors = 0
         return said
 
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
@@ -217,6 +225,12 @@ def test_characters_with_wrong_parity_distort_the_readout_and_the_answer_is_not_
     assert "2 characters with wrong parity" in answer.detail
     assert answer.outcome is Outcome.CHECK_FAILED
     assert not answer.sound
+
+
+def test_characters_with_wrong_parity_before_the_block_harm_no_value() -> None:
+    answer = run(ScriptedChannel(dict(MODE_C), parity_errors=2, errors_begin=b"/"))
+    assert answer.sound
+    assert not any(reading.flags & Flag.PARITY_ERROR for reading in answer.readings)
 
 
 def test_parity_errors_of_earlier_sessions_do_not_count() -> None:

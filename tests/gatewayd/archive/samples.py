@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gatewayd.archive.query import Reader
-from gatewayd.archive.store import Entry, Store
+from gatewayd.archive.records import Entry, Receipt
+from gatewayd.archive.store import Store
 from gatewayd.model import DIRECT, Archived, Exchange, Kind, Outcome, Ratio, RawStatus, Reading
 from gatewayd.obis import Obis
 
@@ -95,5 +96,20 @@ def written(future: "Future[tuple[Archived, ...]]") -> tuple[Archived, ...]:
     return future.result(PATIENCE)
 
 
+def submit(store: Store, one: Entry) -> "Future[tuple[Archived, ...]]":
+    """Queue an entry; the future brings its readings with their places."""
+    places: Future[tuple[Archived, ...]] = Future()
+
+    def tell(done: "Future[Receipt]") -> None:
+        error = done.exception()
+        if error is not None:
+            places.set_exception(error)
+        else:
+            places.set_result(one.archived(done.result()))
+
+    store.submit(one).add_done_callback(tell)
+    return places
+
+
 def append(store: Store, one: Entry) -> tuple[Archived, ...]:
-    return written(store.submit(one))
+    return written(submit(store, one))

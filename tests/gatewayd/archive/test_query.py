@@ -19,6 +19,7 @@ from tests.gatewayd.archive.samples import (
     opened,
     reading,
     reading_from,
+    submit,
     written,
 )
 
@@ -42,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     made: Path = tmp_path_factory.mktemp("archive")
     with opened(made) as store:
-        for future in [store.submit(entry(one)) for one in readings]:
+        for future in [submit(store, entry(one)) for one in readings]:
             written(future)
     return made
 

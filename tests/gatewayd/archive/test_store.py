@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.archive import segments
-from gatewayd.archive.store import Entry
+from gatewayd.archive.records import Entry
 from gatewayd.errors import ArchiveError
 from gatewayd.model import DIRECT, Archived, Exchange, Flag, Kind, Outcome, Ratio, RawStatus, Reading, ValueSide
 from gatewayd.obis import Obis
@@ -37,6 +37,7 @@ from tests.gatewayd.archive.samples import (
     opened,
     reading,
     reading_from,
+    submit,
     written,
 )
 
@@ -270,7 +271,7 @@ def test_sequence_numbers_follow_the_order_of_submission(tmp_path: Path) -> None
         for _ in range(200):
             part = [reading(number + offset) for offset in range(choice.randrange(6))]
             number += len(part)
-            futures.append(store.submit(entry(*part)))
+            futures.append(submit(store, entry(*part)))
         seqs = [item.seq for future in futures for item in written(future)]
     assert seqs == list(range(1, number + 1))
     assert [item.reading.raw_text for item in everything(tmp_path)] == [f"{n:07d}.375" for n in range(number)]
@@ -332,7 +333,7 @@ def test_the_loop_does_not_wait_for_the_disk(tmp_path: Path) -> None:
 
 def test_closing_writes_what_is_queued(tmp_path: Path) -> None:
     with opened(tmp_path, group_seconds=3600) as store:
-        futures = [store.submit(entry(reading(number))) for number in range(1, 101)]
+        futures = [submit(store, entry(reading(number))) for number in range(1, 101)]
     assert [item.seq for future in futures for item in written(future)] == list(range(1, 101))
     assert len(everything(tmp_path)) == 100
 
@@ -355,7 +356,7 @@ def test_what_comes_while_closing_is_written_or_refused(tmp_path: Path) -> None:
         closing.start()
         for number in range(2000):
             try:
-                futures.append(store.submit(entry(reading(number))))
+                futures.append(submit(store, entry(reading(number))))
             except ArchiveError:
                 refused += 1
         closing.join(PATIENCE)
@@ -389,23 +390,27 @@ def test_the_count_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 
 def poisoned() -> list[Entry]:
-    naive = reading(at=START.replace(tzinfo=None))
     return [
         entry(POISON),
         entry(replace(reading(), unit="\udcff")),
-        entry(replace(reading(), more=("\ud800",))),
         entry(replace(reading(), scaler=2**70)),
-        entry(naive),
         Entry(exchange(detail="\ud800")),
     ]
+
+
+def test_an_entry_that_no_row_can_hold_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        entry(replace(reading(), more=("\ud800",)))
+    with pytest.raises(TypeError, match="naive"):
+        entry(reading(at=START.replace(tzinfo=None)))
 
 
 @pytest.mark.parametrize("number", range(len(poisoned())))
 def test_an_entry_that_cannot_be_written_fails_alone(tmp_path: Path, number: int) -> None:
     with opened(tmp_path, group_seconds=0.05) as store:
-        before = [store.submit(entry(reading(n))) for n in range(1, 4)]
-        bad = store.submit(poisoned()[number])
-        after = [store.submit(entry(reading(n))) for n in range(4, 7)]
+        before = [submit(store, entry(reading(n))) for n in range(1, 4)]
+        bad = submit(store, poisoned()[number])
+        after = [submit(store, entry(reading(n))) for n in range(4, 7)]
         with pytest.raises(ArchiveError, match=str(tmp_path)):
             written(bad)
         seqs = [written(future)[0].seq for future in before + after]
@@ -433,7 +438,7 @@ def test_a_caller_that_gives_up_takes_nothing_back(tmp_path: Path) -> None:
 
 def test_a_cancelled_future_does_not_end_the_writer(tmp_path: Path) -> None:
     with opened(tmp_path, group_seconds=0.1) as store:
-        store.submit(entry(reading(1))).cancel()
+        submit(store, entry(reading(1))).cancel()
         assert append(store, entry(reading(2)))[0].seq == 2
     assert len(everything(tmp_path)) == 2
 
@@ -461,24 +466,39 @@ def damage(path: Path, table: str) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("what", ["no database", "segment", "reading", "exchange", "series", "other format"])
-def test_an_archive_that_cannot_be_used_is_named_and_the_lock_given_back(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("what", ["no database", "segment", "batch", "series", "exchange", "reading"])
+def test_a_damaged_archive_is_put_aside_and_acquisition_goes_on(tmp_path: Path, what: str) -> None:
     path = segments.segment_path(tmp_path)
     with opened(tmp_path) as store:
         append(store, entry(*map(reading, range(100))))
-    whole = path.read_bytes()
-    match what:
-        case "no database":
-            path.write_bytes(b"this is not a database, and it is longer than a header of one hundred bytes" * 20)
-        case "segment" | "reading" | "exchange" | "series":
-            damage(path, what)
-        case _:
-            connection = apsw.Connection(str(path))
-            connection.execute("DROP TRIGGER segment_kept; UPDATE segment SET format = 99")
-            connection.close()
-    with pytest.raises(ArchiveError, match=str(path)), opened(tmp_path):
+    if what == "no database":
+        path.write_bytes(b"this is not a database, and it is longer than a header of one hundred bytes" * 20)
+    else:
+        damage(path, what)
+    spoilt = path.read_bytes()
+    with opened(tmp_path) as store:
+        (archived,) = append(store, entry(reading(101)))
+        assert archived.seq == 101, "a sequence number must not be given twice"
+        assert store.head == 101
+    (aside,) = tmp_path.rglob(f"quarantine/**/{path.name}")
+    assert aside.read_bytes() == spoilt, "the evidence was changed"
+    assert [item.seq for item in everything(tmp_path)] == [101]
+
+
+def test_an_archive_of_another_format_is_left_alone(tmp_path: Path) -> None:
+    path = segments.segment_path(tmp_path)
+    with opened(tmp_path) as store:
+        append(store, entry(*map(reading, range(100))))
+    connection = apsw.Connection(str(path))
+    kept = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'segment_kept'").get
+    connection.execute(f"DROP TRIGGER segment_kept; UPDATE segment SET format = format + 98; {kept}")
+    connection.close()
+    with pytest.raises(ArchiveError, match=f"{path} has format 99"), opened(tmp_path):
         pass
-    path.write_bytes(whole)
+    assert path.exists()
+    connection = apsw.Connection(str(path))
+    connection.execute(f"DROP TRIGGER segment_kept; UPDATE segment SET format = format - 98; {kept}")
+    connection.close()
     with opened(tmp_path) as store:
         assert store.head == 100
 
@@ -520,7 +540,7 @@ def test_a_full_disk_is_an_error_and_no_acknowledgement_and_is_survived(tmp_path
                     acknowledged += append(store, entry(reading(number), received=bytes(20_000)))
             assert 1 <= len(acknowledged) < 60
             # It stays so, also for several at a time; nothing is acknowledged, nobody waits for ever.
-            futures = [store.submit(entry(reading(number), received=bytes(900_000))) for _ in range(5)]
+            futures = [submit(store, entry(reading(number), received=bytes(900_000))) for _ in range(5)]
             for future in futures:
                 with pytest.raises(ArchiveError):
                     written(future)
