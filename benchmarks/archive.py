@@ -1,8 +1,8 @@
 """The archive against bare SQLite in one run: writing with chain and signatures, verifying, space, many producers."""
 
 import asyncio
+import gc
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +27,9 @@ CHANNELS = ("1.29.0", "2.29.0", "5.29.0", "8.29.0")
 QUARTER = timedelta(minutes=15)
 BATCHES = 500
 BATCH = 100
-DAYS = 400
+METERS = 8
+DAYS = int(os.environ.get("GATEWAYD_BENCH_ROWS", "1200000")) // (METERS * 384)
+"""GATEWAYD_BENCH_ROWS=10000000 for the size that the promises speak of; it takes some minutes."""
 ROUNDS = 3
 
 
@@ -109,21 +111,21 @@ def _reading(folder: Path) -> Iterator[Result]:
     store = _store(path)
     wire = bytes(range(256)) * 15  # 3.8 kB: what 96 rows of four channels take as P.01
     for day in range(DAYS):
-        for meter in range(8):
+        for meter in range(METERS):
             store.submit(_entry(meter, day * 96, 384, wire))
     asyncio.run(store.seal())
     store.close()
-    count = DAYS * 8 * 384
+    count = DAYS * METERS * 384
     size = (path / "segment-000001.sqlite").stat().st_size / count
     yield Result("bytes for each reading, with its exchange", size, 180, size / 180, "at most 1", size <= 180, "B")
-    before = _resident()
+    before = _reset_peak()
     started = time.perf_counter()
     verdict = verify(path)
     seconds = time.perf_counter() - started
+    grown = (_peak() - before) / 1024
     assert verdict.ok and verdict.readings == count
     speed = verdict.readings / seconds
     yield Result("verified rows/s", speed, 500_000, speed / 500_000, "at least 1", speed >= 500_000, "rows/s")
-    grown = (_resident() - before) / 1024
     yield Result(f"memory grown by verifying {count} rows", grown, 40, grown / 40, "at most 1", grown <= 40, "MB")
     reader = Reader(path)
     since = START + timedelta(days=DAYS // 2)
@@ -186,5 +188,14 @@ def _store(folder: Path) -> Store:
     return store
 
 
-def _resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _reset_peak() -> int:
+    """Forget the largest memory so far (proc(5), clear_refs); what is in use now, in kB."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
+
+
+def _peak() -> int:
+    """Largest resident memory since the last reset, in kB."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1])

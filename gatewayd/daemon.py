@@ -93,7 +93,13 @@ def build_station(config: Config, settings: MeterSettings) -> Station:
 
 def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
     """The archive of a configuration, not yet open."""
-    return Store(config.archive.path, config.gateway.id, lambda: to_us(now()), group_seconds=group_seconds)
+    return Store(
+        config.archive.path,
+        config.gateway.id,
+        lambda: to_us(now()),
+        group_seconds=group_seconds,
+        segment_bytes=config.archive.segment_mb << 20,
+    )
 
 
 def build_acquisition(config: Config, store: Store) -> Acquisition:

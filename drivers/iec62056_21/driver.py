@@ -135,10 +135,22 @@ def _chosen(
     """All readings, or those of the wanted registers in the meter's order and then what did not come."""
     if not registers:
         return found
-    wanted = set(registers)
+    there = {reading.obis for reading in found}
+    wanted: set[Obis] = set()
+    missing: list[Obis] = []
+    for obis in registers:
+        same = (
+            {obis} if obis in there else {other for other in there if other is not None and _same_object(obis, other)}
+        )
+        wanted |= same
+        missing += [] if same else [obis]
     came = tuple(reading for reading in found if reading.obis in wanted)
-    sent = {reading.obis for reading in came}
-    return came + tuple(not_sent(obis) for obis in registers if obis not in sent)
+    return came + tuple(map(not_sent, missing))
+
+
+def _same_object(asked: Obis, sent: Obis) -> bool:
+    """Abstract objects (C.1.0, F.F) have no medium and no channel, but some meters write 1-0:F.F for them."""
+    return asked.c >= 94 and (asked.a, asked.b) == (0, 0) and asked.groups[2:] == sent.groups[2:]
 
 
 def _build(setting: Setting) -> Driver:

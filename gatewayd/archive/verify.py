@@ -22,6 +22,8 @@ from gatewayd.archive import chain, head, rows, segments, signing
 from gatewayd.errors import ArchiveError
 
 FINDINGS_LIMIT = 1000
+_NO_READING = (1, 0)
+_LAST_SEQ = (1 << 63) - 1
 _KEYS = {"reading": "seq"}
 
 
@@ -50,12 +52,17 @@ class _Seal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault. `batch` and `rows` are empty where it concerns more."""
+    """One fault. `batch` and `rows` are empty where it concerns more.
+
+    `first_seq` to `last_seq` are the readings that it casts doubt on, `last_seq` below `first_seq` when none that is
+    there; None: all of the segment."""
 
     segment: int
     message: str
     batch: int | None = None
     rows: str = ""
+    first_seq: int | None = None
+    last_seq: int | None = None
 
     @property
     def text(self) -> str:
@@ -164,7 +171,7 @@ class _Check:
         for number in range(1, last):
             name = segments.segment_path(self._folder, number).name
             if number not in numbers and name not in self._gone:
-                self._find(number, "is not there, and the audit log does not say that it was dropped")
+                self._find(number, "is not there, and the audit log does not say that it was dropped", seqs=_NO_READING)
         known, link = self._known, self._link
         if known is None:
             self._find(last, f"the file {head.NAME} is not there: rows may have been cut off at the end")
@@ -202,7 +209,8 @@ class _Check:
         for found in connection.execute("SELECT * FROM batch ORDER BY id"):
             self._batch(link, msgspec.convert(found, rows.BatchRow), tables)
         for table, count in tables.left_over():
-            self._find(number, f"{count} rows of {table} belong to no batch")
+            seqs = (link.seq + 1, _LAST_SEQ) if table == "reading" else _NO_READING
+            self._find(number, f"{count} rows of {table} belong to no batch", seqs=seqs)
         self._checkpoints(connection, number, row.gateway)
         self._gone |= {
             subject for (subject,) in connection.execute("SELECT subject FROM audit WHERE type = 'segment-dropped'")
@@ -211,20 +219,21 @@ class _Check:
             "SELECT subject, detail FROM audit WHERE type IN ('segment-quarantined', 'segments-missing')"
         ):
             self._gone.add(subject)
-            self._find(number, f"the gateway had to give up {subject}: {detail}")
+            self._find(number, f"the gateway had to give up {subject}: {detail}", seqs=_NO_READING)
         self._link = link
 
     def _batch(self, link: _Link, found: rows.BatchRow, tables: "_Tables") -> None:
         batch, committed_at, exchange, device, ratio, series, seq, audit, digest = found
+        seqs = (link.seq + 1, seq)
         if batch != link.batch + 1:
-            self._find(link.number, f"batch {link.batch + 1} is not there", batch)
+            self._find(link.number, f"batch {link.batch + 1} is not there", batch, seqs=seqs)
         ends = dict(zip(chain.TABLES, (exchange, device, ratio, series, seq, audit), strict=True))
         taken, missing = tables.take(ends)
         place = tables.text
         if missing:
-            self._find(link.number, missing, batch, place)
+            self._find(link.number, missing, batch, place, seqs)
         elif chain.batch_hash(link.number, batch, link.hash, committed_at, taken) != digest:
-            self._find(link.number, "its rows are not the ones that were written", batch, place)
+            self._find(link.number, "its rows are not the ones that were written", batch, place, seqs)
         link.hash, link.batch, link.exchange, link.seq = digest, batch, exchange, seq
         self.readings += len(taken[4])
         self.exchanges += len(taken[0])
@@ -266,11 +275,18 @@ class _Check:
         if seal.batch != seal.end or seal.signed_at != seal.sealed_at:
             self._find(number, "the seal is not on its last, signed batch", seal.batch)
         if (seal.first_at, seal.last_at) != (seal.earliest, seal.latest):
-            self._find(number, "the times on its seal are not those of its readings", seal.batch)
+            self._find(number, "the times on its seal are not those of its readings", seal.batch, seqs=_NO_READING)
 
-    def _find(self, segment: int, message: str, batch: int | None = None, place: str = "") -> None:
+    def _find(
+        self,
+        segment: int,
+        message: str,
+        batch: int | None = None,
+        place: str = "",
+        seqs: tuple[int | None, int | None] = (None, None),
+    ) -> None:
         if len(self.findings) < FINDINGS_LIMIT:
-            self.findings.append(Finding(segment, message, batch, place))
+            self.findings.append(Finding(segment, message, batch, place, *seqs))
 
 
 class _Tables:

@@ -49,7 +49,9 @@ def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: boo
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ["seq", *(["meter"] if with_meter else []), "obis", "value", "unit", "status", "raw", "time", "flags"]
     for name in columns:
-        table.add_column(name, justify="right" if name in ("seq", "value") else "left", no_wrap=name != "flags")
+        folded = name in ("raw", "flags")  # never cut off: on a narrow terminal they go on in the next line
+        right = name in ("seq", "value")
+        table.add_column(name, justify="right" if right else "left", no_wrap=not folded, overflow="fold")
     for archived in readings:
         reading = archived.reading
         value = reading.value

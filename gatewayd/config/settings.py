@@ -83,6 +83,8 @@ class ArchiveSettings(Options):
     """The folder of the archive, such as /var/lib/gatewayd."""
     retention_months: int = Field(default=36, ge=36)
     """Months for which sealed segments are kept; at least 36."""
+    segment_mb: int = Field(default=1024, ge=1, le=65536)
+    """Size in MiB at which a segment is sealed before its month is over."""
 
 
 class SerialLine(Options):

@@ -125,7 +125,7 @@ def test_defaults() -> None:
         "meters: [{id: m, driver: telegram, line: s}]\n"
     )
     assert read.gateway.timezone == "Europe/Prague"
-    assert read.archive.retention_months == 36
+    assert (read.archive.retention_months, read.archive.segment_mb) == (36, 1024)
     assert read.lines["s"] == config.SerialLine(id="s", device=Path("d"), baud=None, framing=None, switch_delay_ms=0)
     assert read.lines["t"] == config.TcpLine(id="t", host="h", port=1, framing=None, connect_timeout_s=Decimal(10))
     assert read.meters[0] == config.MeterSettings("m", "telegram", "s", Telegram())
