@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+import gatewayd.archive
 from benchmarks.result import Result
 from gatewayd.archive.query import Reader, Selection
 from gatewayd.archive.records import Entry
@@ -30,7 +32,7 @@ BATCH = 100
 METERS = 8
 DAYS = int(os.environ.get("GATEWAYD_BENCH_ROWS", "1200000")) // (METERS * 384)
 """GATEWAYD_BENCH_ROWS=10000000 for the size that the promises speak of; it takes some minutes."""
-ROUNDS = 3
+ROUNDS = 9
 
 
 def run() -> list[Result]:
@@ -64,8 +66,12 @@ def _entry(meter: int, first: int, count: int, received: bytes = b"\x02" + bytes
 def _writing(folder: Path) -> Result:
     """Batches of 100: the whole store, from records to acknowledged, against executemany of the same rows."""
     entries = [_entry(n % 50, (n // 50) * 25, BATCH) for n in range(BATCHES)]
-    rounds = [_one_round(folder, number, entries) for number in range(ROUNDS)]
-    ours, bare = (max(speeds) for speeds in zip(*rounds, strict=True))
+    gc.collect()
+    gc.freeze()  # 50,000 readings that wait in memory are the benchmark's, not the archive's
+    rounds = sorted(
+        (_one_round(folder, number, entries) for number in range(ROUNDS)), key=lambda pair: pair[0] / pair[1]
+    )
+    ours, bare = rounds[ROUNDS // 2]  # the median: each pair was measured side by side
     ratio = ours / bare
     return Result("durable readings/s at batch 100", ours, bare, ratio, "at least 0.75", ratio >= 0.75, "rows/s")
 
@@ -87,14 +93,20 @@ def _one_round(folder: Path, number: int, entries: list[Entry]) -> tuple[float, 
     return ours, rows / _bare(folder / f"bare-{number}.sqlite", tables)
 
 
+_SCHEMA = (Path(gatewayd.archive.__file__).parent / "schema.sql").read_text(encoding="utf-8")
+_READING_TABLE = "\n".join(
+    statement + ";"
+    for statement in _SCHEMA.split(";\n")
+    if re.search(r"CREATE (TABLE reading |INDEX reading_)", statement)
+)
+"""The same table and index, and nothing else: no trigger, no other table."""
+
+
 def _bare(path: Path, tables: list[list[tuple[object, ...]]]) -> float:
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "full")
-    connection.execute(
-        "CREATE TABLE reading (seq INTEGER PRIMARY KEY, exchange, series, ratio, at, raw, raw_text, scaler, status, "
-        "flags, more, meter_time); CREATE INDEX i ON reading (series, at)"
-    )
+    connection.execute(_READING_TABLE)
     started = time.perf_counter()
     for table in tables:
         connection.execute("BEGIN IMMEDIATE")

@@ -20,6 +20,7 @@ from gatewayd.errors import (
     ArchiveError,
     ChannelError,
     GatewayError,
+    MeterDiffers,
     MeterRefused,
     MeterSilent,
     ProtocolError,
@@ -201,11 +202,11 @@ def _fault_of(meter: Meter, line: str, answer: Answer) -> GatewayError | None:
         return ProtocolError(f"{where}: {answer.detail}; its values are marked distorted")
     missing = [reading.code for reading in answer.readings if not reading.obis_raw]
     if missing:
-        return ProtocolError(f"{where} does not have {', '.join(missing)}")
+        return MeterDiffers(f"{where} does not have {', '.join(missing)}")
     if not answer.readings:
         return ProtocolError(f"{where} sent a readout without a single value")
     if _other_serial(meter, answer):
-        return ProtocolError(f"{where}: serial {meter.serial} is configured, the meter says {answer.serials[0]}")
+        return MeterDiffers(f"{where}: serial {meter.serial} is configured, the meter says {answer.serials[0]}")
     return None
 
 

@@ -195,7 +195,7 @@ async def run(config: Config) -> None:
 def _assemble(config: Config, store: Store) -> Gateway:
     cursors = store.cursors()
     outboxes = [
-        Outbox(settings.id, cursors.get(settings.id, 0), lambda: Reader(config.archive.path), store)
+        Outbox(settings.id, _cursor(settings.id, cursors, store), lambda: Reader(config.archive.path), store)
         for settings in config.sinks
     ]
     publishers = [
@@ -203,6 +203,15 @@ def _assemble(config: Config, store: Store) -> Gateway:
         for settings, outbox in zip(config.sinks, outboxes, strict=True)
     ]
     return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
+
+
+def _cursor(sink: str, cursors: Mapping[str, int], store: Store) -> int:
+    """Where a sink goes on. A cursor behind the end of the archive belongs to another archive: everything is sent."""
+    found = cursors.get(sink, 0)
+    if found <= store.head:
+        return found
+    log.warning("sink %s: its cursor %d is behind the end of the archive (%d): starting anew", sink, found, store.head)
+    return 0
 
 
 async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:

@@ -39,6 +39,11 @@ class SessionDeadline(GatewayError):
     """A session was not finished in the time that it may take in all."""
 
 
+class MeterDiffers(GatewayError):
+    """The meter answered soundly, and is not what the configuration says: other serial number, registers that it does
+    not have. Asking again would bring the same."""
+
+
 class MeterRefused(GatewayError):
     """The meter understood and said no (password, access right). Never retried automatically."""
 

@@ -61,12 +61,21 @@ def end_label(end: datetime, zone: ZoneInfo = PRAGUE) -> str:
     The offset tells apart the two hours of the autumn change.
     """
     local = end.astimezone(zone)
-    offset = local.strftime("%z")
-    offset = f"{offset[:3]}:{offset[3:5]}"
     if (local.hour, local.minute, local.second) == (0, 0, 0):
-        return f"{(local - timedelta(days=1)).date().isoformat()} 24:00{offset}"
+        return f"{(local - timedelta(days=1)).date().isoformat()} 24:00{_offset(local)}"
+    return start_label(end, zone)
+
+
+def start_label(start: datetime, zone: ZoneInfo = PRAGUE) -> str:
+    """The same for the start of an interval and for an instant: midnight is 00:00 of the day that begins."""
+    local = start.astimezone(zone)
     seconds = f":{local.second:02d}" if local.second else ""
-    return f"{local.date().isoformat()} {local.hour:02d}:{local.minute:02d}{seconds}{offset}"
+    return f"{local.date().isoformat()} {local.hour:02d}:{local.minute:02d}{seconds}{_offset(local)}"
+
+
+def _offset(local: datetime) -> str:
+    offset = local.strftime("%z")
+    return f"{offset[:3]}:{offset[3:5]}"
 
 
 def days(first: date, last: date) -> Iterator[date]:

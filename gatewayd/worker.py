@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, GatewayError, MeterRefused, ProtocolError
+from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
 from gatewayd.model import Request
 from gatewayd.schedule import Rhythm, first_due, next_due
 
@@ -92,7 +92,7 @@ class LineWorker:
         self._note(pending, fault, defect)
         now = self._clock()
         regular = next_due(job.rhythm, now, self._zone)
-        if fault is None or isinstance(fault, MeterRefused) or pending.retries >= RETRIES:
+        if fault is None or isinstance(fault, MeterRefused | MeterDiffers) or pending.retries >= RETRIES:
             pending.due, pending.retries = regular, 0
             return
         back_off = BACK_OFF_SECONDS[min(pending.retries, len(BACK_OFF_SECONDS) - 1)]

@@ -23,6 +23,10 @@ _SUM = struct.Struct("<I")
 _SLOT = 512
 
 
+class HeadDamagedError(ArchiveError):
+    """The file is there, and neither of its slots is whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The end of the chain: segment, batch, last sequence number, last exchange, hash of the batch."""
@@ -35,7 +39,10 @@ class Head:
 
 
 def read_head(folder: Path) -> Head | None:
-    """The newer of the two slots that is whole; None when there is no head. ArchiveError when it cannot be read."""
+    """The newer of the two slots that is whole; None when none was ever written. ArchiveError when it cannot be read.
+
+    Zeros are a slot that was not written, also where a power cut left the file longer than what had reached the disk.
+    """
     path = folder / NAME
     try:
         data = path.read_bytes()
@@ -44,8 +51,8 @@ def read_head(folder: Path) -> Head | None:
     except OSError as error:
         raise ArchiveError(f"the head {path} cannot be read: {error.strerror}") from error
     found = [head for head in (_unpack(data[:_SLOT]), _unpack(data[_SLOT : 2 * _SLOT])) if head is not None]
-    if data and not found:
-        raise ArchiveError(f"the head {path} is damaged")
+    if not found and any(data):
+        raise HeadDamagedError(f"the head {path} is damaged")
     return max(found, key=lambda head: head.batch, default=None)
 
 

@@ -92,6 +92,17 @@ class Reader:
             else:
                 yield from map(rows.archived, self._cursor(number, order, tuple(values)))
 
+    def window(self, number: int, selection: Selection, first: int, last: int) -> Iterator[tuple[object, ...]]:
+        """Rows (rows.READINGS) of a selection in one segment, from sequence number `first` to `last`.
+
+        `current` and `last` of the selection are not applied. They are found by number and never through the index
+        on series: so a window costs what it holds, whatever is selected, and is soon over.
+        """
+        where, values = _conditions(selection)
+        by_number = rows.READINGS.replace("reading AS r", "reading AS r NOT INDEXED")
+        sql = f"{by_number} {where + ' AND' if where else 'WHERE'} r.seq BETWEEN ? AND ? ORDER BY r.seq"
+        return self._cursor(number, sql, (*values, first, last))
+
     def exchanges(self, meter: str | None = None) -> list[Exchange]:
         """The exchanges with a meter, or all, oldest first."""
         where, values = ("WHERE d.meter = ? ", (meter,)) if meter is not None else ("", ())

@@ -3,6 +3,7 @@
 Rules: a record is complete when it is made; how it becomes rows is decided here, its numbers are given by the segment.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,6 +34,7 @@ class Entry:
     exchange_row: tuple[rows.Value, ...] = field(init=False, repr=False, compare=False)
     reading_rows: tuple[tuple[rows.Value, ...], ...] = field(init=False, repr=False, compare=False)
     series_keys: tuple[rows.SeriesKey, ...] = field(init=False, repr=False, compare=False)
+    ratio_keys: tuple[rows.RatioKey, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.readings) != len(self.ratios):
@@ -41,6 +43,14 @@ class Entry:
         object.__setattr__(self, "exchange_row", rows.exchange_row(self.exchange))
         object.__setattr__(self, "reading_rows", tuple(map(rows.reading_row, self.readings)))
         object.__setattr__(self, "series_keys", tuple(map(rows.series_key, self.readings)))
+        object.__setattr__(self, "ratio_keys", tuple(self._ratio_keys()))
+
+    def _ratio_keys(self) -> Iterator[rows.RatioKey]:
+        known: tuple[str, Ratio, rows.RatioKey] | None = None
+        for reading, ratio in zip(self.readings, self.ratios, strict=True):
+            if known is None or known[1] is not ratio or known[0] != reading.meter:  # nearly always the same one
+                known = reading.meter, ratio, rows.ratio_key(reading.meter, ratio)
+            yield known[2]
 
     @property
     def device(self) -> rows.DeviceKey:

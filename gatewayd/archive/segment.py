@@ -4,14 +4,17 @@ Rules: numbers are given only by a commit that succeeds; a batch is all there or
 object is thrown away and the segment opened anew, which derives everything from what is really on the disk.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
+
 from gatewayd.archive import chain, rows, segments
 from gatewayd.archive.head import Head
 from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
-from gatewayd.archive.signing import Checkpoint, Signer
+from gatewayd.archive.signing import Checkpoint, Signer, due
 
 _INSERT = {
     "exchange": "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -53,8 +56,17 @@ class OpenSegment:
 
     def __init__(self, path: Path, signer: Signer) -> None:
         self.path = path
+        self._file, self._journal = str(path), f"{path}-wal"
         self._signer = signer
         self._connection = segments.open_for_writing(path)
+        try:
+            self._derive()
+        except BaseException:
+            self._connection.close(True)
+            raise
+
+    def _derive(self) -> None:
+        """Everything that is known of the segment, from what is on the disk."""
         (row,) = rows.typed(self._connection.execute("SELECT * FROM segment"), rows.SegmentRow)
         self.number, self.gateway, self.opened_at, self.first_seq = row.number, row.gateway, row.opened_at, row.last_seq
         last = rows.typed(self._connection.execute("SELECT * FROM batch ORDER BY id DESC LIMIT 1"), rows.BatchRow)
@@ -65,9 +77,12 @@ class OpenSegment:
             self._numbers = _Numbers(row.last_exchange, 0, 0, 0, row.last_seq, 0)
             link = chain.segment_hash(row[1:])
             self.head = Head(row.number, row.last_batch, row.last_seq, row.last_exchange, link)
-        self.signed = bool(
-            self._connection.execute("SELECT count(*) FROM checkpoint WHERE batch = ?", (self.head.batch,)).get
+        signed = rows.typed(
+            self._connection.execute("SELECT batch, signed_at FROM checkpoint ORDER BY batch DESC LIMIT 1"),
+            tuple[int, int],
         )
+        self.signed = bool(signed) and signed[0][0] == self.head.batch
+        self.signed_at = signed[0][1] if signed else None
         self.sealed = bool(self._connection.execute("SELECT count(*) FROM seal").get)
         self.ratios = rows.typed(self._connection.execute("SELECT * FROM ratio ORDER BY id"), rows.RatioRow)
         self._ratios: dict[rows.RatioKey, int] = {found[1:7]: found[0] for found in self.ratios}
@@ -91,11 +106,17 @@ class OpenSegment:
 
     def size(self) -> int:
         """Bytes on disk, journal included."""
-        journal = self.path.with_name(self.path.name + "-wal")
-        return self.path.stat().st_size + (journal.stat().st_size if journal.exists() else 0)
+        return os.stat(self._file).st_size + os.stat(self._journal).st_size  # noqa: PTH116 - for every batch
 
-    def commit(self, records: Sequence[Record], now_us: int, *, sign: bool, seal: bool = False) -> list[Receipt]:
-        """Write records as one batch, and with `sign` a checkpoint; with `seal` nothing may follow."""
+    def accept(self) -> None:
+        """It fits the head: from now on its journal may be folded in."""
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+
+    def commit(
+        self, records: Sequence[Record], now_us: int, *, sign: bool = False, seal: bool = False
+    ) -> list[Receipt]:
+        """Write records as one batch, with a checkpoint when `sign` or when one is due; with `seal` nothing follows."""
+        sign = sign or seal or due(self.signed_at, now_us)
         draft = _Draft(now_us, _Numbers(*_astuple(self._numbers)))
         receipts = [self._draft(draft, record) for record in records]
         batch = self.head.batch + 1
@@ -110,7 +131,7 @@ class OpenSegment:
         connection.execute(
             "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (batch, now_us, *_astuple(numbers), digest)
         )
-        if sign or seal:
+        if sign:
             checkpoint = Checkpoint(self.gateway, self.number, batch, numbers.seq, digest, now_us)
             connection.execute(
                 "INSERT INTO checkpoint VALUES (?, ?, ?)", (batch, now_us, self._signer.sign(checkpoint))
@@ -126,7 +147,8 @@ class OpenSegment:
         self._ratios |= draft.ratios
         self._series |= draft.series
         self.ratios += draft.new_ratios
-        self.sealed, self.signed = seal, sign or seal
+        self.sealed, self.signed = seal, sign
+        self.signed_at = now_us if sign else self.signed_at
         self.head = Head(self.number, batch, numbers.seq, numbers.exchange, digest)
         return receipts
 
@@ -158,18 +180,16 @@ class OpenSegment:
         numbers.exchange += 1
         exchange = numbers.exchange
         draft.tables["exchange"].append((exchange, self._device_id(draft, entry.device), *entry.exchange_row))
-        first_seq = seq = numbers.seq + 1
-        table, known = draft.tables["reading"], self._series
-        ratio_ids: list[int] = []
-        ratio_id, before = 0, None
-        for key, ratio, row in zip(entry.series_keys, entry.ratios, entry.reading_rows, strict=True):
-            if ratio is not before:  # nearly always the same one for a whole exchange
-                ratio_id, before = self._ratio_id(draft, rows.ratio_key(key[0], ratio)), ratio
-            table.append((seq, exchange, known.get(key) or self._series_id(draft, key), ratio_id, *row))
-            ratio_ids.append(ratio_id)
-            seq += 1
-        numbers.seq = seq - 1
-        return Receipt(exchange, first_seq, tuple(ratio_ids))
+        first_seq = numbers.seq + 1
+        numbers.seq += len(entry.readings)
+        ratios = {key: self._ratio_id(draft, key) for key in dict.fromkeys(entry.ratio_keys)}
+        ratio_ids = tuple(map(ratios.__getitem__, entry.ratio_keys))
+        series = list(map(self._series.get, entry.series_keys))
+        if None in series:
+            series = [self._series_id(draft, key) for key in entry.series_keys]
+        numbered = zip(range(first_seq, numbers.seq + 1), series, ratio_ids, entry.reading_rows, strict=True)
+        draft.tables["reading"] += [(seq, exchange, place, ratio, *row) for seq, place, ratio, row in numbered]
+        return Receipt(exchange, first_seq, ratio_ids)
 
     def _device_id(self, draft: _Draft, key: rows.DeviceKey) -> int:
         found = self._devices.get(key) or draft.devices.get(key)

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gatewayd.errors import ArchiveError
 
 FORMAT = 1
 QUARANTINE = "quarantine"
+_NEVER_REACHED = 1 << 53
 _NAME = re.compile(r"segment-(\d{6,})\.sqlite")
 _FORBIDDEN = frozenset(
     {
@@ -91,11 +93,14 @@ class WriterLock:
         os.close(self._fd)
 
 
-def create(path: Path, row: tuple[int | str | bytes, ...]) -> None:
-    """A new segment with its `segment` row (without id), made under another name, synced, then renamed."""
+def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path], None] = lambda _draft: None) -> None:
+    """A new segment with its `segment` row (without id) and what `fill` writes, made under another name, then renamed.
+
+    ArchiveError when that fails."""
     draft = path.with_suffix(".new")
     try:
-        draft.unlink(missing_ok=True)
+        for part in _parts(draft):  # a journal without its database would be played back into the new one
+            part.unlink(missing_ok=True)
         connection = apsw.Connection(str(draft))
         try:
             connection.pragma("synchronous", "full")
@@ -104,6 +109,7 @@ def create(path: Path, row: tuple[int | str | bytes, ...]) -> None:
                 connection.execute("INSERT INTO segment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         finally:
             connection.close()
+        fill(draft)
         draft.chmod(0o640)
         draft.rename(path)
         sync_folder(path.parent)
@@ -112,18 +118,24 @@ def create(path: Path, row: tuple[int | str | bytes, ...]) -> None:
 
 
 def open_for_writing(path: Path) -> apsw.Connection:
-    """The writing connection of an existing segment. apsw.Error when the file is damaged."""
+    """The writing connection of an existing segment. apsw.Error when the file is damaged, which leaves it as it is."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(5000)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "full")
-    connection.pragma("recursive_triggers", True)
-    connection.pragma("trusted_schema", False)
-    found = connection.execute("SELECT format FROM segment").get
-    if found != FORMAT:
-        connection.close()
-        raise ArchiveError(f"{path} has format {found}; this version of gatewayd writes format {FORMAT}")
-    connection.set_authorizer(_authorize)
+    try:
+        # A segment that will be put aside must stay as it was found: nothing is folded in before it is accepted.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.set_busy_timeout(5000)
+        found = connection.execute("SELECT format FROM segment").get
+        if found != FORMAT:
+            raise ArchiveError(f"{path} has format {found}; this version of gatewayd writes format {FORMAT}")
+        if not connection.execute("SELECT count(*) FROM seal").get:  # a sealed one is read-only and stays so
+            connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        connection.pragma("recursive_triggers", True)
+        connection.pragma("trusted_schema", False)
+        connection.set_authorizer(_authorize)
+    except BaseException:
+        connection.close(True)
+        raise
     return connection
 
 
@@ -131,7 +143,7 @@ def finish_sealing(path: Path) -> None:
     """Turn a segment that has its seal into one read-only file. May be repeated. apsw.Error, OSError."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        connection.set_busy_timeout(5000)
+        connection.set_busy_timeout(500)
         connection.pragma("wal_checkpoint", "truncate")
         connection.pragma("journal_mode", "delete")
     finally:
@@ -168,19 +180,57 @@ def ratio_rows(path: Path) -> list[RatioRow]:
         return []
 
 
+def last_numbers(path: Path) -> tuple[int, int, int]:
+    """The last batch, sequence number and exchange that a segment has given out, as far as it can still be read."""
+    found: list[int] = []
+    for sql in (
+        "SELECT max(coalesce((SELECT max(id) FROM batch), 0), (SELECT last_batch FROM segment))",
+        "SELECT max(coalesce((SELECT max(seq) FROM reading), 0), (SELECT last_seq FROM segment))",
+        "SELECT max(coalesce((SELECT max(id) FROM exchange), 0), (SELECT last_exchange FROM segment))",
+    ):
+        try:
+            connection = open_for_reading(path)
+            try:
+                number = connection.execute(sql).get
+            finally:
+                connection.close()
+        except (ArchiveError, apsw.Error, ValueError):
+            number = 0
+        # A number that no gateway reaches is damage, and would use up the numbers that are left.
+        found.append(number if isinstance(number, int) and 0 <= number < _NEVER_REACHED else 0)
+    return found[0], found[1], found[2]
+
+
+def in_quarantine(path: Path) -> list[Path]:
+    """The folders in which a segment of this number was put aside."""
+    return sorted((path.parent / QUARANTINE).glob(f"{path.stem}-*"))
+
+
 def quarantine(path: Path, stamp: str) -> Path:
     """Put a damaged segment and its journals aside, unchanged; the folder they are in now."""
     aside = path.parent / QUARANTINE / f"{path.stem}-{stamp}"
     try:
         aside.mkdir(parents=True, exist_ok=True)
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            part = path.with_name(path.name + suffix)
+        for part in reversed(_parts(path)):  # the database last: without it nobody would look for its journal
             if part.exists():
                 part.rename(aside / part.name)
-        sync_folder(path.parent)
+        for changed in (aside, aside.parent, path.parent):
+            sync_folder(changed)
     except OSError as error:
         raise ArchiveError(f"the damaged {path} cannot be put aside: {error.strerror}") from error
     return aside
+
+
+def drop(path: Path) -> None:
+    """Delete a segment and what may lie beside it. OSError."""
+    for part in _parts(path):
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    """A database and its journals."""
+    return tuple(path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from gatewayd.errors import ArchiveError
 
 DOMAIN = "gatewayd/archive/checkpoint/1"
+MOST_UNSIGNED_US = 60_000_000
 PRIVATE = "signing.key"
 PUBLIC = "signing.pub"
 
@@ -35,6 +36,15 @@ class Checkpoint:
         return msgspec.msgpack.encode(
             (DOMAIN, self.gateway, self.segment, self.batch, self.seq, self.hash, self.signed_at)
         )
+
+
+def due(signed_at: int | None, committed_at: int) -> bool:
+    """True when a batch must be signed: the first of a segment, and what is a minute away from the last checkpoint.
+
+    Whoever wants to write the chain anew without the key would have to take the checkpoints out. By this rule, which
+    needs nothing but the segment itself, `verify` sees that they are missing; a clock that was set counts as well.
+    """
+    return signed_at is None or abs(committed_at - signed_at) >= MOST_UNSIGNED_US
 
 
 class Signer:

@@ -20,7 +20,7 @@ from pathlib import Path
 import apsw
 
 from gatewayd.archive import chain, rows, segments
-from gatewayd.archive.head import Head, HeadFile, read_head
+from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.retention import droppable
 from gatewayd.archive.segment import OpenSegment
@@ -30,8 +30,9 @@ from gatewayd.model import Archived, Meter
 
 GROUP_ROWS = 200
 GROUP_SECONDS = 0.25
-SIGN_SECONDS = 60.0
 SEGMENT_BYTES = 1 << 30
+
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 
 log = logging.getLogger("gatewayd.archive")
 
@@ -83,7 +84,6 @@ class Store:
         self._segment: OpenSegment | None = None
         self._listeners: list[Callable[[int], None]] = []
         self._head = Head(0, 0, 0, 0, chain.GENESIS)
-        self._signed_at = 0.0
         self._gate = threading.Lock()
         self._closed = False
 
@@ -93,11 +93,15 @@ class Store:
         try:
             self._signer = Signer(self.folder)
             self._head_file = HeadFile(self.folder)
+            self._finish_sealed()
             self._open_segment()
             self._state = segments.open_state(self.folder)
-        except ArchiveError:
+        except (ArchiveError, apsw.Error, OSError) as error:
+            self._abandon_segment()
             self._lock.release()
-            raise
+            if isinstance(error, ArchiveError):
+                raise
+            raise ArchiveError(f"archive {self.folder} cannot be opened: {error}") from error
         self._thread.start()
 
     def close(self) -> None:
@@ -110,7 +114,8 @@ class Store:
         self._thread.join()
         self._abandon_segment()
         self._head_file.close()
-        self._state.close()
+        with contextlib.suppress(apsw.Error):
+            self._state.close()
         self._lock.release()
 
     @property
@@ -231,30 +236,24 @@ class Store:
         return group, True
 
     def _commit(self, appends: Sequence[_Append], *, damage_known: bool = False) -> None:
-        records = [append.record for append in appends]
         try:
-            try:
-                receipts = self._write(records)
-            except (apsw.CorruptError, apsw.NotADBError) as error:
-                # The pages that were to be written to are damaged: a new segment takes the same records.
-                self._abandon_segment()
-                numbers = segments.segment_numbers(self.folder)
-                self._replace(numbers, read_head(self.folder), f"cannot be written: {error}")
-                receipts = self._write(records)
+            receipts = self._write([append.record for append in appends])
         except Exception as error:  # noqa: BLE001 - whatever it was: nobody may wait for ever, and the thread must live on
             self._abandon_segment()
-            if isinstance(error, apsw.CorruptError | apsw.NotADBError) and not damage_known:
+            if isinstance(error, _DAMAGED) and not damage_known:  # a new segment takes the same records
                 self._put_aside(f"cannot be written: {error}")
                 self._commit(appends, damage_known=True)
                 return
-            if len(appends) > 1:  # one that cannot be written must not take the others with it
+            # One that cannot be written must not take the others with it. A disk that fails takes them all, and may
+            # have kept what it reported as failed: writing them one by one would put them down twice.
+            if len(appends) > 1 and not isinstance(error, apsw.IOError | OSError):
                 for append in appends:
                     self._commit([append], damage_known=damage_known)
                 return
             self._note(str(error))
             fault = ArchiveError(f"archive {self.folder} did not take the data: {error}")
             fault.__cause__ = error
-            _settle([(appends[0].result, fault)])
+            _settle([(append.result, fault) for append in appends])
             return
         self._note("")
         _settle([(append.result, receipt) for append, receipt in zip(appends, receipts, strict=True)])
@@ -269,10 +268,7 @@ class Store:
             self._rotate()
             assert self._segment is not None
             segment = self._segment
-        sign = seal or now - self._signed_at >= SIGN_SECONDS
-        receipts = segment.commit(records, now_us, sign=sign, seal=seal)
-        if sign:
-            self._signed_at = now
+        receipts = segment.commit(records, now_us, seal=seal)
         self._head_file.write(segment.head, now, sync=seal)
         self._head = segment.head
         return receipts
@@ -294,54 +290,116 @@ class Store:
     def _finish(self, segment: OpenSegment) -> None:
         segment.close()
         self._segment = None
-        segments.finish_sealing(segment.path)
+        try:
+            segments.finish_sealing(segment.path)
+        except apsw.BusyError:  # somebody reads for long; data does not wait for that
+            log.info("archive segment %s is being read: its journal is folded in at the next start", segment.path.name)
+
+    def _finish_sealed(self) -> None:
+        """Segments whose sealing a reader, or the end of the process, has kept from being finished."""
+        for number in segments.segment_numbers(self.folder)[:-1]:
+            path = segments.segment_path(self.folder, number)
+            if path.stat().st_mode & 0o222:
+                try:
+                    segments.finish_sealing(path)
+                except (apsw.Error, OSError) as error:  # what is wrong with it is for verify to say
+                    log.warning("archive segment %s: its journal cannot be folded in: %s", path.name, error)
 
     def _begin(self, number: int, after: Head, records: Sequence[Record]) -> OpenSegment:
-        """Make and open the segment that follows `after`, with `records` as its first batch."""
+        """Make and open the segment that follows `after`, with `records` as its first batch: both or neither."""
+
+        def first_batch(draft: Path) -> None:
+            if not records:
+                return
+            segment = OpenSegment(draft, self._signer)
+            try:
+                segment.accept()
+                segment.commit(records, self._now_us(), sign=True)
+            finally:
+                segment.close()
+
         path = segments.segment_path(self.folder, number)
         start = (after.hash, after.batch, after.exchange, after.seq)
-        segments.create(path, (number, segments.FORMAT, self._gateway, self._now_us(), *start))
-        self._segment = OpenSegment(path, self._signer)
-        self._head = self._segment.head
+        segments.create(path, (number, segments.FORMAT, self._gateway, self._now_us(), *start), first_batch)
+        segment = self._segment = OpenSegment(path, self._signer)
+        segment.accept()
         if records:
-            self._write(records)
-        return self._segment
+            self._head_file.write(segment.head, time.monotonic(), sync=True)
+        self._head = segment.head
+        return segment
 
     def _open_segment(self) -> OpenSegment:
         """Open the newest segment, or what has to come after it; check it against the head."""
-        known = read_head(self.folder)
+        known, lost = self._known_head()
         numbers = segments.segment_numbers(self.folder)
         if not numbers:
-            return self._begin_without_segments(known)
+            return self._begin_without_segments(known, lost)
         path = segments.segment_path(self.folder, numbers[-1])
         try:
             segment = OpenSegment(path, self._signer)
+        except (*_DAMAGED, apsw.SQLError, ValueError) as error:
+            return self._replace(numbers, known, lost, f"cannot be read: {error}")
+        try:
             reason = self._disagreement(segment, known)
-        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, ValueError) as error:
-            return self._replace(numbers, known, f"cannot be read: {error}")
+        except (*_DAMAGED, ValueError) as error:
+            reason = f"cannot be read: {error}"
         if reason:
             segment.close()
-            return self._replace(numbers, known, reason)
-        self._segment, self._head = segment, segment.head
+            return self._replace(numbers, known, lost, reason)
+        segment.accept()
+        if known is None and not lost and segment.head.batch > 1:  # the first batch may have been cut off from its head
+            lost = "the head is not there"
+        records = self._headless(lost)
         if not segment.sealed:
+            self._segment, self._head = segment, segment.head
+            if records:
+                self._write(records)
             return segment
-        carried = CarriedRatios(tuple(segment.ratios))
         self._finish(segment)
-        return self._begin(segment.number + 1, segment.head, [carried])
+        records.insert(0, CarriedRatios(tuple(segment.ratios)))
+        if known is None or known.segment <= segment.number:
+            return self._begin(segment.number + 1, segment.head, records)
+        return self._begin(known.segment + 1, known, [*records, self._missing(known)])
 
-    def _begin_without_segments(self, known: Head | None) -> OpenSegment:
+    def _known_head(self) -> tuple[Head | None, str]:
+        """The head: of the file, or what this process knows itself if that is more; and why the file says nothing."""
+        known, lost = None, ""
+        try:
+            known = read_head(self.folder)
+        except HeadDamagedError as error:
+            lost = str(error)
+        heads = [head for head in (known, self._head) if head is not None and head.batch > 0]
+        return max(heads, key=lambda head: head.batch, default=None), lost
+
+    def _headless(self, lost: str) -> list[Record]:
+        """Without its head an archive may have been cut: the audit log says so, and `verify` with it."""
+        if not lost:
+            return []
+        log.critical("archive %s: %s; what was cut off at the end cannot be told", self.folder, lost)
+        return [self._audit("head-lost", "head", lost)]
+
+    def _begin_without_segments(self, known: Head | None, lost: str) -> OpenSegment:
         if known is None:
-            return self._begin(1, self._head, [])
-        reason = f"the head knows segment {known.segment} up to seq {known.seq}, and no segment is there"
-        log.critical("archive %s: %s; a new segment goes on", self.folder, reason)
-        return self._begin(known.segment + 1, known, [self._audit("segments-missing", "archive", reason)])
+            return self._begin(1, self._head, self._headless(lost))
+        return self._begin(known.segment + 1, known, [*self._headless(lost), self._missing(known)])
+
+    def _missing(self, known: Head) -> Audit:
+        """The head knows a segment that is not there; perhaps it was just being put aside when the gateway ended."""
+        path = segments.segment_path(self.folder, known.segment)
+        reason = f"the head knows it up to batch {known.batch} (seq {known.seq}), and it is not there"
+        aside = segments.in_quarantine(path)
+        if aside:
+            reason += f", but in {aside[-1].relative_to(self.folder)}"
+        log.critical("archive segment %s: %s; a new segment goes on", path.name, reason)
+        return self._audit("segment-quarantined" if aside else "segments-missing", path.name, reason)
 
     def _disagreement(self, segment: OpenSegment, known: Head | None) -> str:
         """Why the newest segment cannot be what was written last; empty when it can."""
         if known is None or known.segment < segment.number:
             return ""
         if known.segment > segment.number:
-            return f"segment {known.segment} was written after it and is not there"
+            # A sealed one is whole, and what came after it is missing, not this one.
+            return "" if segment.sealed else f"segment {known.segment} was written after it and is not there"
         if known.batch > segment.head.batch:
             return f"it ends with batch {segment.head.batch}, the head knows batch {known.batch}"
         found = segment.hash_of(known.batch) if known.batch > 0 else None
@@ -352,28 +410,45 @@ class Store:
     def _put_aside(self, reason: str) -> None:
         """The segment that is written turned out to be damaged. What cannot be done here fails again in the commit."""
         try:
-            self._replace(segments.segment_numbers(self.folder), read_head(self.folder), reason)
+            self._replace(segments.segment_numbers(self.folder), *self._known_head(), reason)
         except (ArchiveError, apsw.Error, OSError) as error:
             self._abandon_segment()
             log.error("archive %s: a damaged segment could not be put aside: %s", self.folder, error)
 
-    def _replace(self, numbers: Sequence[int], known: Head | None, reason: str) -> OpenSegment:
+    def _replace(self, numbers: Sequence[int], known: Head | None, lost: str, reason: str) -> OpenSegment:
         """Put the newest segment aside, because it is damaged, and go on with a new one."""
         path = segments.segment_path(self.folder, numbers[-1])
+        records = [*self._headless(lost), self._audit("segment-quarantined", path.name, reason)]
+        records.insert(0, self._ratios_after(numbers))
+        after = self._behind(numbers, known)
+        # First of all: from here on the head alone knows what was given out, also when the power is cut now.
+        self._head_file.write(after, time.monotonic(), sync=True)
         aside = segments.quarantine(path, rows.from_us(self._now_us()).strftime("%Y%m%dT%H%M%SZ"))
         log.critical("archive segment %s: %s; put aside in %s, a new segment goes on", path.name, reason, aside)
-        after = known or self._head
-        records: list[Record] = [self._audit("segment-quarantined", path.name, reason)]
-        if len(numbers) > 1:
-            records.insert(
-                0, CarriedRatios(tuple(segments.ratio_rows(segments.segment_path(self.folder, numbers[-2]))))
-            )
-        return self._begin(max(numbers[-1], after.segment) + 1, after, records)
+        return self._begin(after.segment + 1, after, records)
+
+    def _behind(self, numbers: Sequence[int], known: Head | None) -> Head:
+        """Where a new segment goes on: behind everything that the head knows or any segment has given out."""
+        given = [segments.last_numbers(segments.segment_path(self.folder, number)) for number in numbers[-2:]]
+        head = known or self._head
+        if known is not None:
+            given.append((known.batch, known.seq, known.exchange))
+        batch, seq, exchange = (max(column) for column in zip(*given, strict=True))
+        return Head(max(numbers[-1], head.segment), batch, seq, exchange, head.hash)
+
+    def _ratios_after(self, numbers: Sequence[int]) -> CarriedRatios:
+        """The ratio versions to carry over a damaged segment: its own ones where they go on from those before it."""
+        found, *earlier = (
+            segments.ratio_rows(segments.segment_path(self.folder, number)) for number in reversed(numbers[-2:])
+        )
+        before = earlier[0] if earlier else []
+        sound = [row.id for row in found] == list(range(1, len(found) + 1)) and found[: len(before)] == before
+        return CarriedRatios(tuple(found if sound else before))
 
     def _prune(self, before_us: int, acknowledged: int) -> None:
         for dropped in droppable(self.folder, before_us, acknowledged):
             self._write([self._audit("segment-dropped", dropped.path.name, dropped.text)])
-            dropped.path.unlink()
+            segments.drop(dropped.path)
             log.info("archive segment %s dropped: %s", dropped.path.name, dropped.text)
 
     def _audit(self, type_: str, subject: str, detail: str = "") -> Audit:
@@ -424,7 +499,8 @@ class Store:
     def _abandon_segment(self) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
-            segment.close()
+            with contextlib.suppress(apsw.Error):  # a disk that fails may fail at this too, and the thread lives on
+                segment.close()
 
 
 def _settle(results: Sequence[tuple["Future[Receipt] | asyncio.Future[Receipt]", Receipt | ArchiveError]]) -> None:

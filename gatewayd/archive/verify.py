@@ -114,14 +114,18 @@ def verify(
     """Check the whole archive. ArchiveError when there is none, or no public key.
 
     `on_progress` is called with the number of readings checked so far."""
-    known = head.read_head(folder)  # before the segments: a running gateway only ever adds
+    damaged = ""
+    try:
+        known = head.read_head(folder)  # before the segments: a running gateway only ever adds
+    except head.HeadDamagedError as error:
+        known, damaged = None, str(error)
     numbers = segments.segment_numbers(folder)
     if not numbers and known is None:
-        raise ArchiveError(f"there is no archive at {folder}; has the gateway ever run?")
+        raise ArchiveError(damaged or f"there is no archive at {folder}; has the gateway ever run?")
     check = _Check(folder, signing.public_key(public_key or folder / signing.PUBLIC), known, anchor, on_progress)
     for number in numbers:
         check.segment(number, newest=number == numbers[-1])
-    check.whole(numbers)
+    check.whole(numbers, damaged or f"the file {head.NAME} is not there")
     return Verdict(len(numbers), check.readings, check.exchanges, tuple(check.findings[:FINDINGS_LIMIT]))
 
 
@@ -144,6 +148,7 @@ class _Check:
         self._on_progress = on_progress
         self._link: _Link | None = None
         self._gone: set[str] = set()
+        self._dropped: set[str] = set()
         self._head_met = False
         self._anchor_met = False
 
@@ -165,16 +170,18 @@ class _Check:
             self._find(number, f"cannot be read: {error}")
             self._link = None
 
-    def whole(self, numbers: list[int]) -> None:
+    def whole(self, numbers: list[int], no_head: str) -> None:
         """What only the whole archive shows: segments that are not there, the head, the anchor."""
         last = numbers[-1] if numbers else 0
-        for number in range(1, last):
-            name = segments.segment_path(self._folder, number).name
-            if number not in numbers and name not in self._gone:
+        names = {number: segments.segment_path(self._folder, number).name for number in range(1, last)}
+        # The oldest go first, and with them what they said of still older ones.
+        since = min((number for number, name in names.items() if name in self._dropped), default=0)
+        for number, name in names.items():
+            if number >= since and number not in numbers and name not in self._gone | self._dropped:
                 self._find(number, "is not there, and the audit log does not say that it was dropped", seqs=_NO_READING)
         known, link = self._known, self._link
         if known is None:
-            self._find(last, f"the file {head.NAME} is not there: rows may have been cut off at the end")
+            self._find(last, f"{no_head}: rows may have been cut off at the end")
         elif not self._head_met:
             end = f"batch {link.batch} (seq {link.seq})" if link is not None else "nothing that can be read"
             self._find(
@@ -206,23 +213,34 @@ class _Check:
         link = _Link(number, chain.segment_hash(row[1:]), row.last_batch, row.last_exchange, row.last_seq)
         self._meet(link)
         tables = _Tables(connection, row.last_exchange, row.last_seq)
-        for found in connection.execute("SELECT * FROM batch ORDER BY id"):
-            self._batch(link, msgspec.convert(found, rows.BatchRow), tables)
+        for table, count in tables.before():
+            self._find(number, f"{count} rows of {table} have numbers from before this segment")
+        signed_at: int | None = None
+        for *found, signed in connection.execute(
+            "SELECT b.*, c.signed_at FROM batch AS b LEFT JOIN checkpoint AS c ON c.batch = b.id ORDER BY b.id"
+        ):
+            batch = msgspec.convert(found, rows.BatchRow)
+            closed = self._batch(link, batch, tables)
+            if signed is None and (closed or signing.due(signed_at, batch.committed_at)):
+                self._find(number, "is not signed, and should be", batch.id, tables.text)
+            if signed is not None or signing.due(signed_at, batch.committed_at):
+                signed_at = batch.committed_at
         for table, count in tables.left_over():
             seqs = (link.seq + 1, _LAST_SEQ) if table == "reading" else _NO_READING
             self._find(number, f"{count} rows of {table} belong to no batch", seqs=seqs)
         self._checkpoints(connection, number, row.gateway)
-        self._gone |= {
+        self._dropped |= {
             subject for (subject,) in connection.execute("SELECT subject FROM audit WHERE type = 'segment-dropped'")
         }
         for subject, detail in connection.execute(
-            "SELECT subject, detail FROM audit WHERE type IN ('segment-quarantined', 'segments-missing')"
+            "SELECT subject, detail FROM audit WHERE type IN ('segment-quarantined', 'segments-missing', 'head-lost')"
         ):
             self._gone.add(subject)
             self._find(number, f"the gateway had to give up {subject}: {detail}", seqs=_NO_READING)
         self._link = link
 
-    def _batch(self, link: _Link, found: rows.BatchRow, tables: "_Tables") -> None:
+    def _batch(self, link: _Link, found: rows.BatchRow, tables: "_Tables") -> bool:
+        """Check one batch. True when it says that the gateway stopped in order, which it signs."""
         batch, committed_at, exchange, device, ratio, series, seq, audit, digest = found
         seqs = (link.seq + 1, seq)
         if batch != link.batch + 1:
@@ -239,6 +257,7 @@ class _Check:
         self.exchanges += len(taken[0])
         self._meet(link)
         self._on_progress(self.readings)
+        return any(row[4] == "archive-closed" for row in taken[5])
 
     def _meet(self, link: _Link) -> None:
         """Is this the batch that the head, or the anchor, knows?"""
@@ -306,6 +325,8 @@ class _Tables:
         ranges: list[str] = []
         for table in chain.TABLES:
             first, end = self._last[table] + 1, ends[table]
+            if end < first - 1:
+                missing = missing or f"the last {table} is {end}, and was {first - 1} before"
             found = list(islice(self._cursors[table], max(end - first + 1, 0)))
             if end >= first and (not found or (found[0][0], found[-1][0], len(found)) != (first, end, end - first + 1)):
                 present = {row[0] for row in found}
@@ -319,6 +340,14 @@ class _Tables:
             taken.append(found)
         self.text = ", ".join(ranges)
         return taken, missing
+
+    def before(self) -> Iterator[tuple[str, int]]:
+        """Tables with rows that no batch of this segment can have, and how many. To be asked first."""
+        for table, last in self._last.items():
+            sql = f"SELECT count(*) FROM {table} WHERE {_KEYS.get(table, 'id')} <= ?"  # noqa: S608 - names of ours
+            count = self._connection.execute(sql, (last,)).get
+            if count:
+                yield table, count
 
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Tables with rows behind the last batch, and how many."""

@@ -1,18 +1,27 @@
-"""`gatewayd archive`: look into the archive, while the gateway runs or not."""
+"""`gatewayd archive`: look into the archive and prove it, while the gateway runs or not."""
 
-from datetime import UTC, datetime
+import re
+import shutil
+import tempfile
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import click
 
 from gatewayd import daemon
-from gatewayd.archive.query import Reader, Selection
+from gatewayd.archive import head, signing
+from gatewayd.archive.extract import extents
+from gatewayd.archive.query import Reader
+from gatewayd.archive.verify import Anchor, Finding
 from gatewayd.archive.verify import verify as verify_archive
+from gatewayd.cli.archive_export import export
+from gatewayd.cli.archive_gaps import gaps
+from gatewayd.cli.archive_selection import selection, selection_options
+from gatewayd.cli.archive_stats import stats
 from gatewayd.cli.output import print_json, print_readings
-from gatewayd.cli.read import obis_code
-from gatewayd.model import Kind
-from gatewayd.obis import Obis
+from gatewayd.cli.progress import progress
+
+_ANCHOR = re.compile(r"(\d{1,19}):([0-9A-Fa-f]{64})", re.ASCII)
 
 
 @click.group()
@@ -21,50 +30,50 @@ def archive() -> None:
 
 
 @archive.command()
-@click.argument("meter", required=False)
-@click.option("--obis", type=obis_code, help="Only this code.")
-@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Only this kind of reading.")
-@click.option("--since", metavar="TIME", help="From this time on, legal time: 2026-11-21 or 2026-11-21T08:15.")
-@click.option("--until", metavar="TIME", help="Before this time.")
-@click.option("--last", type=click.IntRange(min=1), help="Only this many of the newest.")
+@selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def show(
-    config_path: Path,
-    meter: str | None,
-    obis: Obis | None,
-    kind: str | None,
-    since: str | None,
-    until: str | None,
-    last: int | None,
-    as_json: bool,
-) -> None:
+def show(config_path: Path, as_json: bool, **options: Any) -> None:  # Any: the options of `selection`, from click
     """Print archived readings, of METER or of all."""
     config = daemon.load_config(config_path)
     zone = config.gateway.zone
-    selection = Selection(
-        meter=meter,
-        obis=str(obis) if obis is not None else None,
-        kind=Kind(kind) if kind is not None else None,
-        since=_instant(since, zone, "--since"),
-        until=_instant(until, zone, "--until"),
-        last=last,
-    )
+    wanted = selection(zone, **options)
     reader = Reader(config.archive.path)
     try:
-        readings = reader.select(selection)
+        readings = reader.select(wanted)
     finally:
         reader.close()
-    print_readings(readings, zone, as_json=as_json, with_meter=meter is None)
+    print_readings(readings, zone, as_json=as_json, with_meter=wanted.meter is None)
 
 
 @archive.command()
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Check the signatures with this key, kept elsewhere, and not with the one beside the archive.",
+)
+@click.option(
+    "--anchor",
+    metavar="SEQ:HASH|FILE",
+    help="A head that is known from elsewhere, as in a published batch, or a copy of the archive's file `head`: "
+    "whatever it covers must still be there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def verify(config_path: Path, as_json: bool) -> None:
-    """Check that the archive is whole: structure, references, sequence. Exit code 1 on any damage."""
+def verify(config_path: Path, public_key: Path | None, anchor: str | None, as_json: bool) -> None:
+    """Prove that the archive is what the gateway wrote: hash chain, signatures, seals, head, structure of the files.
+
+    One line for each finding on standard error; exit code 1 on any damage.
+    """
     config = daemon.load_config(config_path)
-    verdict = verify_archive(config.archive.path)
+    folder = config.archive.path
+    known = _anchor(anchor) if anchor is not None else None
+    total = sum(extent.ends[1] - extent.ends[0] + 1 for extent in extents(folder) if extent.ends is not None)
+    with progress("verifying", total) as show_progress:
+        verdict = verify_archive(folder, public_key, known, show_progress)
+    for finding in verdict.findings:
+        click.echo(finding.text, err=True)
     if as_json:
         print_json(
             {
@@ -72,32 +81,58 @@ def verify(config_path: Path, as_json: bool) -> None:
                 "segments": verdict.segments,
                 "readings": verdict.readings,
                 "exchanges": verdict.exchanges,
-                "findings": [
-                    {"segment": f.segment, "batch": f.batch, "rows": f.rows, "message": f.message}
-                    for f in verdict.findings
-                ],
+                "findings": [_finding_object(finding) for finding in verdict.findings],
             }
         )
     else:
-        for finding in verdict.findings:
-            click.echo(finding.text, err=True)
-        state = "sound" if verdict.ok else "DAMAGED"
         click.echo(
-            f"archive {config.archive.path}: {state}; {verdict.segments} segment, {verdict.readings} readings, "
-            f"{verdict.exchanges} exchanges"
+            f"archive {folder}: {'sound' if verdict.ok else 'DAMAGED'}; {verdict.segments} "
+            f"segment{'' if verdict.segments == 1 else 's'}, {verdict.readings} readings, {verdict.exchanges} exchanges"
         )
     if not verdict.ok:
         raise click.exceptions.Exit(1)
 
 
-def _instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
-    """A time on the command line: legal time unless it has an offset of its own."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+@archive.command("public-key")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def public_key(config_path: Path, as_json: bool) -> None:
+    """Print the key that proves the signatures, as PEM; it may be given to anybody."""
+    path = daemon.load_config(config_path).archive.path / signing.PUBLIC
+    signing.public_key(path)  # a fault rather than something that is no key
+    text = path.read_text(encoding="ascii")
+    if as_json:
+        print_json({"public_key": text})
+    else:
+        click.echo(text, nl=False)
+
+
+archive.add_command(export)
+archive.add_command(gaps)
+archive.add_command(stats)
+
+
+def _finding_object(finding: Finding) -> dict[str, object]:
+    return {
+        "segment": finding.segment,
+        "batch": finding.batch,
+        "rows": finding.rows,
+        "message": finding.message,
+    }
+
+
+def _anchor(text: str) -> Anchor:
+    """`SEQ:HASH`, or the head in a copy of the file `head`."""
+    match = _ANCHOR.fullmatch(text)
+    if match is not None:
+        return Anchor(int(match[1]), bytes.fromhex(match[2]))
+    if not Path(text).is_file():
         raise click.BadParameter(
-            f"'{text}' is no time; expected 2026-11-21 or 2026-11-21T08:15", param_hint=option
-        ) from None
-    return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).astimezone(UTC)
+            f"'{text}' is neither SEQ:HASH with 64 hexadecimal digits nor a file", param_hint="--anchor"
+        )
+    with tempfile.TemporaryDirectory() as folder:  # a head is read under its own name, whatever the copy is called
+        shutil.copyfile(text, Path(folder) / head.NAME)
+        found = head.read_head(Path(folder))
+    if found is None:
+        raise click.BadParameter(f"the file '{text}' holds no head", param_hint="--anchor")
+    return Anchor(found.seq, found.hash)

@@ -18,6 +18,7 @@ from gatewayd.errors import (
     ChannelError,
     ChannelTimeout,
     GatewayError,
+    MeterDiffers,
     MeterRefused,
     MeterSilent,
     ProtocolError,
@@ -318,7 +319,7 @@ def test_a_register_that_did_not_come_is_named(tmp_path: Path) -> None:
     result = session(
         tmp_path, line_to(ScriptedChannel([b"telegram"])), station(answering(Answer((reading(), missing))))
     )
-    assert isinstance(result.fault, ProtocolError)
+    assert isinstance(result.fault, MeterDiffers)
     assert "1-0:2.8.0*255" in str(result.fault)
     assert [item.reading.status for item in everything(tmp_path)] == [RawStatus.TRUE, RawStatus.MISSING]
 

@@ -14,7 +14,7 @@ import pytest
 from gatewayd import worker
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.channel import Channel
-from gatewayd.errors import ChannelError, MeterRefused, MeterSilent, ProtocolError
+from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Meter, Request
 from gatewayd.obis import Obis
 from gatewayd.schedule import At, Every, Rhythm
@@ -160,6 +160,15 @@ def test_a_refusal_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A wrong password that is tried again and again locks the meter."""
     plant = Plant(hours=0.24)
     work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", lambda: MeterRefused("the password was refused")))])
+    assert plant.times("em-1") == [0]
+
+
+def test_a_meter_that_is_another_one_is_not_asked_again_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would answer the same, and each answer is archived."""
+    plant = Plant(hours=0.24)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", lambda: MeterDiffers("serial 1, not 2")))])
     assert plant.times("em-1") == [0]
 
 

@@ -1,0 +1,104 @@
+"""`gatewayd archive export`: archived readings as a file for other programs, verified before.
+
+Rules: damaged readings are left out, or marked with `--even-damaged`, never passed off as sound; a file has its name only
+when it is complete; messages go to standard error.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+import click
+
+from gatewayd import daemon
+from gatewayd.archive.extract import Extract, extents
+from gatewayd.cli.archive_selection import selection, selection_options
+from gatewayd.cli.progress import progress
+from gatewayd.export import FORMATS, MissingExtra, writer
+from gatewayd.export.columns import COLUMNS, Cell, cells, damaged_column
+
+_STDOUT = Path("-")
+
+
+@click.command()
+@selection_options
+@click.option("--format", "name", type=click.Choice(list(FORMATS)), required=True, help="Kind of file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=_STDOUT,
+    metavar="FILE",
+    help="Write to this file; standard output without it, or with - (csv and jsonl only).",
+)
+@click.option(
+    "--even-damaged", is_flag=True, help="Also readings that are damaged, marked in one more column, `damaged`."
+)
+@click.pass_obj
+def export(config_path: Path, name: str, output: Path, even_damaged: bool, **options: Any) -> None:  # Any: see `show`
+    """Write archived readings, of METER or of all, as csv, jsonl, parquet or xlsx.
+
+    The archive is verified first. Readings that damage casts doubt on are left out, and the exit code is 1.
+    """
+    config = daemon.load_config(config_path)
+    zone, folder = config.gateway.zone, config.archive.path
+    if output == _STDOUT and not FORMATS[name].is_text:
+        raise click.UsageError(f"{name} is no text; name a file with --output")
+    try:
+        write = writer(name)
+    except MissingExtra as error:
+        raise click.UsageError(str(error)) from None
+    wanted = selection(zone, **options)
+    total = sum(extent.ends[1] - extent.ends[0] + 1 for extent in extents(folder) if extent.ends is not None)
+    with progress("verifying", total) as show_progress:
+        extract = Extract(folder, wanted, even_damaged=even_damaged, on_progress=show_progress)
+    for finding in extract.verdict.findings:
+        click.echo(finding.text, err=True)
+    columns = (*COLUMNS, damaged_column()) if even_damaged else COLUMNS
+    with _complete(output) as stream:
+        write(_rows(extract, zone, even_damaged=even_damaged), columns, stream)
+    for fault in extract.faults:
+        click.echo(fault, err=True)
+    if not extract.verdict.ok and not even_damaged:
+        click.echo(
+            f"the archive is damaged (see above): {extract.refused} readings that this casts doubt on were left out; "
+            "--even-damaged exports them too, marked",
+            err=True,
+        )
+    if extract.faults or not (extract.verdict.ok or even_damaged):
+        raise click.exceptions.Exit(1)
+
+
+def _rows(extract: Extract, zone: ZoneInfo, *, even_damaged: bool) -> Iterator[list[Cell]]:
+    for item in extract:
+        row = cells(item.archived, zone)
+        if even_damaged:
+            row.append(item.damaged)
+        yield row
+
+
+@contextmanager
+def _complete(output: Path) -> Iterator[BinaryIO]:
+    """Standard output, or a file that takes its name when everything is in it."""
+    if output == _STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    draft = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        try:
+            with draft.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(output)
+        finally:
+            draft.unlink(missing_ok=True)
+    except PermissionError:
+        raise  # has an exit code of its own
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror or error}") from error
