@@ -22,6 +22,8 @@ from gatewayd.errors import ArchiveError
 FORMAT = 1
 QUARANTINE = "quarantine"
 _NEVER_REACHED = 1 << 53
+_SMALLEST = 512
+_EMPTY = "the file is empty"  # SQLite would take it for a new database, and delete its journal
 _NAME = re.compile(r"segment-(\d{6,})\.sqlite")
 _FORBIDDEN = frozenset(
     {
@@ -107,6 +109,7 @@ def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path]
             with connection:
                 connection.execute((resources.files("gatewayd.archive") / "schema.sql").read_text(encoding="utf-8"))
                 connection.execute("INSERT INTO segment VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.pragma("journal_mode", "wal")  # now, while no reader can meet the journal of this change
         finally:
             connection.close()
         fill(draft)
@@ -119,6 +122,8 @@ def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path]
 
 def open_for_writing(path: Path) -> apsw.Connection:
     """The writing connection of an existing segment. apsw.Error when the file is damaged, which leaves it as it is."""
+    if path.stat().st_size < _SMALLEST:
+        raise apsw.NotADBError(_EMPTY)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         # A segment that will be put aside must stay as it was found: nothing is folded in before it is accepted.
@@ -145,7 +150,9 @@ def finish_sealing(path: Path) -> None:
     try:
         connection.set_busy_timeout(500)
         connection.pragma("wal_checkpoint", "truncate")
-        connection.pragma("journal_mode", "delete")
+        # Two bytes of the first sector change. A journal for that would be left over by a power cut, and nobody could
+        # read the segment before somebody who may write has rolled it back.
+        connection.pragma("journal_mode", "off")
     finally:
         connection.close()
     path.chmod(0o444)
@@ -160,10 +167,12 @@ def finish_sealing(path: Path) -> None:
 def open_for_reading(path: Path) -> apsw.Connection:
     """A read-only connection to one segment, for the time of a query. ArchiveError when it cannot be opened."""
     try:
+        if path.exists() and path.stat().st_size < _SMALLEST:
+            raise apsw.NotADBError(_EMPTY)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from error
     return connection
 
@@ -191,6 +200,7 @@ def last_numbers(path: Path) -> tuple[int, int, int]:
         try:
             connection = open_for_reading(path)
             try:
+                connection.pragma("writable_schema", True)  # a damaged definition does not matter here
                 number = connection.execute(sql).get
             finally:
                 connection.close()

@@ -22,7 +22,7 @@ class _Share(NamedTuple):
 
     meter: str
     status: int
-    count: int
+    readings: int
     first_at: int
     last_at: int
 
@@ -106,7 +106,7 @@ def stats(folder: Path) -> Stats:
             segment.fault = str(error)
             continue
         for share in shares:
-            what = RawStatus(share.status), share.count, rows.from_us(share.first_at), rows.from_us(share.last_at)
+            what = RawStatus(share.status), share.readings, rows.from_us(share.first_at), rows.from_us(share.last_at)
             for amount in (segment.amount, found.meters.setdefault(share.meter, Amount()), found.total):
                 amount.add(*what)
     return found

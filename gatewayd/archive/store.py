@@ -323,8 +323,8 @@ class Store:
         segments.create(path, (number, segments.FORMAT, self._gateway, self._now_us(), *start), first_batch)
         segment = self._segment = OpenSegment(path, self._signer)
         segment.accept()
-        if records:
-            self._head_file.write(segment.head, time.monotonic(), sync=True)
+        # Also when it is empty: from its first batch on an archive without a head is one whose head was lost.
+        self._head_file.write(segment.head, time.monotonic(), sync=True)
         self._head = segment.head
         return segment
 
@@ -347,13 +347,15 @@ class Store:
             segment.close()
             return self._replace(numbers, known, lost, reason)
         segment.accept()
-        if known is None and not lost and segment.head.batch > 1:  # the first batch may have been cut off from its head
+        if known is None and not lost and segment.head.batch > 0:
             lost = "the head is not there"
         records = self._headless(lost)
         if not segment.sealed:
             self._segment, self._head = segment, segment.head
             if records:
                 self._write(records)
+            elif known is None:
+                self._head_file.write(segment.head, time.monotonic(), sync=True)
             return segment
         self._finish(segment)
         records.insert(0, CarriedRatios(tuple(segment.ratios)))
@@ -368,8 +370,9 @@ class Store:
             known = read_head(self.folder)
         except HeadDamagedError as error:
             lost = str(error)
-        heads = [head for head in (known, self._head) if head is not None and head.batch > 0]
-        return max(heads, key=lambda head: head.batch, default=None), lost
+        if self._head.batch > (known.batch if known is not None else 0):
+            known = self._head
+        return known, lost
 
     def _headless(self, lost: str) -> list[Record]:
         """Without its head an archive may have been cut: the audit log says so, and `verify` with it."""

@@ -125,7 +125,7 @@ def verify(
     check = _Check(folder, signing.public_key(public_key or folder / signing.PUBLIC), known, anchor, on_progress)
     for number in numbers:
         check.segment(number, newest=number == numbers[-1])
-    check.whole(numbers, damaged or f"the file {head.NAME} is not there")
+    check.whole(numbers, damaged)
     return Verdict(len(numbers), check.readings, check.exchanges, tuple(check.findings[:FINDINGS_LIMIT]))
 
 
@@ -170,7 +170,7 @@ class _Check:
             self._find(number, f"cannot be read: {error}")
             self._link = None
 
-    def whole(self, numbers: list[int], no_head: str) -> None:
+    def whole(self, numbers: list[int], damaged: str) -> None:
         """What only the whole archive shows: segments that are not there, the head, the anchor."""
         last = numbers[-1] if numbers else 0
         names = {number: segments.segment_path(self._folder, number).name for number in range(1, last)}
@@ -181,7 +181,9 @@ class _Check:
                 self._find(number, "is not there, and the audit log does not say that it was dropped", seqs=_NO_READING)
         known, link = self._known, self._link
         if known is None:
-            self._find(last, f"{no_head}: rows may have been cut off at the end")
+            if damaged or link is None or link.batch > 0:  # the head is put down before the first batch
+                lost = damaged or f"the file {head.NAME} is not there"
+                self._find(last, f"{lost}: rows may have been cut off at the end")
         elif not self._head_met:
             end = f"batch {link.batch} (seq {link.seq})" if link is not None else "nothing that can be read"
             self._find(

@@ -33,7 +33,7 @@ def archive() -> None:
 @selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def show(config_path: Path, as_json: bool, **options: Any) -> None:  # Any: the options of `selection`, from click
+def show(config_path: Path, /, as_json: bool, **options: Any) -> None:  # Any: the options of `selection`, from click
     """Print archived readings, of METER or of all."""
     config = daemon.load_config(config_path)
     zone = config.gateway.zone

@@ -1,7 +1,7 @@
 """`gatewayd archive export`: archived readings as a file for other programs, verified before.
 
-Rules: damaged readings are left out, or marked with `--even-damaged`, never passed off as sound; a file has its name only
-when it is complete; messages go to standard error.
+Rules: damaged readings are left out, or marked with `--even-damaged`, never passed off as sound; a file gets its name
+only when it is complete; messages go to standard error.
 """
 
 import os
@@ -39,7 +39,9 @@ _STDOUT = Path("-")
     "--even-damaged", is_flag=True, help="Also readings that are damaged, marked in one more column, `damaged`."
 )
 @click.pass_obj
-def export(config_path: Path, name: str, output: Path, even_damaged: bool, **options: Any) -> None:  # Any: see `show`
+def export(
+    config_path: Path, /, name: str, output: Path, even_damaged: bool, **options: Any
+) -> None:  # Any: see `show`
     """Write archived readings, of METER or of all, as csv, jsonl, parquet or xlsx.
 
     The archive is verified first. Readings that damage casts doubt on are left out, and the exit code is 1.
@@ -83,13 +85,18 @@ def _rows(extract: Extract, zone: ZoneInfo, *, even_damaged: bool) -> Iterator[l
 
 @contextmanager
 def _complete(output: Path) -> Iterator[BinaryIO]:
-    """Standard output, or a file that takes its name when everything is in it."""
+    """Standard output, or a file that takes its name when everything is in it. A pipe or a device is written to."""
     if output == _STDOUT:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
-    draft = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
+        output = output.resolve()  # a link stays a link
+        if output.exists() and not output.is_file():
+            with output.open("wb") as stream:
+                yield stream
+            return
+        draft = output.with_name(f".{output.name}.{os.getpid()}.part")
         try:
             with draft.open("wb") as stream:
                 yield stream

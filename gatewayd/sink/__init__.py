@@ -15,7 +15,7 @@ FAREWELL_S = 2.0
 """The longest time that leaving a connection may take, a clean goodbye to the other side included."""
 
 Head = Callable[[], tuple[int, str | None]]
-"""The archive's last sequence number and its hash; None while there is no hash chain."""
+"""The end of the archive: last sequence number, and hash of the last batch in hexadecimal."""
 
 
 class Delivery(Protocol):

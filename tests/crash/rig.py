@@ -109,7 +109,7 @@ def seal(store: Store) -> None:
 
 
 def build(folder: Path, *, per_segment: int = 4, segment_count: int = 2) -> Path:
-    """An archive of several segments, a batch for each exchange, half a minute between them; the last one not sealed."""
+    """An archive of several segments, a batch for each exchange, every half minute; the last segment is not sealed."""
     clock = Clock()
     with opened(folder, now_us=clock) as store:
         for number in range(1, per_segment * segment_count + 1):
@@ -146,6 +146,8 @@ def tamper(path: Path, *statements: str | tuple[str, Sequence[Value]]) -> None:
     """Change a segment as somebody would who has the file: past the triggers, which stand there again afterwards."""
     path.chmod(0o644)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
         triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
@@ -154,6 +156,7 @@ def tamper(path: Path, *statements: str | tuple[str, Sequence[Value]]) -> None:
             connection.execute(sql, values)
         for _, sql in triggers:
             connection.execute(sql)
+        connection.execute("COMMIT")
 
 
 def found(folder: Path) -> tuple[Finding, ...]:
@@ -191,7 +194,7 @@ def _number(value: Value) -> int:
     return value
 
 
-# -- the chain, from the format's description ----------------------------------------------------------------------------
+# -- the chain, from the format's description --------------------------------------------------------------------------
 
 Packable = Value | Sequence["Packable"]
 

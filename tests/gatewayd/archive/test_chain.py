@@ -295,7 +295,7 @@ def test_a_seal_that_the_gateway_did_not_set_is_found(archive: Path) -> None:
 
 SCHEMA_CHANGES = [
     "DROP TRIGGER reading_kept",
-    "DROP TRIGGER reading_rises",
+    "DROP TRIGGER batch_rises",
     "DROP TRIGGER checkpoint_stays",
     "DROP TRIGGER reading_stays; CREATE TRIGGER reading_stays BEFORE DELETE ON reading BEGIN SELECT 1; END",
     "CREATE TRIGGER more AFTER INSERT ON reading BEGIN SELECT 1; END",

@@ -1,0 +1,157 @@
+"""Retention: whole sealed segments, the oldest first, never one that is not delivered, and it is written down."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gatewayd.archive import segments
+from gatewayd.archive.retention import droppable
+from gatewayd.archive.store import Store
+from gatewayd.archive.verify import verify
+from tests.crash.rig import Clock, audits, content, found, seal, varied
+from tests.gatewayd.archive.samples import append, entry, everything, opened, reading
+
+DAY = 86400
+US = 1_000_000
+ALL = 10**9
+"""A cursor that has seen everything."""
+
+
+BEGIN = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def day(number: int) -> datetime:
+    return BEGIN + timedelta(days=number)
+
+
+def filled(folder: Path, count: int = 4) -> Clock:
+    """`count` sealed segments of five days, all in one month, with readings of their own days, and one that is written."""
+    clock = Clock(BEGIN)
+    with opened(folder, now_us=clock) as store:
+        for number in range(count):
+            append(store, entry(reading(1, at=clock.now), reading(2, at=clock.now)))
+            clock.go_on(4 * DAY)
+            append(store, entry(reading(3, at=clock.now)))
+            clock.go_on(DAY)
+            seal(store)
+            assert number + 2 == segments.segment_numbers(folder)[-1]
+        append(store, entry(reading(1, at=clock.now)))
+    return clock
+
+
+def prune(store: Store, before: datetime, acknowledged: int = ALL) -> None:
+    asyncio.run(store.prune(int(before.timestamp()) * US, acknowledged))
+
+
+def test_the_old_ones_go_whole_and_the_oldest_first(tmp_path: Path) -> None:
+    clock = filled(tmp_path)
+    hashes = [content(segments.segment_path(tmp_path, number))["batch"][-1][8] for number in (1, 2)]
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(10))
+        assert segments.segment_numbers(tmp_path) == [2, 3, 4, 5], "the second was sealed on that very day"
+        prune(store, day(11))
+        assert segments.segment_numbers(tmp_path) == [3, 4, 5]
+        prune(store, day(11))
+        assert segments.segment_numbers(tmp_path) == [3, 4, 5]
+        assert store.fault == ""
+        assert [item.seq for item in everything(tmp_path)] == list(range(7, 14))
+        assert append(store, varied(1))[0].seq == 14
+    assert verify(tmp_path).ok
+    dropped = audits(tmp_path, "segment-dropped")
+    assert [row[5] for row in dropped] == ["segment-000001.sqlite", "segment-000002.sqlite"]
+    for row, digest, seqs in zip(dropped, hashes, ("seq 1 to 3", "seq 4 to 6"), strict=True):
+        assert isinstance(digest, bytes)
+        assert digest.hex() in str(row[7])
+        assert seqs in str(row[7])
+
+
+def test_nothing_goes_that_is_not_delivered_everywhere(tmp_path: Path) -> None:
+    clock = filled(tmp_path)
+    with opened(tmp_path, now_us=clock) as store:
+        for acknowledged, left in ((0, 1), (2, 1), (3, 2), (5, 2), (6, 3), (8, 3), (9, 4)):
+            prune(store, day(10_000), acknowledged)
+            assert segments.segment_numbers(tmp_path)[0] == left, f"acknowledged up to {acknowledged}"
+    assert verify(tmp_path).ok
+
+
+def test_the_segment_that_is_written_never_goes(tmp_path: Path) -> None:
+    clock = filled(tmp_path)
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(10_000))
+        assert segments.segment_numbers(tmp_path) == [5]
+        prune(store, day(10_000))
+        assert append(store, varied(1))[0].seq == 14
+    assert verify(tmp_path).ok
+    assert [item.seq for item in everything(tmp_path)] == [13, 14, 15, 16]
+
+
+def test_a_young_one_keeps_those_behind_it(tmp_path: Path) -> None:
+    """A reading of the future in the second segment: the third is old, and stays all the same."""
+    clock = Clock(BEGIN)
+    with opened(tmp_path, now_us=clock) as store:
+        for number in (1, 2, 3):
+            append(store, entry(reading(number, at=day(5000) if number == 2 else clock.now)))
+            seal(store)
+        prune(store, day(100))
+        assert segments.segment_numbers(tmp_path) == [2, 3, 4]
+    assert verify(tmp_path).ok
+
+
+def test_an_old_reading_in_a_young_segment_keeps_nothing_from_its_age(tmp_path: Path) -> None:
+    """A profile that was read late: what counts is when the segment was sealed, as well."""
+    clock = Clock(BEGIN)
+    with opened(tmp_path, now_us=clock) as store:
+        append(store, entry(reading(1, at=day(-1000))))
+        seal(store)
+        prune(store, day(-10))
+        assert segments.segment_numbers(tmp_path) == [1, 2]
+
+
+def test_looking_drops_nothing(tmp_path: Path) -> None:
+    filled(tmp_path)
+    assert [one.path.name for one in droppable(tmp_path, int(day(10_000).timestamp()) * US, ALL)] == [
+        f"segment-00000{number}.sqlite" for number in (1, 2, 3, 4)
+    ]
+    assert len(segments.segment_numbers(tmp_path)) == 5
+    assert droppable(tmp_path / "nowhere", 0, 0) == []
+
+
+def test_the_archive_stays_sound_when_the_entry_about_the_first_drop_is_dropped_itself(tmp_path: Path) -> None:
+    clock = filled(tmp_path, 2)
+    for turn in range(3):
+        with opened(tmp_path, now_us=clock) as store:
+            prune(store, day(5 * turn + 6))
+            clock.go_on(5 * DAY)
+            append(store, entry(reading(9, at=clock.now)))
+            seal(store)
+        assert verify(tmp_path).ok
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(10_000))
+        clock.go_on(DAY)
+        append(store, entry(reading(9, at=clock.now)))
+        seal(store)
+        prune(store, day(10_000))
+    assert len(segments.segment_numbers(tmp_path)) == 1
+    assert verify(tmp_path).ok
+    assert "segment-000001.sqlite" not in [row[5] for row in audits(tmp_path, "segment-dropped")]
+
+
+def test_a_segment_that_somebody_else_dropped_is_found(tmp_path: Path) -> None:
+    clock = filled(tmp_path)
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(6))
+    segments.segment_path(tmp_path, 2).unlink()
+    assert any(finding.segment == 2 for finding in found(tmp_path))
+
+
+def test_a_kill_between_the_entry_and_the_drop(tmp_path: Path) -> None:
+    clock = filled(tmp_path)
+    data = segments.segment_path(tmp_path, 1).read_bytes()
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(6))
+    segments.segment_path(tmp_path, 1).write_bytes(data)
+    assert verify(tmp_path).ok
+    with opened(tmp_path, now_us=clock) as store:
+        prune(store, day(6))
+    assert segments.segment_numbers(tmp_path) == [2, 3, 4, 5]
+    assert verify(tmp_path).ok
