@@ -8,7 +8,7 @@ one.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,9 @@ FINDINGS_LIMIT = 1000
 _NO_READING = (1, 0)
 _LAST_SEQ = (1 << 63) - 1
 _KEYS = {"reading": "seq"}
+
+
+_OTHER_ROWS = "its rows are not the ones that were written"
 
 
 class _Signed(NamedTuple):
@@ -230,7 +233,7 @@ class _Check:
         for table, count in tables.left_over():
             seqs = (link.seq + 1, _LAST_SEQ) if table == "reading" else _NO_READING
             self._find(number, f"{count} rows of {table} belong to no batch", seqs=seqs)
-        self._checkpoints(connection, number, row.gateway)
+        self._doubt_back_to(self._checkpoints(connection, number, row.gateway), number, row.last_seq)
         self._dropped |= {
             subject for (subject,) in connection.execute("SELECT subject FROM audit WHERE type = 'segment-dropped'")
         }
@@ -253,7 +256,7 @@ class _Check:
         if missing:
             self._find(link.number, missing, batch, place, seqs)
         elif chain.batch_hash(link.number, batch, link.hash, committed_at, taken) != digest:
-            self._find(link.number, "its rows are not the ones that were written", batch, place, seqs)
+            self._find(link.number, _OTHER_ROWS, batch, place, seqs)
         link.hash, link.batch, link.exchange, link.seq = digest, batch, exchange, seq
         self.readings += len(taken[4])
         self.exchanges += len(taken[0])
@@ -269,7 +272,20 @@ class _Check:
         if anchor is not None and (anchor.seq, anchor.hash) == (link.seq, link.hash):
             self._anchor_met = True
 
-    def _checkpoints(self, connection: apsw.Connection, number: int, gateway: str) -> None:
+    def _doubt_back_to(self, genuine: dict[int, int], number: int, start: int) -> None:
+        """A batch that does not fit may be sound, and the one before it forged together with its hash.
+
+        What is proven ends with the last genuine checkpoint before it (batch -> sequence number), or where the segment
+        begins."""
+        for place, finding in enumerate(self.findings):
+            if finding.segment == number and finding.message == _OTHER_ROWS and finding.batch is not None:
+                proven = max((seq for batch, seq in genuine.items() if batch < finding.batch), default=start)
+                first = min(finding.first_seq or proven + 1, proven + 1)
+                self.findings[place] = replace(finding, first_seq=first)
+
+    def _checkpoints(self, connection: apsw.Connection, number: int, gateway: str) -> dict[int, int]:
+        """Check the signatures; the genuine ones: batch -> last sequence number."""
+        genuine: dict[int, int] = {}
         signed = connection.execute(
             "SELECT c.batch, c.signed_at, c.signature, b.last_seq, b.hash "
             "FROM checkpoint AS c LEFT JOIN batch AS b ON b.id = c.batch ORDER BY c.batch"
@@ -281,6 +297,9 @@ class _Check:
             checkpoint = signing.Checkpoint(gateway, number, batch, seq, digest, signed_at)
             if not signing.genuine(self._key, checkpoint, signature):
                 self._find(number, "the signature is not the gateway's", batch)
+            else:
+                genuine[batch] = seq
+        return genuine
 
     def _seal(self, connection: apsw.Connection, number: int, newest: bool) -> None:
         seals = connection.execute(

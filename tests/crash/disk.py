@@ -146,7 +146,7 @@ class Disk:
 
 class _DiskFile(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__("unix", name, flags)  # type: ignore[arg-type]  # a temporary file has no name
+        super().__init__("unix", name, flags)
         text = name.filename() if isinstance(name, apsw.URIFilename) else name
         self._disk = disk
         self._path = Path(text) if text else None
@@ -155,8 +155,9 @@ class _DiskFile(apsw.VFSFile):
         if self._path is not None:
             disk.opened(self._path)
 
-    def excepthook(self, *_: Any) -> None:
+    def excepthook(self, *_: object) -> bool:
         """Errors are meant here: nothing on standard error."""
+        return True
 
     def xWrite(self, data: Any, offset: int) -> None:
         if self._path is not None:
@@ -183,8 +184,9 @@ class _DiskVfs(apsw.VFS):
         super().__init__(_NAME, "unix", makedefault=True)
         self._disk = disk
 
-    def excepthook(self, *_: Any) -> None:
+    def excepthook(self, *_: object) -> bool:
         """As above."""
+        return True
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         if flags[0] & (apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_READWRITE):

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_a_bit_that_changes_a_row_is_found(target: str, request: pytest.FixtureR
     assert silent < FLIPS // 3
 
 
-def differences(before: Content, after: Content | None) -> list[object]:
+def differences(before: Content, after: Content | None) -> Sequence[object]:
     if after is None:
         return ["cannot be read"]
     return [

@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -155,9 +156,9 @@ def test_files_that_may_not_be_written_for_a_while(tmp_path: Path) -> None:
 # -- fsync -------------------------------------------------------------------------------------------------------------
 
 FAULTS: dict[str, Callable[[int, int], bool]] = {
-    "once": lambda number, at: number == at,
-    "three times": lambda number, at: at <= number < at + 3,
-    "now and then": lambda number, at: number >= at and (number - at) % 3 == 0 and number < at + 12,
+    "once": lambda at, number: number == at,
+    "three times": lambda at, number: at <= number < at + 3,
+    "now and then": lambda at, number: number >= at and (number - at) % 3 == 0 and number < at + 12,
 }
 
 
@@ -202,7 +203,7 @@ def test_an_fsync_that_fails(tmp_path: Path, fault: str) -> None:
     for at in range(1, syncs, rounds(7, 1)):
         folder = tmp_path / str(at)
         folder.mkdir()
-        acknowledged, refused, _ = work(folder, lambda number, at=at: FAULTS[fault](number, at), folder / "after")
+        acknowledged, refused, _ = work(folder, partial(FAULTS[fault], at), folder / "after")
         refusals += refused
         assert len({item.seq for item in acknowledged}) == len(acknowledged)
         is_sound(folder, acknowledged)

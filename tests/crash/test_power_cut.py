@@ -133,7 +133,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path, synchro
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("synchronous", ["normal", "off"], indirect=True)
 def test_the_cuts_do_lose_data_where_it_is_not_forced_to_the_disk(tmp_path: Path, synchronous: str) -> None:
-    losses = [lost_by(tmp_path / str(seed), seed, check=False) for seed in range(rounds(30, 300))]
+    losses = [lost_by(tmp_path / str(seed), seed, check=False) for seed in range(rounds(20, 300))]
     assert sum(1 for lost in losses if lost) >= 2, synchronous
 
 
@@ -141,7 +141,7 @@ def test_a_power_cut_while_the_gateway_starts_for_the_first_time(tmp_path: Path)
     """At every operation up to the first acknowledgement: the next start always succeeds."""
     operations = 0
     while True:
-        operations += 1
+        operations += rounds(2, 1)
         folder = tmp_path / str(operations)
         folder.mkdir()
         sent: Sent = []

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 PURE = {"gatewayd.status", "gatewayd.legal_time", "gatewayd.schedule", "gatewayd.gaps", "gatewayd.channel.at"}
 STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
-    gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox  gatewayd/publish
+    gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
+    gatewayd/publish
     gatewayd/daemon  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/archive/__init__  gatewayd/sink/__init__  gatewayd/sink/mqtt  gatewayd/cli/__init__  gatewayd/cli/run
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver

@@ -281,12 +281,12 @@ def test_damaged_readings_are_refused_or_marked(name: str, site: Site, tmp_path:
     done = site.run("archive", "export", "--format", name, "-o", str(file))
     assert done.returncode == 1
     assert "segment 1, batch 3 (exchange 3 to 3, reading 51 to 96)" in done.stderr
-    assert "46 readings" in done.stderr and "--even-damaged" in done.stderr
-    sound = [*range(1, 51), *range(97, 102)]
+    assert "86 readings" in done.stderr and "--even-damaged" in done.stderr
+    sound = [*range(1, 11), *range(97, 102)]  # batch 1 is signed; batch 2 may have been forged together with its hash
     assert _seqs[name](file) == [(seq, None) for seq in sound]
     done = site.run("archive", "export", "--format", name, "--even-damaged", "-o", str(file))
     assert done.returncode == 0 and "batch 3" in done.stderr
-    assert _seqs[name](file) == [(seq, 51 <= seq <= 96) for seq in range(1, 102)]
+    assert _seqs[name](file) == [(seq, 11 <= seq <= 96) for seq in range(1, 102)]
 
 
 def _seqs_csv(file: Path) -> list[tuple[int, bool | None]]:

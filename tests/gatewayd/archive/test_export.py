@@ -5,10 +5,12 @@ import csv
 import io
 import json
 import re
+import sqlite3
 import tempfile
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,9 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from gatewayd.archive import chain
 from gatewayd.archive import extract as extract_module
 from gatewayd.archive.extract import Extract
 from gatewayd.archive.query import Selection
+from gatewayd.archive.verify import verify
 from gatewayd.export import FORMATS, writer, xlsx_file
 from gatewayd.export.columns import COLUMNS, cells, names, text
 from gatewayd.legal_time import PRAGUE
@@ -217,19 +221,42 @@ def test_windows_change_nothing(window: int, folder: Path, monkeypatch: pytest.M
 
 
 def test_the_readings_of_a_damaged_batch_are_left_out_or_marked(folder: Path) -> None:
+    """Readings 5 and 6 are the damaged batch; 3 and 4 lie between it and the checkpoint before it, after 1 and 2."""
     change(folder, "UPDATE reading SET raw_text = '9999999.999' WHERE seq = 5")
     extract = Extract(folder, Selection())
-    assert [item.archived.seq for item in extract] == [1, 2, 3, 4, *range(7, 13)]
-    assert (extract.refused, extract.faults) == (2, [])
+    assert [item.archived.seq for item in extract] == [1, 2, *range(7, 13)]
+    assert (extract.refused, extract.faults) == (4, [])
     assert "5 to 6" in extract.verdict.findings[0].text
-    assert seqs(folder, even_damaged=True) == [(seq, seq in (5, 6)) for seq in range(1, 13)]
+    assert seqs(folder, even_damaged=True) == [(seq, 3 <= seq <= 6) for seq in range(1, 13)]
+
+
+def test_a_batch_that_was_forged_together_with_its_hash_is_left_out(folder: Path) -> None:
+    """The chain breaks only at the batch behind it: what is proven ends with the last genuine checkpoint."""
+    change(folder, "UPDATE reading SET raw_text = '9999999.999' WHERE seq = 3")
+    with closing(sqlite3.connect(folder / "segment-000001.sqlite")) as connection:
+        (previous,) = connection.execute("SELECT hash FROM batch WHERE id = 1").fetchone()
+        before = connection.execute("SELECT * FROM batch WHERE id = 1").fetchone()
+        batch = connection.execute("SELECT * FROM batch WHERE id = 2").fetchone()
+        places = {"exchange": 2, "device": 3, "ratio": 4, "series": 5, "reading": 6, "audit": 7}
+        added = [
+            connection.execute(
+                f"SELECT * FROM {table} WHERE rowid > ? AND rowid <= ?", (before[places[table]], batch[places[table]])
+            ).fetchall()
+            for table in chain.TABLES
+        ]
+        forged = chain.batch_hash(1, 2, previous, batch[1], added)
+        assert forged != batch[8]
+    change(folder, f"UPDATE batch SET hash = x'{forged.hex()}' WHERE id = 2")
+    verdict = verify(folder)
+    assert [finding.batch for finding in verdict.findings] == [3]
+    assert seqs(folder) == [1, 2, *range(7, 13)]
 
 
 def test_what_a_damaged_batch_says_about_later_readings_is_doubted_too(folder: Path) -> None:
     """The unit of em-1002 was written by the fourth batch; all its readings hang on it."""
     change(folder, "UPDATE series SET unit = 'Wh' WHERE meter = 'em-1002'")
-    assert seqs(folder) == list(range(1, 7))
-    assert seqs(folder, even_damaged=True) == [(seq, seq >= 7) for seq in range(1, 13)]
+    assert seqs(folder) == [1, 2]
+    assert seqs(folder, even_damaged=True) == [(seq, seq >= 3) for seq in range(1, 13)]
 
 
 def test_a_finding_without_a_place_counts_for_the_segment(folder: Path) -> None:
@@ -240,7 +267,7 @@ def test_a_finding_without_a_place_counts_for_the_segment(folder: Path) -> None:
 
 def test_a_row_that_cannot_be_understood_is_told_and_the_others_are_exported(folder: Path) -> None:
     change(folder, "UPDATE reading SET status = 77 WHERE seq = 5")
-    assert seqs(folder) == [1, 2, 3, 4, *range(7, 13)]
+    assert seqs(folder) == [1, 2, *range(7, 13)]
     extract = Extract(folder, Selection(), even_damaged=True)
     assert [item.archived.seq for item in extract] == [1, 2, 3, 4, *range(6, 13)]
     assert len(extract.faults) == 1 and "reading 5" in extract.faults[0]

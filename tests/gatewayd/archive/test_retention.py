@@ -25,7 +25,7 @@ def day(number: int) -> datetime:
 
 
 def filled(folder: Path, count: int = 4) -> Clock:
-    """`count` sealed segments of five days, all in one month, with readings of their own days, and one that is written."""
+    """`count` sealed segments of five days with readings of those days, all in one month, and one that is written."""
     clock = Clock(BEGIN)
     with opened(folder, now_us=clock) as store:
         for number in range(count):

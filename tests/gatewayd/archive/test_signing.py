@@ -1,4 +1,4 @@
-"""The key and its signatures: who may read it, what is signed and when, and what a forger without the key can not do."""
+"""The key and its signatures: who may read it, what is signed and when, and what a forger cannot do."""
 
 import stat
 from collections.abc import Callable
@@ -244,14 +244,14 @@ def test_an_end_that_is_written_anew_without_the_key_is_found(archive: Path) -> 
     rows = content(path)
     first = rows["checkpoint"][0][0]
     assert isinstance(first, int)
-    tamper(path, f"UPDATE reading SET raw_text = '0000000.001' WHERE seq = {rows['reading'][-1][0]}")
+    tamper(path, f"UPDATE reading SET raw_text = '0000000.001' WHERE seq = {rows['reading'][-1][0]!r}")
     written_anew(path, None, keep=(first,))
     head_of(archive, 2)
     assert {finding.segment for finding in found(archive)} == {2}
 
 
 def test_an_archive_written_anew_with_another_key_needs_the_exported_key(archive: Path, tmp_path: Path) -> None:
-    """What one folder can not tell by itself: all of it replaced, its public key as well."""
+    """What one folder cannot tell by itself: all of it replaced, its public key as well."""
     (tmp_path / "exported.pem").write_bytes((archive / "signing.pub").read_bytes())
     key = Ed25519PrivateKey.generate()
     forge(archive, key.sign)

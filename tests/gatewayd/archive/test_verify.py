@@ -62,7 +62,7 @@ def test_one_damaged_batch_does_not_hide_another(archive: Path) -> None:
             if before is None or batch[6] != before[6]
         ]
         for batch in (held[1], held[2]):
-            tamper(path, (f"UPDATE reading SET status = 4 WHERE seq = {batch[6]}"))
+            tamper(path, (f"UPDATE reading SET status = 4 WHERE seq = {batch[6]!r}"))
             wanted.add((number, batch[0]))
     assert {(finding.segment, finding.batch) for finding in found(archive)} == wanted
 
