@@ -144,6 +144,26 @@ def open_for_writing(path: Path) -> apsw.Connection:
     return connection
 
 
+def renew_journal(path: Path) -> None:
+    """Write the journal that is there once more, as it is, and force it to the disk. OSError.
+
+    After an fsync that failed the kernel keeps what it could not write, takes it for written, and a later fsync says
+    nothing of it: frames that everybody can read now may be gone after a power cut, and all frames behind them too.
+    """
+    journal = path.with_name(path.name + "-wal")
+    try:
+        descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        place = 0
+        while part := os.pread(descriptor, 1 << 20, place):
+            place += os.pwrite(descriptor, part, place)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def finish_sealing(path: Path) -> None:
     """Turn a segment that has its seal into one read-only file. May be repeated. apsw.Error, OSError."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)

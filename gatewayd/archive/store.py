@@ -336,6 +336,7 @@ class Store:
             return self._begin_without_segments(known, lost)
         path = segments.segment_path(self.folder, numbers[-1])
         try:
+            segments.renew_journal(path)
             segment = OpenSegment(path, self._signer)
         except (*_DAMAGED, apsw.SQLError, ValueError) as error:
             return self._replace(numbers, known, lost, f"cannot be read: {error}")

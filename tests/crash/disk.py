@@ -229,7 +229,7 @@ def under(folder: Path, chance: random.Random) -> Iterator[Disk]:
 
     def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         descriptor: int = kept["open"](path, flags, mode, dir_fd=dir_fd)
-        if flags & os.O_CREAT and (found := of(descriptor)) is not None:
+        if flags & (os.O_CREAT | os.O_RDWR) and (found := of(descriptor)) is not None:
             disk.opened(found)
         return descriptor
 
