@@ -273,16 +273,31 @@ def sync_folder(folder: Path) -> None:
 
 
 def open_state(folder: Path) -> apsw.Connection:
-    """The connection to what may change: cursors."""
+    """The connection to what may change: cursors. A damaged file is put aside: losing it only repeats deliveries."""
     path = state_path(folder)
     try:
-        connection = apsw.Connection(str(path))
+        try:
+            return _open_state(path)
+        except (apsw.CorruptError, apsw.NotADBError):
+            path.rename(path.with_suffix(".damaged"))
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            return _open_state(path)
+    except (apsw.Error, OSError) as error:
+        raise ArchiveError(f"{path} cannot be opened: {error}") from error
+
+
+def _open_state(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    try:
         connection.set_busy_timeout(5000)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.execute((resources.files("gatewayd.archive") / "state.sql").read_text(encoding="utf-8"))
-    except apsw.Error as error:
-        raise ArchiveError(f"{path} cannot be opened: {error}") from error
+        connection.execute("SELECT * FROM cursor").fetchall()
+    except apsw.Error:
+        connection.close(True)
+        raise
     return connection
 
 

@@ -658,6 +658,17 @@ def test_an_exchange_is_whole_after_kill_9(tmp_path: Path) -> None:
 # -- cursors -----------------------------------------------------------------------------------------------------------
 
 
+def test_damaged_cursors_repeat_deliveries_and_stop_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.save_cursor("mqtt", 7)
+    segments.state_path(tmp_path).write_bytes(b"not a database at all" * 500)
+    with opened(tmp_path) as store:
+        assert store.cursors() == {}
+        store.save_cursor("mqtt", 3)
+    with opened(tmp_path) as store:
+        assert store.cursors() == {"mqtt": 3}
+
+
 def test_cursors_survive(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         assert store.cursors() == {}
