@@ -229,11 +229,12 @@ def test_characters_with_wrong_parity_distort_the_readout_and_the_answer_is_not_
 
 def test_an_abstract_object_is_found_under_the_medium_that_the_meter_writes() -> None:
     """`F.F` is asked for; the meter writes `1-0:F.F`. A code of energy stays what it is: `1.8.0` is not `1-1:1.8.0`."""
-    sent = block(b"1-0:F.F(00)\r\n1-1:1.8.0(5*kWh)\r\n")
+    sent = block(b"1-0:F.F(00)\r\n1-1:1.8.0(5*kWh)\r\n1-0:1.0.0(7)\r\n")
     table: dict[bytes, bytes | GatewayError] = {SIGN_ON: IDENTIFICATION, OPTION: sent}
-    answer = run(ScriptedChannel(table), Request((Obis.parse("F.F"), Obis.parse("1.8.0"))))
+    answer = run(ScriptedChannel(table), Request((Obis.parse("F.F"), Obis.parse("1.8.0"), Obis.parse("0-0:1.0.0"))))
     assert [(reading.obis_raw, reading.status) for reading in answer.readings] == [
         ("1-0:F.F", RawStatus.TRUE),
+        ("", RawStatus.MISSING),
         ("", RawStatus.MISSING),
     ]
 
