@@ -7,9 +7,11 @@ archived before anybody else sees them; a fault of line or meter is a result, no
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from gatewayd.archive.records import Entry
 from gatewayd.archive.store import Store

@@ -6,6 +6,7 @@ or SIGINT sessions are cancelled, what they received is archived, sinks get a mo
 
 import asyncio
 import contextlib
+import functools
 import logging
 import random
 import signal
@@ -13,13 +14,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from drivers import DRIVERS
 from gatewayd import __version__, legal_time
 from gatewayd.acquire import Acquisition, Line, Station
-from gatewayd.archive.query import Reader
+from gatewayd.archive.cursors import read_cursors
+from gatewayd.archive.follow import Follower
+from gatewayd.archive.retention import Limits
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import GROUP_SECONDS, Store
 from gatewayd.channel import Channel, Framing
@@ -29,10 +33,10 @@ from gatewayd.config import Config, MeterSettings, SerialLine, SinkSettings, Tcp
 from gatewayd.config import Job as JobSettings
 from gatewayd.driver import Setting
 from gatewayd.errors import ArchiveError
-from gatewayd.outbox import Outbox
+from gatewayd.outbox import Outbox, Start
 from gatewayd.publish import Publisher
 from gatewayd.schedule import At, Every, Rhythm
-from gatewayd.sink import Sink
+from gatewayd.sink import Head, Sink
 from gatewayd.sink.mqtt import MqttOptions, MqttSink
 from gatewayd.worker import Job, LineWorker
 
@@ -106,19 +110,16 @@ def build_acquisition(config: Config, store: Store) -> Acquisition:
     return Acquisition(store, now, config.gateway.zone)
 
 
-def build_sink(config: Config, settings: SinkSettings, store: Store) -> Sink:
-    """A configured sink, not yet connected."""
-    options = settings.options
-    assert isinstance(options, MqttOptions)  # SINK_OPTIONS has no other type yet
-    return MqttSink(
-        settings.id,
-        options,
-        config.gateway.id,
-        [meter.meter for meter in config.meters],
-        store.published_head,
-        now,
-        __version__,
-    )
+def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: bool = False) -> Sink:
+    """A configured sink, not yet connected. A `quiet` one stands beside that of a running gateway."""
+    gateway, folder = config.gateway.id, config.archive.path
+    match settings.options:
+        case MqttOptions() as options:
+            meters = [meter.meter for meter in config.meters]
+            history = functools.partial(Follower, folder)
+            return MqttSink(settings.id, options, gateway, meters, head, now, __version__, history, quiet=quiet)
+        case options:
+            raise TypeError(f"sink {settings.id}: no sink takes {type(options).__name__}")
 
 
 @contextlib.asynccontextmanager
@@ -193,25 +194,19 @@ async def run(config: Config) -> None:
 
 
 def _assemble(config: Config, store: Store) -> Gateway:
-    cursors = store.cursors()
-    outboxes = [
-        Outbox(settings.id, _cursor(settings.id, cursors, store), lambda: Reader(config.archive.path), store)
-        for settings in config.sinks
-    ]
+    outboxes = [Outbox(settings.id, store, _start(settings, config.gateway.zone)) for settings in config.sinks]
     publishers = [
-        Publisher(build_sink(config, settings, store), outbox, now)
+        Publisher(build_sink(config, settings, store.published_head), outbox, now)
         for settings, outbox in zip(config.sinks, outboxes, strict=True)
     ]
     return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
 
 
-def _cursor(sink: str, cursors: Mapping[str, int], store: Store) -> int:
-    """Where a sink goes on. A cursor behind the end of the archive belongs to another archive: everything is sent."""
-    found = cursors.get(sink, 0)
-    if found <= store.head:
-        return found
-    log.warning("sink %s: its cursor %d is behind the end of the archive (%d): starting anew", sink, found, store.head)
-    return 0
+def _start(settings: SinkSettings, zone: ZoneInfo) -> Start:
+    """Where a new sink begins; a day begins at its legal midnight."""
+    if isinstance(settings.start, date):
+        return legal_time.instant(settings.start, time(0), zone)
+    return settings.start
 
 
 async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:
@@ -220,7 +215,7 @@ async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> N
     sinks = [
         asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
     ]
-    retention = asyncio.create_task(_retain(config, gateway), name="retention")
+    retention = asyncio.create_task(_retain(config, gateway.store), name="retention")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
         await _until_stop([*acquisition, *sinks, retention], stopping)
@@ -234,18 +229,41 @@ async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> N
         await _cancel(sinks)
 
 
-async def _retain(config: Config, gateway: Gateway) -> None:
-    """Once a day: drop segments that are older than the retention and delivered everywhere."""
+async def _retain(config: Config, store: Store) -> None:
+    """Once a day: drop segments that are older than the retention and delivered everywhere, or waited for long enough."""
+    settings = config.archive
     while True:
-        today = now().astimezone(config.gateway.zone).date()
-        month = today.year * 12 + today.month - 1 - config.archive.retention_months
-        before = legal_time.instant(date(month // 12, month % 12 + 1, 1), time(0), config.gateway.zone)
-        acknowledged = min((outbox.cursor for outbox in gateway.outboxes), default=gateway.store.head)
+        positions = read_cursors(settings.path)
+        limits = Limits(
+            before_us=_months_ago(settings.retention_months, config.gateway.zone),
+            even_us=_months_ago(settings.retention_months + settings.undelivered_months, config.gateway.zone),
+            acknowledged={sink.id: positions[sink.id].cursor if sink.id in positions else 0 for sink in config.sinks},
+        )
         try:
-            await gateway.store.prune(to_us(before), acknowledged)
+            kept = await store.prune(limits)
         except ArchiveError as error:
             log.error("retention: %s", error)
+        else:
+            waited_for = [
+                sink for sink in kept.sinks if sink in positions
+            ]  # a new one has not said yet where it begins
+            if waited_for:
+                log.error(
+                    "retention: %d segments of the archive are older than %d months and kept only because these sinks "
+                    "have not taken them: %s; after %d more months they go all the same (archive.undelivered_months)",
+                    kept.segments,
+                    settings.retention_months,
+                    ", ".join(waited_for),
+                    settings.undelivered_months,
+                )
         await asyncio.sleep(RETENTION_SECONDS)
+
+
+def _months_ago(months: int, zone: ZoneInfo) -> int:
+    """The beginning of the legal-time month that was `months` ago, in microseconds."""
+    today = now().astimezone(zone).date()
+    month = max(today.year * 12 + today.month - 1 - months, 1970 * 12)
+    return to_us(legal_time.instant(date(month // 12, month % 12 + 1, 1), time(0), zone))
 
 
 async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:

@@ -52,8 +52,18 @@ class ArchiveError(GatewayError):
     """The archive cannot take or give data: disk full, read-only, damaged, in use by another process."""
 
 
+class ArchiveDamaged(ArchiveError):
+    """What is asked for is there and cannot be read: asking again brings the same."""
+
+
 class SinkError(GatewayError):
-    """A broker or database did not take the readings; they stay in the outbox."""
+    """A broker or database did not take the readings; they stay in the outbox.
+
+    `retry_after_s` is what the other side asked for, if it did."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """The words of the design as values: status, flags, ratios, meters, requests, exchanges and readings.
 
 Rules: everything here is frozen; instants are aware and in UTC; energy is Decimal, text and bytes, never a float; a
-missing value is a status and an empty text, never 0 or NaN.
+missing value is a status and an empty text, never 0 or NaN. Readings are structs of msgspec and not dataclasses: they
+are made a hundred thousand times a second (docs/adr/0007-outbox-and-sinks.md).
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, IntFlag, auto
+
+import msgspec
 
 from gatewayd.obis import Obis
 
@@ -132,23 +135,20 @@ class Ratio:
     multiplier: Decimal = Decimal(1)
     value_side: ValueSide = ValueSide.SECONDARY
     since: date = date(1970, 1, 1)
+    factor: Decimal = field(init=False, repr=False, compare=False)
+    """What a raw value is multiplied by to become primary: CT x VT x multiplier, or only the multiplier when
+    the meter already shows primary values (PPDS annex 5, 2.1)."""
 
     def __post_init__(self) -> None:
+        factor = self.multiplier
         for text in (self.ct, self.vt):
             if text:
-                transformation(text)
-
-    @property
-    def factor(self) -> Decimal:
-        """What a raw value is multiplied by to become primary: CT x VT x multiplier, or only the multiplier when
-        the meter already shows primary values (PPDS annex 5, 2.1)."""
-        factor = self.multiplier
-        if self.value_side is ValueSide.SECONDARY:
-            for text in (self.ct, self.vt):
-                if text:
-                    factor *= transformation(text)
+                transformed = transformation(text)
+                if self.value_side is ValueSide.SECONDARY:
+                    factor *= transformed
         plain = factor.normalize()  # 690/400 x 200/5 is 69, not 69.000: no digits that nobody measured
-        return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
+        whole = plain == plain.to_integral_value()
+        object.__setattr__(self, "factor", plain.quantize(Decimal(1)) if whole else plain)
 
 
 DIRECT = Ratio()
@@ -230,8 +230,7 @@ class Exchange:
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of one OBIS code at one instant, as the meter sent it.
 
     `raw` are the bytes of the value on the wire, `raw_text` the value as the meter wrote it, without unit, digits and
@@ -296,8 +295,7 @@ class Answer:
         return self.outcome is Outcome.DONE
 
 
-@dataclass(frozen=True, slots=True)
-class Archived:
+class Archived(msgspec.Struct, frozen=True, gc=False):
     """A reading with its place in the archive and the ratio that applied to it. `seq` is the gateway's own count."""
 
     seq: int

@@ -9,7 +9,7 @@ whatever was not acknowledged when a connection ends, however it ends.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -29,11 +29,21 @@ class Outbox(Protocol):
 
     sink: str
 
-    async def get(self, limit: int) -> list[Archived]:
+    @property
+    def set_aside_count(self) -> int:
+        """How many readings the sink does not get."""
+
+    async def open(self) -> None:
+        """Find out where to go on; may be called again. Raises ArchiveError."""
+
+    async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
         """Wait for readings after those handed out already; at least one, ascending. Raises ArchiveError."""
 
-    def done(self, seq: int) -> None:
-        """The sink has acknowledged this one; any order."""
+    def done(self, readings: Sequence[Archived]) -> None:
+        """The sink has acknowledged these; any order."""
+
+    async def set_aside(self, reading: Archived, reason: str) -> None:
+        """The sink will never take this one. Raises ArchiveError, SinkError."""
 
     def rewind(self) -> None:
         """Hand out again everything that is not done."""
@@ -44,7 +54,7 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SinkState:
-    """How a sink is doing. Counts since the start of the gateway."""
+    """How a sink is doing. `delivered` counts since the start of the gateway."""
 
     sink: str
     connected_since: datetime | None = None
@@ -54,6 +64,12 @@ class SinkState:
     """Failed attempts in a row; a connection that served ends the row."""
     delivered: int = 0
     """Readings that were acknowledged."""
+    waiting: int = 0
+    """Readings that the sink has not taken yet."""
+    set_aside: int = 0
+    """Readings that the sink does not get: it refused them for good, or the archive cannot give them."""
+    last_reason: str = ""
+    """Why the latest one was set aside."""
     last_seq: int | None = None
     """The highest sequence number that was acknowledged."""
     last_delivered_at: datetime | None = None
@@ -84,7 +100,7 @@ def pause(attempt: int, uniform: Callable[[float, float], float]) -> float:
 class Publisher:
     """Delivers one outbox to one sink. `run` is the task; `state` may be read at any time.
 
-    `limit` is the most readings that are taken from the outbox at once.
+    While a batch is on its way the next one is taken from the outbox, so that no sink waits for the archive.
     """
 
     def __init__(
@@ -93,21 +109,35 @@ class Publisher:
         outbox: Outbox,
         clock: Callable[[], datetime],
         *,
-        limit: int = 500,
         uniform: Callable[[float, float], float] = random.uniform,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.state = SinkState(sink.id)
+        self._state = SinkState(sink.id)
+        self._delivered = 0
+        self._last_seq: int | None = None
+        self._last_delivered_at: datetime | None = None
         self._sink = sink
         self._outbox = outbox
         self._clock = clock
-        self._limit = limit
         self._uniform = uniform
         self._sleep = sleep
         self._draining = asyncio.Event()
         self._ended = asyncio.Event()
         self._scope: asyncio.Timeout | None = None
+        self._taking: asyncio.Task[list[Archived]] | None = None
         self._unlogged = 0
+
+    @property
+    def state(self) -> SinkState:
+        """How the sink is doing now."""
+        return replace(
+            self._state,
+            delivered=self._delivered,
+            last_seq=self._last_seq,
+            last_delivered_at=self._last_delivered_at,
+            waiting=self._outbox.depth(),
+            set_aside=self._outbox.set_aside_count,
+        )
 
     async def run(self) -> None:
         """Deliver until cancelled, or until `drain` ends it; a second call is an error."""
@@ -121,7 +151,7 @@ class Publisher:
             if not self._scope.expired():
                 raise
         finally:
-            self.state = replace(self.state, connected_since=None, stopped=True)
+            self._state = replace(self._state, connected_since=None, stopped=True)
             self._ended.set()
 
     async def drain(self, deadline: float) -> None:
@@ -132,52 +162,87 @@ class Publisher:
         if not self._draining.is_set() and not self._ended.is_set():
             self._draining.set()
             now = asyncio.get_running_loop().time()
-            self._scope.reschedule(max(now, deadline - FAREWELL_S) if self.state.connected else now)
+            self._scope.reschedule(max(now, deadline - FAREWELL_S) if self._state.connected else now)
         await self._ended.wait()
 
     async def _sessions(self) -> None:
         while True:
             try:
                 await self._session()
+                asked = 0.0
             except (SinkError, ArchiveError) as error:
                 self._broken(str(error))
+                asked = (error.retry_after_s or 0.0) if isinstance(error, SinkError) else 0.0
             if self._draining.is_set():
                 return
-            await self._sleep(pause(self.state.attempts, self._uniform))
+            shortest = min(asked, LONGEST_PAUSE_S)
+            await self._sleep(max(pause(self._state.attempts, self._uniform), shortest))
 
     async def _session(self) -> None:
         """One connection, from opening it until it breaks or nothing is left to drain."""
+        await self._outbox.open()
         try:
             async with self._sink.connect() as delivery:
                 self._connected()
                 while batch := await self._next_batch():
-                    await delivery.deliver(batch, self._done)
+                    self._take()
+                    await delivery.deliver(batch, self)
         finally:
+            await self._stop_taking()
             self._outbox.rewind()
+
+    def _take(self) -> "asyncio.Task[list[Archived]]":
+        """Begin to take the next batch, unless that is being done."""
+        if self._taking is None:
+            linger = 0.0 if self._draining.is_set() else self._sink.linger_s
+            getting = self._outbox.get(self._sink.batch, linger)
+            self._taking = asyncio.create_task(getting, name=f"sink {self._sink.id} outbox")
+        return self._taking
+
+    async def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
+            self._taking = None
 
     async def _next_batch(self) -> list[Archived]:
         """The next readings; an empty list when the outbox is empty and draining."""
-        if self._draining.is_set():
-            return await self._outbox.get(self._limit) if self._outbox.depth() else []
-        taking = asyncio.create_task(self._outbox.get(self._limit), name=f"sink {self._sink.id} outbox")
-        draining = asyncio.create_task(self._draining.wait(), name=f"sink {self._sink.id} drain")
-        try:
-            await asyncio.wait((taking, draining), return_when=asyncio.FIRST_COMPLETED)
-            return await taking if taking.done() or self._outbox.depth() else []
-        finally:
-            taking.cancel()
-            draining.cancel()
-            await asyncio.gather(taking, draining, return_exceptions=True)
+        if not self._draining.is_set():
+            draining = asyncio.create_task(self._draining.wait(), name=f"sink {self._sink.id} drain")
+            try:
+                await asyncio.wait((self._take(), draining), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                draining.cancel()
+                await asyncio.gather(draining, return_exceptions=True)
+        if self._draining.is_set() and not self._take().done():
+            await self._stop_taking()  # it may be waiting for more than there is
+            if not self._outbox.depth():
+                return []
+        batch = await self._take()
+        self._taking = None
+        return batch
 
-    def _done(self, seq: int) -> None:
-        self._outbox.done(seq)
-        state = self.state
-        last = seq if state.last_seq is None else max(seq, state.last_seq)
-        self.state = replace(state, delivered=state.delivered + 1, last_seq=last, last_delivered_at=self._clock())
+    # -- the ledger ---------------------------------------------------------------------------------------------------
+
+    def done(self, readings: Sequence[Archived]) -> None:
+        """The sink has acknowledged these readings."""
+        if not readings:
+            return
+        self._outbox.done(readings)
+        self._delivered += len(readings)
+        self._last_seq = max(readings[-1].seq, self._last_seq or 0)
+        self._last_delivered_at = self._clock()
+
+    async def set_aside(self, reading: Archived, reason: str) -> None:
+        """The sink will never take this one."""
+        await self._outbox.set_aside(reading, reason)
+        if reason != self._state.last_reason:
+            _log.error("sink %s: reading %d set aside: %s", self._sink.id, reading.seq, reason)
+            self._state = replace(self._state, last_reason=reason)
 
     def _connected(self) -> None:
-        before = self.state
-        self.state = replace(before, connected_since=self._clock(), fault="", faulty_since=None)
+        before = self._state
+        self._state = replace(before, connected_since=self._clock(), fault="", faulty_since=None)
         _log.info("sink %s: connected%s", self._sink.id, self._not_logged())
 
     def _broken(self, fault: str) -> None:
@@ -188,7 +253,7 @@ class Publisher:
             or now - before.connected_since >= timedelta(seconds=LONGEST_PAUSE_S)
         )
         attempts = 1 if served else before.attempts + 1
-        self.state = replace(
+        self._state = replace(
             before,
             connected_since=None,
             fault=fault,

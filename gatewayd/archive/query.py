@@ -1,4 +1,4 @@
-"""Reading the archive: by sequence for the outbox, by meter, point, code, kind, time and status for people.
+"""Reading the archive by meter, point, code, kind, time and status, for people (for outboxes: follow.py).
 
 Rules: connections are read-only and open for one query only, so that sealing never waits for a reader; every query
 has a time limit; readings come in the order of their sequence numbers, through all segments.
@@ -55,22 +55,11 @@ class Reader:
         """ArchiveError when there is no archive."""
         self._folder = folder
         self._limit = limit_seconds
-        self._starts: dict[int, int] = {}
         if not segments.segment_numbers(folder):
             raise ArchiveError(f"there is no archive at {folder}; has the gateway ever run?")
 
     def close(self) -> None:
         """Nothing stays open between queries."""
-
-    def after(self, seq: int, limit: int) -> list[Archived]:
-        """Up to `limit` readings that follow `seq`."""
-        found: list[Archived] = []
-        for number in self._from(seq):
-            sql = rows.READINGS + "WHERE r.seq > ? ORDER BY r.seq LIMIT ?"
-            found += map(rows.archived, self._rows(number, sql, (seq, limit - len(found))))
-            if len(found) >= limit:
-                break
-        return found
 
     def select(self, selection: Selection) -> list[Archived]:
         """The readings of a selection."""
@@ -125,18 +114,6 @@ class Reader:
             exchanges += int(str(row[1]))
             head = int(str(row[2]))
         return Counts(readings, exchanges, head)
-
-    def _from(self, seq: int) -> list[int]:
-        """The segments that may hold readings after `seq`."""
-        numbers = segments.segment_numbers(self._folder)
-        first = 0
-        for place, number in enumerate(numbers):
-            if number not in self._starts:
-                (row,) = self._rows(number, "SELECT last_seq FROM segment", ())
-                self._starts[number] = int(str(row[0]))
-            if self._starts[number] <= seq:
-                first = place
-        return numbers[first:]
 
     def _newest_first(self, selection: Selection) -> list[int]:
         """The segments that are needed for the newest readings, in their order."""

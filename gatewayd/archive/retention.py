@@ -1,9 +1,10 @@
-"""Which sealed segments may go: whole ones, oldest first, old enough, and delivered everywhere.
+"""Which sealed segments may go: whole ones, oldest first, old enough, delivered everywhere or waited for long enough.
 
 Rules: pure look; dropping and its audit entry are the writer's. The segment that is being written never goes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,25 @@ class _Sealed(NamedTuple):
     hash: bytes
     first_seq: int
 
+    @property
+    def youngest(self) -> int:
+        return max(self.sealed_at, self.sealed_at if self.last_at is None else self.last_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is old: everything before `before_us`. What no sink is waited for any more: everything before `even_us`.
+
+    `acknowledged` says for each configured sink up to where it has taken everything."""
+
+    before_us: int
+    even_us: int
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+
+    def waiting(self, seq: int) -> list[str]:
+        """The sinks that have not taken everything up to a number."""
+        return sorted(sink for sink, acknowledged in self.acknowledged.items() if acknowledged < seq)
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
@@ -30,11 +50,43 @@ class Dropped:
 
     path: Path
     text: str
+    undelivered: bool = False
 
 
-def droppable(folder: Path, before_us: int, acknowledged: int) -> list[Dropped]:
-    """Sealed segments with no reading at or after `before_us` and none after the sequence number `acknowledged`."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Segments that are old and stay because sinks have not taken them."""
+
+    segments: int = 0
+    sinks: tuple[str, ...] = ()
+
+
+def droppable(folder: Path, limits: Limits) -> list[Dropped]:
+    """Sealed segments with no reading at or after the limit, oldest first, up to the first one that has to stay."""
     found: list[Dropped] = []
+    for path, seal in _old(folder, limits):
+        waiting = limits.waiting(seal.last_seq)
+        if waiting and seal.youngest >= limits.even_us:
+            break
+        text = (
+            f"seq {seal.first_seq + 1} to {seal.last_seq}, sealed {from_us(seal.sealed_at).isoformat()}, "
+            f"last hash {seal.hash.hex()}"
+        )
+        if waiting:
+            text += f"; never taken by {', '.join(waiting)}, for which it has waited as long as configured"
+        found.append(Dropped(path, text, bool(waiting)))
+    return found
+
+
+def kept(folder: Path, limits: Limits) -> Kept:
+    """What is old and still there."""
+    seals = [seal for _, seal in _old(folder, limits)]
+    sinks = sorted({sink for seal in seals for sink in limits.waiting(seal.last_seq)})
+    return Kept(len(seals), tuple(sinks))
+
+
+def _old(folder: Path, limits: Limits) -> list[tuple[Path, _Sealed]]:
+    found: list[tuple[Path, _Sealed]] = []
     for number in segments.segment_numbers(folder)[:-1]:
         path = segments.segment_path(folder, number)
         connection = segments.open_for_reading(path)
@@ -43,19 +95,10 @@ def droppable(folder: Path, before_us: int, acknowledged: int) -> list[Dropped]:
                 "SELECT s.sealed_at, s.last_at, b.last_seq, b.hash, g.last_seq FROM seal AS s "
                 "JOIN batch AS b ON b.id = s.batch, segment AS g"
             ).fetchall()
-            seals = typed(sealed, _Sealed)
         finally:
             connection.close()
-        if not seals:
+        seals = typed(sealed, _Sealed)
+        if not seals or seals[0].youngest >= limits.before_us:
             break
-        sealed_at, last_at, last_seq, digest, first_seq = seals[0]
-        latest = sealed_at if last_at is None else last_at
-        if max(latest, sealed_at) >= before_us or last_seq > acknowledged:
-            break
-        found.append(
-            Dropped(
-                path,
-                f"seq {first_seq + 1} to {last_seq}, sealed {from_us(sealed_at).isoformat()}, last hash {digest.hex()}",
-            )
-        )
+        found.append((path, seals[0]))
     return found

@@ -195,14 +195,14 @@ def archived(row: tuple[object, ...]) -> Archived:
         interval_s=interval_s,
         meter_time=str(meter_time) if meter_time is not None else "",
     )
-    ratio = Ratio(
-        ct=str(ct),
-        vt=str(vt),
-        multiplier=Decimal(str(multiplier)),
-        value_side=ValueSide(value_side),
-        since=date.fromisoformat(str(since)),
-    )
-    return Archived(seq, reading, from_us(ended_at), str(serial), ratio_id, ratio, exchange, Point(str(eic), str(ean)))
+    applied = ratio(str(ct), str(vt), str(multiplier), str(value_side), str(since))
+    point = Point(str(eic), str(ean))
+    return Archived(seq, reading, from_us(ended_at), str(serial), ratio_id, applied, exchange, point)
+
+
+def ratio(ct: str, vt: str, multiplier: str, value_side: str, since: str) -> Ratio:
+    """The columns of `ratio` behind meter; ValueError or ArithmeticError for what is none."""
+    return Ratio(ct, vt, Decimal(multiplier), ValueSide(value_side), date.fromisoformat(since))
 
 
 def exchange(row: tuple[object, ...]) -> Exchange:

@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from gatewayd.archive.rows import RatioRow, typed
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveDamaged, ArchiveError
 
 FORMAT = 1
 QUARANTINE = "quarantine"
@@ -53,10 +53,6 @@ _FORBIDDEN = frozenset(
 
 def segment_path(folder: Path, number: int = 1) -> Path:
     return folder / f"segment-{number:06d}.sqlite"
-
-
-def state_path(folder: Path) -> Path:
-    return folder / "state.sqlite"
 
 
 def segment_numbers(folder: Path) -> list[int]:
@@ -192,6 +188,8 @@ def open_for_reading(path: Path) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
+    except apsw.NotADBError as error:
+        raise ArchiveDamaged(f"{path} cannot be read: {error}") from error
     except (apsw.Error, OSError) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from error
     return connection
@@ -270,35 +268,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def open_state(folder: Path) -> apsw.Connection:
-    """The connection to what may change: cursors. A damaged file is put aside: losing it only repeats deliveries."""
-    path = state_path(folder)
-    try:
-        try:
-            return _open_state(path)
-        except (apsw.CorruptError, apsw.NotADBError):
-            path.rename(path.with_suffix(".damaged"))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            return _open_state(path)
-    except (apsw.Error, OSError) as error:
-        raise ArchiveError(f"{path} cannot be opened: {error}") from error
-
-
-def _open_state(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    try:
-        connection.set_busy_timeout(5000)
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full")
-        connection.execute((resources.files("gatewayd.archive") / "state.sql").read_text(encoding="utf-8"))
-        connection.execute("SELECT * FROM cursor").fetchall()
-    except apsw.Error:
-        connection.close(True)
-        raise
-    return connection
 
 
 def _authorize(operation: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:

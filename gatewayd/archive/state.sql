@@ -1,6 +1,10 @@
--- Beside the archive: what may change. Losing it costs repeated deliveries, never data.
+-- Beside the archive: what may change. Losing it loses no reading. How far the sinks have come: cursors.py.
 
-CREATE TABLE IF NOT EXISTS cursor (
-    sink            TEXT    PRIMARY KEY,                 -- id of the sink
-    seq             INTEGER NOT NULL                     -- everything up to here has been acknowledged
+CREATE TABLE IF NOT EXISTS set_aside (
+    sink            TEXT    NOT NULL,                    -- id of the sink
+    first_seq       INTEGER NOT NULL,                    -- readings that it was not given, or has refused for good
+    last_seq        INTEGER NOT NULL,
+    at              INTEGER NOT NULL,                    -- when, in microseconds since 1970-01-01 UTC
+    reason          TEXT    NOT NULL,                    -- in the words of the sink
+    PRIMARY KEY (sink, first_seq)
 ) STRICT;

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import apsw
 
-from gatewayd.archive import chain, rows, segments
+from gatewayd.archive import chain, rows, segments, set_aside
 from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
-from gatewayd.archive.retention import droppable
+from gatewayd.archive.retention import Kept, Limits, droppable, kept
 from gatewayd.archive.segment import OpenSegment
+from gatewayd.archive.set_aside import SetAside
 from gatewayd.archive.signing import Signer
 from gatewayd.errors import ArchiveError
 from gatewayd.model import Archived, Meter
@@ -44,12 +45,6 @@ class _Append:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cursor:
-    sink: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Call:
     """Something to do between two groups, in the writer's thread."""
 
@@ -57,7 +52,7 @@ class _Call:
     result: "Future[None]"
 
 
-_Work = _Append | _Cursor | _Call | None
+_Work = _Append | _Call | None
 
 
 class Store:
@@ -95,7 +90,7 @@ class Store:
             self._head_file = HeadFile(self.folder)
             self._finish_sealed()
             self._open_segment()
-            self._state = segments.open_state(self.folder)
+            self._state = set_aside.open_state(self.folder)
         except (ArchiveError, apsw.Error, OSError) as error:
             self._abandon_segment()
             self._lock.release()
@@ -168,18 +163,16 @@ class Store:
         """Seal the present segment and begin the next. ArchiveError when that fails."""
         await self._call(self._rotate)
 
-    async def prune(self, before_us: int, acknowledged: int) -> None:
-        """Drop sealed segments whose readings are all older than `before_us` and not after `acknowledged`."""
-        await self._call(lambda: self._prune(before_us, acknowledged))
+    async def prune(self, limits: Limits) -> Kept:
+        """Drop the sealed segments that may go; what is kept only because a sink has not taken it. ArchiveError."""
+        found: list[Kept] = []
+        await self._call(lambda: found.append(self._prune(limits)))
+        return found[0]
 
-    def cursors(self) -> dict[str, int]:
-        """The cursors of all sinks, as they stand on the disk. For start-up, before the first save."""
-        found = self._state.execute("SELECT sink, seq FROM cursor").fetchall()
-        return {str(sink): int(str(seq)) for sink, seq in found}
-
-    def save_cursor(self, sink: str, seq: int) -> None:
-        """Remember how far a sink has come; written with the next group."""
-        self._put(_Cursor(sink, seq))
+    async def set_aside(self, aside: SetAside) -> None:
+        """Remember readings that a sink does not get; returns when that is on the disk. ArchiveError."""
+        now_us = self._now_us()
+        await self._call(lambda: set_aside.put(self._state, aside, now_us))
 
     def _put(self, work: _Work) -> bool:
         """False when the writer has been told to stop: nobody would ever take the work from the queue."""
@@ -207,9 +200,6 @@ class Store:
             appends = [work for work in group if isinstance(work, _Append)]
             if appends:
                 self._commit(appends)
-            cursors = {work.sink: work.seq for work in group if isinstance(work, _Cursor)}
-            if cursors:
-                self._save_cursors(cursors)
             for work in group:
                 if isinstance(work, _Call):
                     self._do(work)
@@ -230,7 +220,7 @@ class Store:
             group.append(work)
             if isinstance(work, _Call):
                 break
-            entry = work.record if isinstance(work, _Append) else None
+            entry = work.record
             count += len(entry.readings) if isinstance(entry, Entry) else 1
             until = until if until is not None else time.monotonic() + self._group_seconds
         return group, True
@@ -449,11 +439,13 @@ class Store:
         sound = [row.id for row in found] == list(range(1, len(found) + 1)) and found[: len(before)] == before
         return CarriedRatios(tuple(found if sound else before))
 
-    def _prune(self, before_us: int, acknowledged: int) -> None:
-        for dropped in droppable(self.folder, before_us, acknowledged):
+    def _prune(self, limits: Limits) -> Kept:
+        for dropped in droppable(self.folder, limits):
             self._write([self._audit("segment-dropped", dropped.path.name, dropped.text)])
             segments.drop(dropped.path)
-            log.info("archive segment %s dropped: %s", dropped.path.name, dropped.text)
+            level = logging.CRITICAL if dropped.undelivered else logging.INFO
+            log.log(level, "archive segment %s dropped: %s", dropped.path.name, dropped.text)
+        return kept(self.folder, limits)
 
     def _audit(self, type_: str, subject: str, detail: str = "") -> Audit:
         return Audit(rows.from_us(self._now_us()), "gateway", "archive", type_, subject, "done", detail)
@@ -479,18 +471,6 @@ class Store:
             self._head = segment.head
         except (apsw.Error, OSError) as error:
             log.error("archive %s: the end could not be signed: %s", self.folder, error)
-
-    def _save_cursors(self, cursors: dict[str, int]) -> None:
-        try:
-            self._state.execute("BEGIN IMMEDIATE")
-            self._state.executemany(
-                "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq", cursors.items()
-            )
-            self._state.execute("COMMIT")
-        except apsw.Error:
-            # At least once is the promise: a cursor that was not saved only repeats a delivery after a restart.
-            if self._state.in_transaction:
-                self._state.execute("ROLLBACK")
 
     def _note(self, fault: str) -> None:
         """One line for each change between taking data and not."""

@@ -63,6 +63,15 @@ def _period(every: timedelta) -> timedelta:
     return every
 
 
+Start = Annotated[
+    Literal["now", "beginning"] | date,
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": ["now", "beginning"]}, {"type": "string", "format": "date"}],
+            "x-expected": "now, beginning or a day such as 2026-11-01",
+        }
+    ),
+]
 Pair = Annotated[
     str,
     AfterValidator(_pair),
@@ -187,6 +196,13 @@ class SinkEntry(Options):
     """The sink's id, such as mqtt."""
     type: str
     """The kind of sink."""
+    start: Start = "beginning"
+    """Where a sink begins that has never run: with what comes from now on, with everything that is in the archive, or
+    with what was archived since a legal-time day. One that has run goes on where it was."""
+
+
+SINK_KEYS = tuple(SinkEntry.model_fields)
+"""What stands beside the options of a sink's own type."""
 
 
 LineEntry = Annotated[SerialLine | TcpLine, Field(discriminator="type")]
@@ -249,6 +265,7 @@ def _sink(kind: str, options: type[BaseModel]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         "id": (Id, Field(description=SinkEntry.model_fields["id"].description)),
         "type": (_only(kind), Field(description=SinkEntry.model_fields["type"].description)),
+        "start": (Start, Field(default="beginning", description=SinkEntry.model_fields["start"].description)),
     }
     return create_model(
         f"Sink-{kind}",

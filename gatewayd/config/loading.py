@@ -7,14 +7,14 @@ collected, the most precise one wins at its place, and they are sorted by line. 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from gatewayd.config import checks, messages
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
-from gatewayd.config.definition import Document, document
+from gatewayd.config.definition import SINK_KEYS, Document, document
 from gatewayd.config.guide import Guide
 from gatewayd.config.nodes import Fault, Loc, Tree, finding
 from gatewayd.config.nodes import Mapping as MappingNode
@@ -126,13 +126,15 @@ def _config(valid: Document, data: Any, sinks: OptionClasses, warnings: tuple[Fi
         archive=valid.archive,
         lines=MappingProxyType(dict(valid.lines)),
         meters=tuple(meter.settings() for meter in valid.meters),
-        sinks=tuple(_sink(sink, sinks) for sink in data.get("sinks") or ()),
+        sinks=tuple(
+            _sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)
+        ),
         warnings=warnings,
     )
 
 
-def _sink(data: Any, sinks: OptionClasses) -> SinkSettings:
-    """The options are made by their own class, which has already accepted them together with id and type."""
-    kind = cast(str, data["type"])
-    own = {key: value for key, value in data.items() if key not in ("id", "type")}
-    return SinkSettings(id=data["id"], type=kind, options=sinks[kind].model_validate(own))
+def _sink(data: Any, made: Any, sinks: OptionClasses) -> SinkSettings:
+    """The options are made by their own class, which has already accepted them together with the keys of all sinks."""
+    own = {key: value for key, value in data.items() if key not in SINK_KEYS}
+    options = sinks[made.type].model_validate(own)
+    return SinkSettings(id=made.id, type=made.type, options=options, start=made.start)

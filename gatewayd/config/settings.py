@@ -6,7 +6,7 @@ four classes stand in the YAML as they are here; the others are made from it by 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -83,6 +83,8 @@ class ArchiveSettings(Options):
     """The folder of the archive, such as /var/lib/gatewayd."""
     retention_months: int = Field(default=36, ge=36)
     """Months for which sealed segments are kept; at least 36."""
+    undelivered_months: int = Field(default=12, ge=0, le=1200)
+    """Months beyond the retention for which a segment waits for sinks that have not taken it; then it goes as well."""
     segment_mb: int = Field(default=1024, ge=1, le=65536)
     """Size in MiB at which a segment is sealed before its month is over."""
 
@@ -175,6 +177,8 @@ class SinkSettings:
     id: str
     type: str
     options: BaseModel
+    start: date | str = "beginning"
+    """Where a new sink begins: `now`, `beginning`, or with what was archived since a legal-time day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,22 @@ status is missing has no number, whatever stands in its raw text: a sentinel is 
 prints the same fields (`reading_object`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 
-from gatewayd.model import Archived, Kind, Point, Ratio, RawStatus
+from gatewayd.model import NOWHERE, Archived, Kind, Point, Ratio, RawStatus
+from gatewayd.obis import Obis
 from gatewayd.sink.topics import RETAINED
 
 SCHEMA = "gatewayd.readings/1"
 
 _ENCODER = msgspec.json.Encoder()
-_NO_POINT = Point()
+_FRAMES = 20_000
+"""How many series are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +31,58 @@ class Message:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a message says about the gateway itself: its id, the points of its meters, the head of its archive."""
+class Composer:
+    """Makes messages for one gateway; `points` are those of its meters, `head` the end of its archive at the time."""
 
-    gateway: str
-    points: Mapping[str, Point]
-    head: tuple[int, str | None]
+    def __init__(self, gateway: str, points: Mapping[str, Point], head: Callable[[], tuple[int, str | None]]) -> None:
+        self._gateway = gateway
+        self._points = points
+        self._head = head
+        self._frames: dict[_Key, bytes] = {}
 
+    def messages(self, batch: Sequence[Archived], limit: int, replay: str = "") -> Iterator[Message]:
+        """One message per register and maximum; intervals and events of a series together, up to `limit` bytes.
 
-def messages(batch: Sequence[Archived], origin: Origin, limit: int) -> Iterator[Message]:
-    """One message per register and maximum; intervals and events of a series together, up to `limit` bytes.
+        The messages of a series follow each other in the order of its readings. A reading that is longer than the limit
+        has a message of its own. `replay` is the id of the request that they answer, if they do.
+        """
+        tail = b',"head":' + _ENCODER.encode(head_object(self._head()))
+        if replay:
+            tail += b',"replay":' + _ENCODER.encode(replay)
+        tail += b',"readings":['
+        latest: dict[_Key, _Group] = {}
+        groups: list[_Group] = []
+        instants: dict[datetime, str] = {}
+        for archived in batch:
+            text = to_json(_value(archived, instants))
+            key = _key(archived)
+            alone = archived.reading.kind in RETAINED
+            group = None if alone else latest.get(key)
+            if group is not None and group.add(archived, text, limit):
+                continue
+            group = _Group(self._frame(key, archived) + tail)
+            group.add(archived, text, limit)
+            groups.append(group)
+            if not alone:
+                latest[key] = group
+        for group in groups:
+            yield group.message()
 
-    The messages of a series follow each other in the order of its readings. A reading that is longer than the limit
-    has a message of its own.
-    """
-    for group in _groups(batch, origin, limit):
-        yield group.message()
+    def _frame(self, key: "_Key", archived: Archived) -> bytes:
+        """Everything of a message that is the same for all of its series, up to the head."""
+        frame = self._frames.get(key)
+        if frame is None:
+            if len(self._frames) >= _FRAMES:  # noise on a line makes codes without end
+                self._frames.clear()
+            # As it was when the meter was read; where none was known then, the one that is known now.
+            point = archived.point if archived.point != NOWHERE else self._points.get(archived.reading.meter, NOWHERE)
+            frame = self._frames[key] = _ENCODER.encode(_frame(archived, self._gateway, point)).removesuffix(b"}")
+        return frame
 
 
 def reading_object(archived: Archived) -> dict[str, object]:
     """One reading by itself, as `gatewayd read --json` lists it: the series and the value."""
-    return _series(archived) | _value(archived)
+    return _series(archived) | _value(archived, {})
 
 
 def to_json(document: object) -> bytes:
@@ -84,14 +116,13 @@ def head_object(head: tuple[int, str | None]) -> dict[str, object]:
 
 
 class _Group:
-    """A message while readings are added to it."""
+    """A message while readings are added to it: `{..."readings":[` and, put behind them, `]}`."""
 
-    def __init__(self, first: Archived, origin: Origin) -> None:
-        # Everything but the readings, whose list stands last: `..."readings":[` and, put back at the end, `]}`.
-        self._frame = _ENCODER.encode(_frame(first, origin)).removesuffix(b"]}")
+    def __init__(self, start: bytes) -> None:
+        self._start = start
         self._readings: list[Archived] = []
         self._texts: list[bytes] = []
-        self._size = len(self._frame) + 2
+        self._size = len(start) + 2
 
     def add(self, archived: Archived, text: bytes, limit: int) -> bool:
         """False, and nothing added, when the message would become longer than `limit`."""
@@ -104,28 +135,13 @@ class _Group:
         return True
 
     def message(self) -> Message:
-        return Message(tuple(self._readings), b"".join((self._frame, b",".join(self._texts), b"]}")))
+        return Message(tuple(self._readings), b"".join((self._start, b",".join(self._texts), b"]}")))
 
 
-def _groups(batch: Sequence[Archived], origin: Origin, limit: int) -> list[_Group]:
-    """The batch cut into messages, in the order of their first readings."""
-    groups: list[_Group] = []
-    latest: dict[object, _Group] = {}
-    for archived in batch:
-        text = to_json(_value(archived))
-        key = None if archived.reading.kind in RETAINED else _key(archived)
-        group = latest.get(key)
-        if group is not None and group.add(archived, text, limit):
-            continue
-        group = _Group(archived, origin)
-        group.add(archived, text, limit)
-        groups.append(group)
-        if key is not None:
-            latest[key] = group
-    return groups
+_Key = tuple[str, Obis | None, str, Kind, str, int | None, str, Point, int, Ratio]
 
 
-def _key(archived: Archived) -> object:
+def _key(archived: Archived) -> _Key:
     """Readings with the same key differ in nothing that stands outside the list of readings."""
     reading = archived.reading
     return (
@@ -136,23 +152,22 @@ def _key(archived: Archived) -> object:
         reading.unit,
         reading.interval_s,
         archived.serial,
+        archived.point,
         archived.ratio_id,
         archived.ratio,
     )
 
 
-def _frame(archived: Archived, origin: Origin) -> dict[str, object]:
+def _frame(archived: Archived, gateway: str, point: Point) -> dict[str, object]:
     series = _series(archived)
     return {
         "schema": SCHEMA,
-        "gateway": origin.gateway,
+        "gateway": gateway,
         "meter": series.pop("meter"),
-        "point": point_object(origin.points.get(archived.reading.meter, _NO_POINT)),
+        "point": point_object(point),
         **series,
         "ratio": {"id": archived.ratio_id, **ratio_object(archived.ratio)},
         "validated": False,
-        "head": head_object(origin.head),
-        "readings": [],
     }
 
 
@@ -169,18 +184,22 @@ def _series(archived: Archived) -> dict[str, object]:
     }
 
 
-def _value(archived: Archived) -> dict[str, object]:
+def _value(archived: Archived, instants: dict[datetime, str]) -> dict[str, object]:
+    """One reading; `instants` are texts that are known already."""
     reading = archived.reading
-    missing = reading.status is RawStatus.MISSING
+    value = None if reading.status is RawStatus.MISSING else reading.value
+    for instant in (reading.at, archived.received_at):
+        if instant not in instants:
+            instants[instant] = rfc3339(instant)
     document: dict[str, object] = {
         "seq": archived.seq,
-        "at": rfc3339(reading.at),
-        "value": None if missing else reading.value,
+        "at": instants[reading.at],
+        "value": value,
         "raw": reading.raw_text,
-        "primary": None if missing else archived.primary,
+        "primary": None if value is None else value * archived.ratio.factor,
         "status": reading.status.text,
         "flags": reading.flags.texts if reading.flags else [],
-        "received_at": rfc3339(archived.received_at),
+        "received_at": instants[archived.received_at],
     }
     if reading.more:
         document["more"] = list(reading.more)

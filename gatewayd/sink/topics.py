@@ -35,6 +35,15 @@ class Topics:
     def status(self) -> str:
         return f"{self.prefix}/{level(self.gateway)}/status"
 
+    @property
+    def replay(self) -> str:
+        """Where requests to publish archived readings again are listened for, if that is configured."""
+        return f"{self.prefix}/{level(self.gateway)}/replay"
+
+    @property
+    def replay_answer(self) -> str:
+        return f"{self.replay}/answer"
+
     def meta(self, meter: str) -> str:
         return f"{self.prefix}/{level(self.gateway)}/{level(meter)}/meta"
 

@@ -12,10 +12,11 @@ import shutil
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gatewayd.archive import segments
 from gatewayd.archive.records import Entry
@@ -95,7 +96,7 @@ def varied(number: int) -> Entry:
     ratios = (DIRECT, OLD_RATIO if number % 2 else NEW_RATIO, DIRECT)
     point = Point("859182400100366666"[:16], "859182400100366666") if number % 3 else Point()
     return Entry(
-        replace(exchange(f"/ISk5 {number}".encode(), meter=meter)),
+        exchange(f"/ISk5 {number}".encode(), meter=meter),
         ones,
         ratios,
         f"3503123{number % 3}",

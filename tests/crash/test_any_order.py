@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gatewayd.archive import segments
+from gatewayd.archive.retention import Limits
 from gatewayd.archive.store import Store
 from gatewayd.model import Archived
 from tests.crash.rig import Clock, audits, content, copied, found, rounds, seal, tamper, varied
@@ -122,7 +123,8 @@ class Gateway(RuleBasedStateMachine):
     def prune(self, days: int) -> None:
         """Old segments go; what went is no longer expected, and the rest still is."""
         delivered = max(self.acknowledged, default=0) * 2 // 3
-        asyncio.run(self.store.prune(self.clock() - days * 86400 * 1_000_000, delivered))
+        before = self.clock() - days * 86400 * 1_000_000
+        asyncio.run(self.store.prune(Limits(before, 0, {"mqtt": delivered})))
         kept = segments.segment_numbers(self.folder)[0]
         first = content(segments.segment_path(self.folder, kept))["segment"][0][8]
         assert isinstance(first, int)

@@ -2,29 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gatewayd import daemon
+from gatewayd.archive.cursors import Position
+from gatewayd.archive.retention import Kept, Limits
 from gatewayd.archive.rows import to_us
 from gatewayd.config import Config, parse
 
 CONFIG = "gateway: {id: gw-1}\narchive: {path: /var/lib/gatewayd, retention_months: 36, segment_mb: 64}\n"
 
 
-@pytest.mark.parametrize(("saved", "start"), [({}, 0), ({"mqtt": 7}, 7), ({"mqtt": 10}, 10), ({"mqtt": 11}, 0)])
-def test_a_cursor_behind_the_end_of_the_archive_belongs_to_another_archive(
-    saved: dict[str, int], start: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = cast("Any", SimpleNamespace(head=10))
-    with caplog.at_level(logging.WARNING):
-        assert daemon._cursor("mqtt", saved, store) == start
-    assert ("starting anew" in caplog.text) == (saved == {"mqtt": 11})
+@pytest.mark.parametrize(
+    ("written", "start"),
+    [("", "beginning"), (", start: now", "now"), (", start: 2026-11-01", datetime(2026, 10, 31, 23, tzinfo=UTC))],
+)
+def test_where_a_new_sink_begins(written: str, start: object) -> None:
+    """A day begins at its legal midnight."""
+    config = configuration(f"sinks: [{{id: m, type: mqtt, host: localhost{written}}}]\n")
+    assert daemon._start(config.sinks[0], config.gateway.zone) == start
 
 
 def test_the_size_cap_of_the_configuration_reaches_the_archive(tmp_path: Path) -> None:
@@ -33,30 +33,42 @@ def test_the_size_cap_of_the_configuration_reaches_the_archive(tmp_path: Path) -
     assert store.folder == Path("/var/lib/gatewayd")
 
 
-@pytest.mark.parametrize(("cursors", "acknowledged"), [([], 500), ([90], 90), ([400, 20], 20)])
-def test_retention_keeps_36_whole_months_and_what_any_sink_still_needs(
-    cursors: Sequence[int], acknowledged: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("cursors", "acknowledged"),
+    [({}, {"m": 0, "t": 0}), ({"m": 90}, {"m": 90, "t": 0}), ({"t": 4, "x": 1}, {"m": 0, "t": 4})],
+)
+def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_needs(
+    cursors: dict[str, int],
+    acknowledged: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """From the first legal midnight of the month 36 months ago: 2026-11-21 keeps November 2023."""
+    """From the first legal midnight of the month 36 months ago: 2026-11-21 keeps November 2023; 12 more for sinks."""
     monkeypatch.setattr(daemon, "now", lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
-    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(daemon, "read_cursors", lambda _: {sink: Position(cursor) for sink, cursor in cursors.items()})
+    asked: list[Limits] = []
 
     class Asked(Exception):
-        """Ends the daily task after its first round."""
+        """Ends the daily task after its second round."""
 
     class Store:
-        head = 500
+        async def prune(self, limits: Limits) -> Kept:
+            asked.append(limits)
+            return Kept(2, tuple(limits.waiting(100)))
 
-        async def prune(self, before_us: int, acknowledged: int) -> None:
-            asked.append((before_us, acknowledged))
-            raise Asked
+    async def once(_: float) -> None:
+        raise Asked
 
-    outboxes = [SimpleNamespace(cursor=cursor) for cursor in cursors]
-    gateway = cast("Any", SimpleNamespace(store=Store(), outboxes=outboxes))
-    with pytest.raises(Asked):
-        asyncio.run(daemon._retain(configuration(), gateway))
-    assert asked == [(to_us(datetime(2023, 10, 31, 23, tzinfo=UTC)), acknowledged)]
+    monkeypatch.setattr(asyncio, "sleep", once)
+    sinks = "sinks: [{id: m, type: mqtt, host: localhost}, {id: t, type: mqtt, host: localhost}]\n"
+    with pytest.raises(Asked), caplog.at_level(logging.ERROR):
+        asyncio.run(daemon._retain(configuration(sinks), cast("Any", Store())))
+    before, even = datetime(2023, 10, 31, 23, tzinfo=UTC), datetime(2022, 10, 31, 23, tzinfo=UTC)
+    assert asked == [Limits(to_us(before), to_us(even), acknowledged)]
+    loud = [sink for sink in ("m", "t") if sink in cursors]
+    assert (f"have not taken them: {', '.join(loud)};" in caplog.text) == bool(loud)
 
 
-def configuration() -> Config:
-    return parse(CONFIG, "gatewayd.yaml", daemon.DRIVER_OPTIONS, daemon.SINK_OPTIONS)
+def configuration(sinks: str = "") -> Config:
+    return parse(CONFIG + sinks, "gatewayd.yaml", daemon.DRIVER_OPTIONS, daemon.SINK_OPTIONS)

@@ -1,10 +1,12 @@
 """Values: exact numbers, ratios with their versions, flags whose bits never move."""
 
 import dataclasses
+import inspect
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -358,7 +360,7 @@ def test_an_unknown_flag_is_an_error() -> None:
 
 def test_a_reading_is_called_by_its_code_or_as_the_meter_called_it() -> None:
     assert reading("1").code == "1-0:1.8.0*255"
-    assert dataclasses.replace(reading("1"), obis=None, obis_raw="ABC.1").code == "ABC.1"
+    assert msgspec.structs.replace(reading("1"), obis=None, obis_raw="ABC.1").code == "ABC.1"
 
 
 def test_a_request_tells_what_is_asked() -> None:
@@ -385,7 +387,7 @@ def test_an_answer_is_sound_only_when_the_exchange_was() -> None:
     ],
 )
 def test_values_do_not_change(value: object) -> None:
-    assert dataclasses.is_dataclass(value)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(value, dataclasses.fields(value)[0].name, None)
+    assert dataclasses.is_dataclass(value) or isinstance(value, msgspec.Struct)
+    with pytest.raises(AttributeError, match=r"immutable|cannot assign"):
+        setattr(value, next(iter(inspect.signature(type(value)).parameters)), None)
     assert hash(value) == hash(value)

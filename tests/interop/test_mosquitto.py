@@ -65,10 +65,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def deliver(port: int, *readings: Any) -> list[int]:
-    done: list[int] = []
+    ledger = ListOutbox([])
     async with sink(port).connect() as delivery:
-        await delivery.deliver(readings, done.append)
-    return done
+        await delivery.deliver(readings, ledger)
+    return ledger.acknowledged
 
 
 # ---------------------------------------------------------------------------------------------------- the contract
@@ -155,7 +155,7 @@ def test_status_and_description(broker: Mosquitto) -> None:
                     "since": "2026-11-21T20:00:00Z",
                 }
                 assert (meta["schema"], meta["id"], meta["units"]) == ("gatewayd.meta/1", "em-1001", {})
-                await delivery.deliver([register(1)], lambda _: None)
+                await delivery.deliver([register(1)], ListOutbox([]))
                 seen = await asyncio.to_thread(
                     late.wait_for, lambda received: [message.topic for message in received].count(META) == 2
                 )
@@ -234,7 +234,7 @@ def test_an_unknown_host() -> None:
 def test_wrong_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def enter(port: int, variable: str, **other: Any) -> None:
         async with sink(port, password_env=variable, **other).connect() as delivery:
-            await delivery.deliver([register(1)], lambda _: None)
+            await delivery.deliver([register(1)], ListOutbox([]))
 
     monkeypatch.setenv("RIGHT", "open sesame")
     monkeypatch.setenv("WRONG", "open barley")
@@ -250,17 +250,17 @@ def test_wrong_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_broker_that_hangs_while_delivering(broker: Mosquitto) -> None:
-    done: list[int] = []
+    ledger = ListOutbox([])
 
     async def main() -> None:
         async with sink(broker.port, timeout_s=0.5).connect() as delivery:
             broker.stop()
-            await delivery.deliver([register(seq) for seq in range(100)], done.append)
+            await delivery.deliver([register(seq) for seq in range(100)], ledger)
 
     with Subscriber(broker, STATUS) as subscriber:
         with pytest.raises(SinkError, match=r"did not answer within 0\.5 s"):
             asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
-        assert done == []
+        assert ledger.acknowledged == []
         broker.cont()
         # The goodbye with its reason waits in the broker's socket; the broker may notice the hang-up first.
         seen = states(subscriber.wait_for(lambda received: len(received) == 2))
@@ -317,7 +317,7 @@ def test_cancellation_passes_through_and_says_goodbye(broker: Mosquitto, busy: b
             async with sink(broker.port).connect() as delivery:
                 entered.set()
                 while busy:
-                    await delivery.deliver([register(seq) for seq in range(100)], lambda _: None)
+                    await delivery.deliver([register(seq) for seq in range(100)], ListOutbox([]))
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(work())
@@ -350,7 +350,9 @@ def test_a_broker_killed_and_restarted_in_the_middle_costs_nothing_but_a_few_rep
         async def sleep(_: float) -> None:
             await restarted.wait()
 
-        publisher = Publisher(sink(broker.port, window=window), outbox, clock, limit=limit, sleep=sleep)
+        target = sink(broker.port, window=window)
+        target.batch = limit
+        publisher = Publisher(target, outbox, clock, sleep=sleep)
         with Subscriber(broker, "gatewayd/+/+/register/#") as before:
             task = asyncio.create_task(publisher.run())
             await until(lambda: len(outbox.acknowledged) >= 700)

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gatewayd.archive.follow import Follower
 from gatewayd.archive.query import Reader
 from gatewayd.archive.records import Entry, Receipt
 from gatewayd.archive.store import Store
@@ -87,8 +88,7 @@ def reading_from(folder: Path, limit_seconds: float = 60.0) -> Iterator[Reader]:
 
 def everything(folder: Path) -> list[Archived]:
     """All readings of an archive, as somebody sees them who opens it."""
-    with reading_from(folder) as reader:
-        return reader.after(0, 1_000_000)
+    return Follower(folder).after(0, 1_000_000)
 
 
 def written(future: "Future[tuple[Archived, ...]]") -> tuple[Archived, ...]:

@@ -1,11 +1,11 @@
 """Reading the archive: selections, readers beside the writer, and the time limit."""
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gatewayd.archive.query import Counts, Reader, Selection
 from gatewayd.errors import ArchiveError
@@ -119,18 +119,6 @@ def test_text_in_a_selection_is_text(folder: Path) -> None:
         assert reader.select(Selection(meter="em-%")) == []
 
 
-def test_after_goes_on_where_one_has_stopped(folder: Path) -> None:
-    with reading_from(folder) as reader:
-        seqs, last = [], 0
-        while part := reader.after(last, 7):
-            assert len(part) <= 7
-            seqs += [item.seq for item in part]
-            last = seqs[-1]
-        assert seqs == list(range(1, 61))
-        assert reader.after(60, 7) == []
-        assert reader.after(1000, 7) == []
-
-
 def test_counts_and_exchanges(folder: Path) -> None:
     with reading_from(folder) as reader:
         assert reader.counts() == Counts(readings=60, exchanges=60, head=60)
@@ -144,7 +132,7 @@ def test_an_empty_archive_is_empty(tmp_path: Path) -> None:
         pass
     with reading_from(tmp_path) as reader:
         assert reader.counts() == Counts(0, 0, 0)
-        assert reader.select(Selection()) == reader.after(0, 10) == []
+        assert reader.select(Selection()) == []
 
 
 def test_where_there_is_no_archive_that_is_said(tmp_path: Path) -> None:
@@ -157,39 +145,6 @@ def test_what_is_no_archive_is_an_archive_error(tmp_path: Path) -> None:
     (tmp_path / "segment-000001.sqlite").write_bytes(b"something else altogether" * 100)
     with pytest.raises(ArchiveError), reading_from(tmp_path) as reader:
         reader.counts()
-
-
-def test_readers_see_whole_appends_in_order_while_the_writer_writes(tmp_path: Path) -> None:
-    stop = threading.Event()
-    faults: list[str] = []
-    seen: list[int] = []
-
-    def watch() -> None:
-        with reading_from(tmp_path) as reader:
-            last = 0
-            while not stop.is_set() or not seen or seen[-1] < 500:
-                found = reader.after(last, 1000)
-                if [item.seq for item in found] != list(range(last + 1, last + len(found) + 1)):
-                    faults.append(f"after {last}: {[item.seq for item in found]}")
-                last += len(found)
-                if last % 5:
-                    faults.append(f"part of an append is visible: {last}")
-                seen.append(last)
-                if faults or len(seen) > 1_000_000:
-                    return
-
-    with opened(tmp_path) as store:
-        watchers = [threading.Thread(target=watch, daemon=True) for _ in range(2)]
-        for watcher in watchers:
-            watcher.start()
-        for number in range(100):
-            append(store, entry(*(reading(number * 5 + part) for part in range(5))))
-        stop.set()
-        for watcher in watchers:
-            watcher.join(PATIENCE)
-            assert not watcher.is_alive()
-    assert not faults
-    assert seen[-1] == 500
 
 
 def test_one_reader_may_be_asked_from_several_threads_in_turn(folder: Path) -> None:

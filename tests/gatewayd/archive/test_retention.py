@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from gatewayd.archive import segments
-from gatewayd.archive.retention import droppable
+from gatewayd.archive.retention import Kept, Limits, droppable
 from gatewayd.archive.store import Store
 from gatewayd.archive.verify import verify
 from tests.crash.rig import Clock, audits, content, found, seal, varied
@@ -39,8 +41,13 @@ def filled(folder: Path, count: int = 4) -> Clock:
     return clock
 
 
-def prune(store: Store, before: datetime, acknowledged: int = ALL) -> None:
-    asyncio.run(store.prune(int(before.timestamp()) * US, acknowledged))
+def limits(before: datetime, acknowledged: int = ALL, even: datetime | None = None) -> Limits:
+    even_us = 0 if even is None else int(even.timestamp()) * US
+    return Limits(int(before.timestamp()) * US, even_us, {"mqtt": acknowledged, "tsdb": ALL})
+
+
+def prune(store: Store, before: datetime, acknowledged: int = ALL, even: datetime | None = None) -> Kept:
+    return asyncio.run(store.prune(limits(before, acknowledged, even)))
 
 
 def test_the_old_ones_go_whole_and_the_oldest_first(tmp_path: Path) -> None:
@@ -71,6 +78,24 @@ def test_nothing_goes_that_is_not_delivered_everywhere(tmp_path: Path) -> None:
         for acknowledged, left in ((0, 1), (2, 1), (3, 2), (5, 2), (6, 3), (8, 3), (9, 4)):
             prune(store, day(10_000), acknowledged)
             assert segments.segment_numbers(tmp_path)[0] == left, f"acknowledged up to {acknowledged}"
+    assert verify(tmp_path).ok
+
+
+def test_a_sink_is_waited_for_only_so_long_and_what_it_did_not_get_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sealed on days 5, 10, 15 and 20; up to day 12 nobody is waited for."""
+    clock = filled(tmp_path)
+    with opened(tmp_path, now_us=clock) as store:
+        assert prune(store, day(18), 4, even=day(4)) == Kept(2, ("mqtt",))
+        assert segments.segment_numbers(tmp_path) == [2, 3, 4, 5]
+        assert prune(store, day(18), 4, even=day(12)) == Kept(1, ("mqtt",))
+        assert segments.segment_numbers(tmp_path) == [3, 4, 5]
+    (*_, first), (*_, subject, _result, detail) = audits(tmp_path, "segment-dropped")
+    assert "never taken" not in str(first)
+    assert subject == "segment-000002.sqlite"
+    assert "seq 4 to 6" in str(detail) and "never taken by mqtt" in str(detail)
+    assert [record.levelname for record in caplog.records if "segment-000002" in record.message] == ["CRITICAL"]
     assert verify(tmp_path).ok
 
 
@@ -109,11 +134,11 @@ def test_an_old_reading_in_a_young_segment_keeps_nothing_from_its_age(tmp_path: 
 
 def test_looking_drops_nothing(tmp_path: Path) -> None:
     filled(tmp_path)
-    assert [one.path.name for one in droppable(tmp_path, int(day(10_000).timestamp()) * US, ALL)] == [
+    assert [one.path.name for one in droppable(tmp_path, limits(day(10_000)))] == [
         f"segment-00000{number}.sqlite" for number in (1, 2, 3, 4)
     ]
     assert len(segments.segment_numbers(tmp_path)) == 5
-    assert droppable(tmp_path / "nowhere", 0, 0) == []
+    assert droppable(tmp_path / "nowhere", limits(day(0))) == []
 
 
 def test_the_archive_stays_sound_when_the_entry_about_the_first_drop_is_dropped_itself(tmp_path: Path) -> None:

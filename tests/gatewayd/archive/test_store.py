@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 import selectors
@@ -11,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -20,9 +20,13 @@ import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from gatewayd.archive import segments
+from gatewayd.archive import segments, set_aside
 from gatewayd.archive.records import Entry
+from gatewayd.archive.rows import from_us
+from gatewayd.archive.set_aside import SetAside
+from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveError
 from gatewayd.model import DIRECT, Archived, Exchange, Flag, Kind, Outcome, Ratio, RawStatus, Reading, ValueSide
 from gatewayd.obis import Obis
@@ -85,7 +89,9 @@ def test_awkward_texts_survive_everywhere(tmp_path: Path) -> None:
     for text in AWKWARD:
         one = replace(reading(raw=text), unit=text, meter_time=text, more=(text, text), meter=f"em{text}")
         ones += [one, replace(one, obis=None, obis_raw=f"code {text}")]
-        asked.append(replace(exchange(text.encode(), detail=text), meter=f"em{text}", line=text, request=text))
+        asked.append(
+            dataclasses.replace(exchange(text.encode(), detail=text), meter=f"em{text}", line=text, request=text)
+        )
     with opened(tmp_path) as store:
         archived = [
             item
@@ -655,39 +661,50 @@ def test_an_exchange_is_whole_after_kill_9(tmp_path: Path) -> None:
         assert reader.counts().exchanges == len(groups)
 
 
-# -- cursors -----------------------------------------------------------------------------------------------------------
+# -- what sinks do not get ---------------------------------------------------------------------------------------------
 
 
-def test_damaged_cursors_repeat_deliveries_and_stop_nothing(tmp_path: Path) -> None:
-    with opened(tmp_path) as store:
-        store.save_cursor("mqtt", 7)
-    segments.state_path(tmp_path).write_bytes(b"not a database at all" * 500)
-    with opened(tmp_path) as store:
-        assert store.cursors() == {}
-        store.save_cursor("mqtt", 3)
-    with opened(tmp_path) as store:
-        assert store.cursors() == {"mqtt": 3}
+def put_aside(store: Store, *asides: SetAside) -> None:
+    async def run() -> None:
+        for aside in asides:
+            await store.set_aside(aside)
+
+    asyncio.run(run())
 
 
-def test_cursors_survive(tmp_path: Path) -> None:
-    with opened(tmp_path) as store:
-        assert store.cursors() == {}
-        store.save_cursor("mqtt", 5)
-        store.save_cursor("tsdb", 3)
-        store.save_cursor("mqtt", 8)
-    with opened(tmp_path) as store:
-        assert store.cursors() == {"mqtt": 8, "tsdb": 3}
-        store.save_cursor("mqtt", 9)
-    with opened(tmp_path) as store:
-        assert store.cursors() == {"mqtt": 9, "tsdb": 3}
+def test_what_was_set_aside_is_remembered(tmp_path: Path) -> None:
+    assert set_aside.listed(tmp_path) == []
+    assert set_aside.counts(tmp_path) == {}
+    with opened(tmp_path, now_us=lambda: 5_000_000) as store:
+        put_aside(store, SetAside("tsdb", 9, 12, "damaged"), SetAside("mqtt", 7, 7, "too long"))
+        put_aside(store, SetAside("tsdb", 9, 9, "still damaged"))
+    at = from_us(5_000_000)
+    assert set_aside.counts(tmp_path) == {"mqtt": 1, "tsdb": 4}
+    assert set_aside.listed(tmp_path, "mqtt") == [SetAside("mqtt", 7, 7, "too long", at)]
+    assert set_aside.listed(tmp_path) == [
+        SetAside("mqtt", 7, 7, "too long", at),
+        SetAside("tsdb", 9, 12, "still damaged", at),
+    ]
 
 
-def test_cursors_do_not_hold_up_the_writer_when_they_cannot_be_saved(tmp_path: Path) -> None:
-    """At least once is the promise: a lost cursor repeats a delivery."""
+def test_a_damaged_state_loses_no_reading_and_stops_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         append(store, entry(reading(1)))
-        holder = apsw.Connection(str(segments.state_path(tmp_path)))
-        holder.execute("DROP TABLE cursor")
+        put_aside(store, SetAside("mqtt", 1, 1, "why"))
+    set_aside.state_path(tmp_path).write_bytes(b"not a database at all" * 500)
+    with opened(tmp_path) as store:
+        assert set_aside.counts(tmp_path) == {}
+        put_aside(store, SetAside("mqtt", 1, 1, "why"))
+        assert append(store, entry(reading(2)))[0].seq == 2
+    assert set_aside.counts(tmp_path) == {"mqtt": 1}
+
+
+def test_the_writer_goes_on_when_the_state_cannot_be_written_and_the_caller_is_told(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        append(store, entry(reading(1)))
+        holder = apsw.Connection(str(set_aside.state_path(tmp_path)))
+        holder.execute("DROP TABLE set_aside")
         holder.close()
-        store.save_cursor("mqtt", 1)
+        with pytest.raises(ArchiveError, match="what sink mqtt refuses cannot be written down"):
+            put_aside(store, SetAside("mqtt", 1, 1, "why"))
         assert append(store, entry(reading(2)))[0].seq == 2

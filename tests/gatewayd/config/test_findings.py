@@ -331,7 +331,7 @@ FILES: list[tuple[str, list[str]]] = [
         f"{HEAD}sinks:\n- {{id: s, type: broker, host: h, retain: true}}\n",
         [
             "6: sinks[0].retain: unknown key; known keys: host, id, password_credential, password_env, "
-            "password_file, port, prefix, type"
+            "password_file, port, prefix, start, type"
         ],
     ),
     (

@@ -84,10 +84,19 @@ class ListOutbox:
     sink: str = "mqtt"
     acknowledged: list[int] = field(default_factory=list)
     rewinds: int = 0
+    opened: int = 0
+    refused: list[tuple[int, str]] = field(default_factory=list)
     _next: int = 0
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def get(self, limit: int) -> list[Archived]:
+    @property
+    def set_aside_count(self) -> int:
+        return len(self.refused)
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
         while not (batch := self._waiting()[:limit]):
             self._more.clear()
             await self._more.wait()
@@ -98,8 +107,12 @@ class ListOutbox:
         self.readings.extend(readings)
         self._more.set()
 
-    def done(self, seq: int) -> None:
-        self.acknowledged.append(seq)
+    def done(self, readings: Sequence[Archived]) -> None:
+        self.acknowledged += [archived.seq for archived in readings]
+
+    async def set_aside(self, reading: Archived, reason: str) -> None:
+        self.refused.append((reading.seq, reason))
+        self.acknowledged.append(reading.seq)
 
     def rewind(self) -> None:
         self.rewinds += 1

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gatewayd.model import Point, RawStatus
 from gatewayd.sink.meta import Descriptions
 from gatewayd.sink.mqtt import MqttOptions
-from gatewayd.sink.mqtt_faults import sink_fault
+from gatewayd.sink.mqtt.faults import words
 from tests.gatewayd.sink.samples import METER, register
 
 
@@ -71,7 +71,7 @@ def refused(code: int) -> MqttError:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "said"),
     [
         (wrapped(ConnectionRefusedError(111, "Connection refused")), "refuses the connection; is it running"),
         (wrapped(socket.gaierror(-2, "Name or service not known")), "not known by that name"),
@@ -87,13 +87,12 @@ def refused(code: int) -> MqttError:
         (refused(0x84), "another version of MQTT"),
         (refused(0x85), "set client_id"),
         (refused(0x88), "service is unavailable"),
-        (refused(0x97), "code 151"),
+        (refused(0x97), "quota is exceeded"),
     ],
 )
-def test_errors_in_plain_words(error: Exception, words: str) -> None:
-    text = str(sink_fault(error, "mq.example", 1883, "gw", 10.0))
-    assert text.startswith("broker mq.example:1883 ")
-    assert words in text
+def test_errors_in_plain_words(error: Exception, said: str) -> None:
+    text = words(error, "user 'gw'", 10.0, "auto")
+    assert said in text
 
 
 def test_descriptions_grow_with_sound_readings_and_go_out_once_a_minute() -> None:

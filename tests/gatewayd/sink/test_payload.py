@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gatewayd.model import Archived, Flag, Kind, Point, Ratio, RawStatus
-from gatewayd.sink.payload import Origin, messages, reading_object, rfc3339, to_json
+from gatewayd.sink.payload import Composer, reading_object, rfc3339, to_json
 from gatewayd.sink.topics import Topics, level
 from tests.gatewayd.sink.samples import METER, START, head, interval, register
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "mqtt" / "readings-1.schema.json").read_text(encoding="utf-8"))
-ORIGIN = Origin("gw-1", {METER.id: METER.point}, head())
+COMPOSER = Composer("gw-1", {METER.id: METER.point}, head)
 LIMIT = 64 * 1024
 
 
-def documents(*readings: Archived, limit: int = LIMIT, origin: Origin = ORIGIN) -> list[dict[str, Any]]:
+def documents(*readings: Archived, limit: int = LIMIT, composer: Composer = COMPOSER) -> list[dict[str, Any]]:
     """The messages as a careful consumer reads them, each valid against the schema and without fields it lacks."""
     found = []
-    for message in messages(readings, origin, limit):
+    for message in composer.messages(readings, limit):
         document = json.loads(message.payload, parse_float=Decimal)
         Draft202012Validator(SCHEMA).validate(json.loads(message.payload))
         assert document.keys() <= SCHEMA["properties"].keys()
@@ -77,7 +77,7 @@ def test_fields_that_are_there_only_when_they_say_something() -> None:
     archived = register(
         1, "02.468", "1.6.1", kind=Kind.MAXIMUM, more=("1703100930",), meter_time="1703100930", serial="", unit=""
     )
-    (document,) = documents(archived, origin=Origin("gw-1", {}, (7, "ab12")))
+    (document,) = documents(archived, composer=Composer("gw-1", {}, lambda: (7, "ab12")))
     assert document["readings"][0]["more"] == ["1703100930"]
     assert document["readings"][0]["meter_time"] == "1703100930"
     assert document["serial"] is None
@@ -111,7 +111,7 @@ def test_fields_that_are_there_only_when_they_say_something() -> None:
     ],
 )
 def test_numbers_keep_their_digits(raw: str, scaler: int, written: str) -> None:
-    (message,) = messages([register(1, raw, scaler=scaler)], ORIGIN, LIMIT)
+    (message,) = COMPOSER.messages([register(1, raw, scaler=scaler)], LIMIT)
     assert f'"value":{written},"raw":{json.dumps(raw)},"primary":{written},'.encode() in message.payload
 
 
@@ -127,7 +127,7 @@ def test_numbers_keep_their_digits(raw: str, scaler: int, written: str) -> None:
     ],
 )
 def test_primary_beside_the_raw_value(raw: str, ratio: Ratio, written: str) -> None:
-    (message,) = messages([register(1, raw, ratio=ratio)], ORIGIN, LIMIT)
+    (message,) = COMPOSER.messages([register(1, raw, ratio=ratio)], LIMIT)
     assert f'"primary":{written},"status"'.encode() in message.payload
 
 
@@ -192,7 +192,7 @@ def test_what_differs_outside_the_list_of_readings_parts_messages(other: dict[st
 
 def test_no_message_is_longer_than_the_limit_and_each_is_filled() -> None:
     readings = [interval(seq) for seq in range(500)]
-    sizes = [len(message.payload) for message in messages(readings, ORIGIN, 4096)]
+    sizes = [len(message.payload) for message in COMPOSER.messages(readings, 4096)]
     found = documents(*readings, limit=4096)
     longest = max(len(to_json(reading)) for document in found for reading in document["readings"])
     assert max(sizes) <= 4096
@@ -254,7 +254,7 @@ def test_a_code_that_is_no_obis_code() -> None:
 
 def test_points_show_only_codes_that_are_known() -> None:
     point = Point(ean="859182400100000001")
-    (document,) = documents(register(1), origin=Origin("gw-1", {METER.id: point}, head()))
+    (document,) = documents(register(1), composer=Composer("gw-1", {METER.id: point}, head))
     assert document["point"] == {"ean": "859182400100000001"}
 
 

@@ -12,7 +12,8 @@ import pytest
 from gatewayd.errors import ArchiveError, SinkError
 from gatewayd.model import Archived
 from gatewayd.publish import LONGEST_PAUSE_S, Publisher, pause
-from gatewayd.sink import FAREWELL_S, Delivery
+from gatewayd.sink import FAREWELL_S, Delivery, Ledger
+from gatewayd.sink.check import Remark
 from tests.gatewayd.sink.samples import START, ListOutbox, clock, register
 
 DEADLINE_S = 5.0
@@ -24,6 +25,8 @@ class ScriptedSink:
 
     script: list[str | int]
     id: str = "mqtt"
+    batch: int = 500
+    linger_s: float = 0.0
     accepted: list[int] = field(default_factory=list)
     connections: int = 0
     left: list[str] = field(default_factory=list)
@@ -47,7 +50,10 @@ class ScriptedSink:
             raise
         self.left.append("clean")
 
-    async def deliver(self, readings: Sequence[Archived], done: Callable[[int], None]) -> None:
+    async def check(self, months: int) -> list[Remark]:
+        return []
+
+    async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
         for archived in readings:
             if self.hang:
                 await asyncio.Event().wait()
@@ -56,7 +62,7 @@ class ScriptedSink:
                 raise SinkError("connection lost")
             self._room -= 1
             self.accepted.append(archived.seq)
-            done(archived.seq)
+            ledger.done([archived])
 
 
 @dataclass
@@ -95,8 +101,8 @@ def soon(seconds: float = DEADLINE_S) -> float:
 
 def test_everything_is_delivered_once_and_in_order() -> None:
     async def main() -> None:
-        sink, outbox = ScriptedSink([]), ListOutbox(readings(25))
-        publisher = Publisher(sink, outbox, clock, limit=10)
+        sink, outbox = ScriptedSink([], batch=10), ListOutbox(readings(25))
+        publisher = Publisher(sink, outbox, clock)
         assert publisher.state.text == "connecting"
         async with asyncio.TaskGroup() as group:
             group.create_task(publisher.run())
@@ -115,8 +121,8 @@ def test_everything_is_delivered_once_and_in_order() -> None:
 
 def test_after_a_fault_it_goes_on_with_what_was_not_done() -> None:
     async def main() -> None:
-        sink, outbox, pauses = ScriptedSink([7, 7]), ListOutbox(readings(20)), Pauses()
-        publisher = Publisher(sink, outbox, pauses.clock, limit=5, sleep=pauses.sleep, uniform=longest)
+        sink, outbox, pauses = ScriptedSink([7, 7], batch=5), ListOutbox(readings(20)), Pauses()
+        publisher = Publisher(sink, outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
         task = asyncio.create_task(publisher.run())
         await until(lambda: outbox.depth() == 0)
         assert sink.accepted == list(range(1, 21))
@@ -225,8 +231,8 @@ def test_the_state_says_why_it_is_broken_and_since_when() -> None:
 
 def test_drain_delivers_what_is_left_and_leaves_cleanly() -> None:
     async def main() -> None:
-        sink, outbox = ScriptedSink([]), ListOutbox([])
-        publisher = Publisher(sink, outbox, clock, limit=10)
+        sink, outbox = ScriptedSink([], batch=10), ListOutbox([])
+        publisher = Publisher(sink, outbox, clock)
         task = asyncio.create_task(publisher.run())
         await until(lambda: publisher.state.connected)
         outbox.add(readings(100))
@@ -309,7 +315,7 @@ def test_an_archive_that_cannot_be_read_is_tried_again() -> None:
     class SlowArchive(ListOutbox):
         faults: int = 3
 
-        async def get(self, limit: int) -> list[Archived]:
+        async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
             if self.faults:
                 self.faults -= 1
                 raise ArchiveError("query took too long")
@@ -317,7 +323,7 @@ def test_an_archive_that_cannot_be_read_is_tried_again() -> None:
 
     async def main() -> None:
         outbox, pauses = SlowArchive(readings(2)), Pauses()
-        publisher = Publisher(ScriptedSink([]), outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
+        publisher = Publisher(ScriptedSink([], batch=10), outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
         task = asyncio.create_task(publisher.run())
         await until(lambda: outbox.depth() == 0)
         assert publisher.state.last_fault == "query took too long"
@@ -330,11 +336,11 @@ def test_an_archive_that_cannot_be_read_is_tried_again() -> None:
 
 def test_faults_that_are_not_the_sinks_are_not_swallowed() -> None:
     class BrokenOutbox(ListOutbox):
-        async def get(self, limit: int) -> list[Archived]:
+        async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
             raise TimeoutError("not a sink's fault")
 
     async def main() -> None:
-        publisher = Publisher(ScriptedSink([]), BrokenOutbox([]), clock)
+        publisher = Publisher(ScriptedSink([], batch=10), BrokenOutbox([]), clock)
         with pytest.raises(TimeoutError, match="not a sink's fault"):
             await publisher.run()
 
