@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum, IntEnum, IntFlag, auto
 
 import msgspec
@@ -112,6 +112,8 @@ class ValueSide(Enum):
     SECONDARY = "secondary"
 
 
+_CALM = Context(prec=28, traps=[])
+"""An archive may hold any multiplier: one that is absurd is no reason to stop."""
 _PAIR = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*", re.ASCII)
 
 
@@ -145,10 +147,11 @@ class Ratio:
             if text:
                 transformed = transformation(text)
                 if self.value_side is ValueSide.SECONDARY:
-                    factor *= transformed
-        plain = factor.normalize()  # 690/400 x 200/5 is 69, not 69.000: no digits that nobody measured
-        whole = plain == plain.to_integral_value()
-        object.__setattr__(self, "factor", plain.quantize(Decimal(1)) if whole else plain)
+                    factor = _CALM.multiply(factor, transformed)
+        plain = factor.normalize(_CALM)  # 690/400 x 200/5 is 69, not 69.000: no digits that nobody measured
+        if 0 < plain.adjusted() < _CALM.prec:
+            plain = Decimal(format(plain, "f"))  # 1000, and not 1E+3
+        object.__setattr__(self, "factor", plain)
 
 
 DIRECT = Ratio()

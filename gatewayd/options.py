@@ -34,34 +34,62 @@ class PasswordReference(Options):
     """Name of the systemd credential (LoadCredential=) that holds the password."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        keys = ("password_file", "password_env", "password_credential")
-        given = [key for key in keys if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise ValueError(f"give only one of {', '.join(given)}")
+    def _one_password(self) -> Self:
+        _only_one(self, "password")
         return self
 
     def password(self) -> str | None:
         """The password, None when no reference is configured; SecretUnavailable when it cannot be read."""
-        if self.password_env is not None:
-            value = os.environ.get(self.password_env)
-            if value is None:
-                raise SecretUnavailable(f"environment variable {self.password_env} is not set (password_env)")
-            return value
-        if self.password_credential is not None:
-            folder = os.environ.get("CREDENTIALS_DIRECTORY")
-            if folder is None:
-                raise SecretUnavailable(
-                    f"no systemd credentials for password_credential {self.password_credential}; "
-                    "run as a service with LoadCredential= or use password_file"
-                )
-            return _first_line(Path(folder) / self.password_credential)
-        return _first_line(self.password_file) if self.password_file is not None else None
+        return _secret("password", self.password_file, self.password_env, self.password_credential)
 
 
-def _first_line(path: Path) -> str:
+class TokenReference(Options):
+    """Where a token is found: the same for databases that want one in place of user and password."""
+
+    token_file: Path | None = Field(default=None)
+    """File that holds the token in its first line."""
+    token_env: str | None = Field(default=None)
+    """Name of the environment variable that holds the token."""
+    token_credential: str | None = Field(default=None)
+    """Name of the systemd credential (LoadCredential=) that holds the token."""
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        _only_one(self, "token")
+        return self
+
+    def token(self) -> str | None:
+        """The token, None when no reference is configured; SecretUnavailable when it cannot be read."""
+        return _secret("token", self.token_file, self.token_env, self.token_credential)
+
+
+def _only_one(options: Options, kind: str) -> None:
+    keys = (f"{kind}_file", f"{kind}_env", f"{kind}_credential")
+    given = [key for key in keys if getattr(options, key) is not None]
+    if len(given) > 1:
+        raise ValueError(f"give only one of {', '.join(given)}")
+
+
+def _secret(kind: str, file: Path | None, env: str | None, credential: str | None) -> str | None:
+    if env is not None:
+        value = os.environ.get(env)
+        if value is None:
+            raise SecretUnavailable(f"environment variable {env} is not set ({kind}_env)")
+        return value
+    if credential is not None:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if folder is None:
+            raise SecretUnavailable(
+                f"no systemd credentials for {kind}_credential {credential}; "
+                f"run as a service with LoadCredential= or use {kind}_file"
+            )
+        return _first_line(kind, Path(folder) / credential)
+    return _first_line(kind, file) if file is not None else None
+
+
+def _first_line(kind: str, path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SecretUnavailable(f"cannot read the password file {path}: {reason}") from None
+        raise SecretUnavailable(f"cannot read the {kind} file {path}: {reason}") from None

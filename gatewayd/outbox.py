@@ -189,7 +189,7 @@ class Outbox:
         batch, unreadable = await asyncio.to_thread(self._read, start, head, limit)
         if self._handed_out != start:  # rewound meanwhile
             return []
-        end = max(batch[-1].seq if batch else head, unreadable)
+        end = batch[-1].seq if batch else unreadable or head
         if unreadable > start:
             await self._pass_over(start + 1, unreadable, "cannot be read in the archive")
         if end - max(start, unreadable) != len(batch):
@@ -214,7 +214,7 @@ class Outbox:
             return follower.after(seq, limit), 0
         except ArchiveDamaged:
             pass
-        lost = follower.lost_until(seq)
+        lost = follower.lost_until(seq, head)
         if lost > seq:
             return [], lost
         count = limit

@@ -82,13 +82,18 @@ class SinkState:
         return self.connected_since is not None
 
     @property
-    def text(self) -> str:
-        """`connected`, `connecting`, `stopped` or `broken: why`."""
+    def word(self) -> str:
+        """`connected`, `connecting`, `stopped` or `broken`."""
         if self.stopped:
             return "stopped"
         if self.connected:
             return "connected"
-        return f"broken: {self.fault}" if self.fault else "connecting"
+        return "broken" if self.fault else "connecting"
+
+    @property
+    def text(self) -> str:
+        """The word, and why where it is broken."""
+        return f"{self.word}: {self.fault}" if self.word == "broken" else self.word
 
 
 def pause(attempt: int, uniform: Callable[[float, float], float]) -> float:

@@ -36,10 +36,29 @@ SELECT coalesce((SELECT last_seq FROM batch WHERE id < first ORDER BY id DESC LI
 FROM (SELECT min(id) AS first FROM batch WHERE committed_at >= ?) WHERE first IS NOT NULL
 """
 
-_Row = tuple[int, int, int, int, int, str, str, int, int, int, str | None, str | None, int, int]
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """One row of _BATCH. Not a tuple: the garbage collector would look at a hundred thousand of them each second."""
+
+    seq: int
+    exchange: int
+    series: int
+    ratio: int
+    at: int
+    raw: str
+    raw_text: str
+    scaler: int
+    status: int
+    flags: int
+    more: str | None
+    meter_time: str | None
+    ended_at: int
+    device: int
+
+
 _DECODER = msgspec.json.Decoder(list[_Row])
 _MORE = msgspec.json.Decoder(tuple[str, ...])
-_STATUS = tuple(RawStatus)
+_STATUS = {int(status): status for status in RawStatus}
 _LAST = (1 << 63) - 1
 _Series = tuple[str, Obis | None, str, Kind, str, int | None]
 
@@ -52,9 +71,6 @@ class _Dictionaries:
     series: dict[int, _Series] = field(default_factory=dict)
     ratios: dict[int, Ratio] = field(default_factory=dict)
     devices: dict[int, tuple[str, Point]] = field(default_factory=dict)
-
-    def covers(self, batch: Sequence["_Row"]) -> bool:
-        return all(row[2] in self.series and row[3] in self.ratios and row[13] in self.devices for row in batch)
 
     def learn(self, connection: apsw.Connection) -> None:
         """Read what was added since the last time."""
@@ -123,21 +139,26 @@ class Follower:
         value = self._ask(numbers[0], "SELECT last_seq + 1 FROM segment", ()) if numbers else 1
         return value if isinstance(value, int) else 1
 
-    def lost_until(self, seq: int) -> int:
-        """Where the segment behind `seq` says nothing at all, the number behind which the next one goes on; else `seq`.
-        ArchiveError."""
-        numbers = self._from(seq)
-        dead = [place for place, number in enumerate(numbers) if self._start(number) is None]
-        if not dead:
-            return seq
-        if dead[0] > 0 and self.after(seq, 1, self._end(numbers, dead[0] - 1)):
-            return seq  # it comes later
-        return max(self._end(numbers, dead[0]), seq)
+    def end(self) -> int:
+        """The last sequence number that there is; 0 for none. ArchiveError."""
+        number = segments.segment_numbers(self._folder)[-1]
+        value = self._ask(number, "SELECT coalesce((SELECT max(seq) FROM reading), last_seq) FROM segment", ())
+        return value if isinstance(value, int) else 0
 
-    def _end(self, numbers: Sequence[int], place: int) -> int:
-        """The last number that the segment at a place may hold: the next one tells."""
-        starts = [start for number in numbers[place + 1 :] if (start := self._start(number)) is not None]
-        return starts[0] if starts else 0
+    def lost_until(self, seq: int, head: int) -> int:
+        """Where the segment behind `seq` cannot be read at all, the last number that it can have held, `head` for the
+        newest; else `seq`. ArchiveError."""
+        numbers = self._from(seq)
+        for place, number in enumerate(numbers):
+            if self._start(number) is None:
+                starts = [start for later in numbers[place + 1 :] if (start := self._start(later)) is not None]
+                return max(starts[0] if starts else head, seq)
+            try:
+                if self._batch(number, seq, _LAST, 1):
+                    return seq
+            except ArchiveDamaged:
+                return seq  # only a part of it is damaged
+        return seq
 
     def _from(self, seq: int) -> list[int]:
         """The segments that may hold readings after `seq`."""
@@ -162,15 +183,16 @@ class Follower:
     def _batch(self, number: int, seq: int, last: int, limit: int) -> list[Archived]:
         if self._known.segment != number:
             self._known = _Dictionaries(number)
-        known = self._known
         path = segments.segment_path(self._folder, number)
         connection = self._open(path)
         try:
             text = connection.execute(_BATCH, (seq, last, limit)).get
             batch = _DECODER.decode(str(text))
-            if not known.covers(batch):
-                known.learn(connection)
-            return self._archived(batch)
+            try:
+                return self._archived(batch)
+            except KeyError:  # something new
+                self._known.learn(connection)
+                return self._archived(batch)
         except apsw.InterruptError as error:
             raise ArchiveError(f"{path}: a query took longer than {self._limit:.0f} s") from error
         except (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, ValueError, KeyError, IndexError) as error:
@@ -181,37 +203,40 @@ class Follower:
             connection.close(True)
 
     def _archived(self, batch: Sequence[_Row]) -> list[Archived]:
-        known, flags_of = self._known, self._flags
+        series, ratios, devices, flags_of = self._known.series, self._known.ratios, self._known.devices, self._flags
         instants: dict[int, datetime] = {}
         found = []
         for row in batch:
-            seq, exchange, series, ratio, at, raw, raw_text, scaler, status, flags, more, meter_time, ended, device = (
-                row
-            )
-            meter, obis, obis_raw, kind, unit, interval_s = known.series[series]
-            serial, point = known.devices[device]
-            for instant in (at, ended):
-                if instant not in instants:
-                    instants[instant] = rows.from_us(instant)
-            if flags not in flags_of:
-                flags_of[flags] = Flag(flags)
+            meter, obis, obis_raw, kind, unit, interval_s = series[row.series]
+            serial, point = devices[row.device]
+            at = instants.get(row.at)
+            if at is None:
+                at = instants[row.at] = rows.from_us(row.at)
+            ended_at = instants.get(row.ended_at)
+            if ended_at is None:
+                ended_at = instants[row.ended_at] = rows.from_us(row.ended_at)
+            flags = flags_of.get(row.flags)
+            if flags is None:
+                flags = flags_of[row.flags] = Flag(row.flags)
             reading = Reading(
                 meter,
                 obis,
                 obis_raw,
                 kind,
-                instants[at],
-                bytes.fromhex(raw),
-                raw_text,
+                at,
+                bytes.fromhex(row.raw),
+                row.raw_text,
                 unit,
-                scaler,
-                _STATUS[status],
-                flags_of[flags],
-                _MORE.decode(more) if more is not None else (),
+                row.scaler,
+                _STATUS[row.status],
+                flags,
+                _MORE.decode(row.more) if row.more is not None else (),
                 interval_s,
-                meter_time or "",
+                row.meter_time or "",
             )
-            found.append(Archived(seq, reading, instants[ended], serial, ratio, known.ratios[ratio], exchange, point))
+            found.append(
+                Archived(row.seq, reading, ended_at, serial, row.ratio, ratios[row.ratio], row.exchange, point)
+            )
         return found
 
     def _ask(self, number: int, sql: str, values: tuple[int, ...]) -> object:

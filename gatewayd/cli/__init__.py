@@ -16,6 +16,8 @@ _COMMANDS = {
     "run": ("run", "Run the gateway until it is stopped."),
     "check": ("check", "Check the configuration."),
     "read": ("read", "Read a meter now, print and archive what it sends."),
+    "status": ("status", "How the gateway and its sinks are doing."),
+    "sink": ("sink", "Check brokers and databases; what they did not get."),
     "archive": ("archive", "Look into the archive."),
     "config": ("check", "The definition of the configuration."),
     "demo": ("demo", "Simulated meters, a broker and the real gateway, live."),

@@ -126,9 +126,7 @@ def _config(valid: Document, data: Any, sinks: OptionClasses, warnings: tuple[Fi
         archive=valid.archive,
         lines=MappingProxyType(dict(valid.lines)),
         meters=tuple(meter.settings() for meter in valid.meters),
-        sinks=tuple(
-            _sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)
-        ),
+        sinks=tuple(_sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)),
         warnings=warnings,
     )
 

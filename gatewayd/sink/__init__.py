@@ -40,6 +40,9 @@ class Delivery(Protocol):
 
         Raises SinkError; what was not done by then may or may not have arrived. Raises what the ledger raises."""
 
+    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
+        """As `deliver`, for readings that were delivered before; `replay` names the request for them."""
+
 
 class Sink(Protocol):
     """One configured destination of readings."""

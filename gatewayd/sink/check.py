@@ -1,7 +1,7 @@
 """What `gatewayd sink check` finds out about a broker or database, and says to people.
 
-Rules: a remark says what was seen; one that is not fine says what to do about it as well. What data would vanish without
-is an error; what makes them less than they could be is a warning.
+Rules: a remark says what was seen; one that is not fine says what to do about it as well. What data would vanish
+without is an error; what makes them less than they could be is a warning.
 """
 
 from dataclasses import dataclass

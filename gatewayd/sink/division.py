@@ -25,8 +25,8 @@ async def deliver_in_parts(
 ) -> None:
     """Send readings in one request, or in as many as it takes to find those that are refused.
 
-    `send` returns when all of its readings are safe, and raises BatchRefused or SinkError. Raises SinkError and what the
-    ledger raises."""
+    `send` returns when all of its readings are safe, and raises BatchRefused or SinkError. Raises SinkError, and what
+    the ledger raises."""
     waiting = [readings]
     refused: list[tuple[Archived, str]] = []
     refusals = 0

@@ -54,7 +54,7 @@ class Composer:
         groups: list[_Group] = []
         instants: dict[datetime, str] = {}
         for archived in batch:
-            text = to_json(_value(archived, instants))
+            text = _ENCODER.encode(_value(archived, instants))
             key = _key(archived)
             alone = archived.reading.kind in RETAINED
             group = None if alone else latest.get(key)
@@ -194,9 +194,9 @@ def _value(archived: Archived, instants: dict[datetime, str]) -> dict[str, objec
     document: dict[str, object] = {
         "seq": archived.seq,
         "at": instants[reading.at],
-        "value": value,
+        "value": None if value is None else _plain(value),
         "raw": reading.raw_text,
-        "primary": None if value is None else value * archived.ratio.factor,
+        "primary": None if value is None else _plain(value * archived.ratio.factor),
         "status": reading.status.text,
         "flags": reading.flags.texts if reading.flags else [],
         "received_at": instants[archived.received_at],
@@ -208,10 +208,15 @@ def _value(archived: Archived, instants: dict[datetime, str]) -> dict[str, objec
     return document
 
 
+def _plain(value: Decimal) -> msgspec.Raw:
+    """A number with its own digits: the encoder alone would write small ones as 1E-9."""
+    return msgspec.Raw(format(value, "f").encode("ascii"))
+
+
 def _exact(document: object) -> object:
-    """The document with its Decimals written out: the encoder alone would write small ones as 1E-9."""
+    """The document with its Decimals written out."""
     if isinstance(document, Decimal):
-        return msgspec.Raw(format(document, "f").encode("ascii"))
+        return _plain(document)
     if isinstance(document, dict):
         return {key: _exact(value) for key, value in document.items()}
     if isinstance(document, list):

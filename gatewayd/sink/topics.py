@@ -5,6 +5,7 @@ different codes never share a topic. Canonical OBIS codes need no encoding.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from gatewayd.model import Kind, Reading
@@ -19,6 +20,7 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "/+
 _LONGEST = 255
 
 
+@lru_cache(maxsize=8192)
 def level(text: str) -> str:
     """`text` as one level of a topic; `-` where there is none."""
     return quote(text, safe=_PLAIN)[:_LONGEST] or "-"

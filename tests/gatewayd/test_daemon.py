@@ -13,6 +13,8 @@ from gatewayd.archive.cursors import Position
 from gatewayd.archive.retention import Kept, Limits
 from gatewayd.archive.rows import to_us
 from gatewayd.config import Config, parse
+from gatewayd.daemon import retention
+from gatewayd.daemon.build import sink_start
 
 CONFIG = "gateway: {id: gw-1}\narchive: {path: /var/lib/gatewayd, retention_months: 36, segment_mb: 64}\n"
 
@@ -24,7 +26,7 @@ CONFIG = "gateway: {id: gw-1}\narchive: {path: /var/lib/gatewayd, retention_mont
 def test_where_a_new_sink_begins(written: str, start: object) -> None:
     """A day begins at its legal midnight."""
     config = configuration(f"sinks: [{{id: m, type: mqtt, host: localhost{written}}}]\n")
-    assert daemon._start(config.sinks[0], config.gateway.zone) == start
+    assert sink_start(config.sinks[0], config.gateway.zone) == start
 
 
 def test_the_size_cap_of_the_configuration_reaches_the_archive(tmp_path: Path) -> None:
@@ -45,8 +47,10 @@ def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_need
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """From the first legal midnight of the month 36 months ago: 2026-11-21 keeps November 2023; 12 more for sinks."""
-    monkeypatch.setattr(daemon, "now", lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
-    monkeypatch.setattr(daemon, "read_cursors", lambda _: {sink: Position(cursor) for sink, cursor in cursors.items()})
+    monkeypatch.setattr(retention, "now", lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
+    monkeypatch.setattr(
+        retention, "read_cursors", lambda _: {sink: Position(cursor) for sink, cursor in cursors.items()}
+    )
     asked: list[Limits] = []
 
     class Asked(Exception):
@@ -63,7 +67,7 @@ def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_need
     monkeypatch.setattr(asyncio, "sleep", once)
     sinks = "sinks: [{id: m, type: mqtt, host: localhost}, {id: t, type: mqtt, host: localhost}]\n"
     with pytest.raises(Asked), caplog.at_level(logging.ERROR):
-        asyncio.run(daemon._retain(configuration(sinks), cast("Any", Store())))
+        asyncio.run(retention.retain(configuration(sinks), cast("Any", Store())))
     before, even = datetime(2023, 10, 31, 23, tzinfo=UTC), datetime(2022, 10, 31, 23, tzinfo=UTC)
     assert asked == [Limits(to_us(before), to_us(even), acknowledged)]
     loud = [sink for sink in ("m", "t") if sink in cursors]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gatewayd.errors import GatewayError
-from gatewayd.options import PasswordReference, SecretUnavailable
+from gatewayd.options import PasswordReference, SecretUnavailable, TokenReference
 
 SECRET = "xyzzy-0815"
 
@@ -109,3 +109,30 @@ def test_options_do_not_change() -> None:
     options = Sample(address="1")
     with pytest.raises(ValidationError):
         options.address = "2"
+
+
+class Both(PasswordReference, TokenReference):
+    """As a sink declares its options."""
+
+
+def test_a_token_is_found_as_a_password_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("DB_TOKEN", SECRET)
+    assert TokenReference().token() is None
+    assert TokenReference(token_file=tmp_path / "db").token() == SECRET
+    assert TokenReference(token_env="DB_TOKEN").token() == SECRET
+    assert TokenReference(token_credential="db").token() == SECRET
+
+
+def test_a_missing_token_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(SecretUnavailable, match=r"token file .*nowhere"):
+        TokenReference(token_file=tmp_path / "nowhere").token()
+
+
+def test_password_and_token_are_checked_each_for_itself() -> None:
+    Both(password_env="A", token_env="B")
+    with pytest.raises(ValidationError, match="only one of password_file, password_env"):
+        Both(password_file=Path("a"), password_env="A", token_env="B")
+    with pytest.raises(ValidationError, match="only one of token_env, token_credential"):
+        Both(password_env="A", token_env="B", token_credential="c")

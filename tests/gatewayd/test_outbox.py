@@ -4,17 +4,22 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.archive.cursors import read_cursors
+from gatewayd.archive import segments, set_aside
+from gatewayd.archive.cursors import CursorFile, Position, read_cursors
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.store import Store
+from gatewayd.errors import SinkError
 from gatewayd.model import Archived
 from gatewayd.outbox import BEGINNING, Outbox, Start
+from tests.crash.rig import Clock
 from tests.gatewayd.archive.samples import PATIENCE, append, entry, opened, reading
 from tests.gatewayd.sink.samples import register
 
@@ -342,3 +347,266 @@ def test_the_outbox_keeps_what_the_model_promises(
     rest = chosen
     while rest:
         rest = asyncio.run(asyncio.wait_for(live(rest), PATIENCE))
+
+
+# -- what is not there, and where to begin -----------------------------------------------------------------------------
+
+
+async def drained(outbox: Outbox, count: int) -> list[int]:
+    """Takes and acknowledges `count` readings."""
+    got: list[int] = []
+    while len(got) < count:
+        batch = await outbox.get(5)
+        got += seqs(batch)
+        outbox.done(batch)
+    return got
+
+
+def test_done_of_get_always_works(tmp_path: Path) -> None:
+    """Whatever get gives may be handed to done: whole, backwards, twice, after a rewind, after more has come."""
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 20)
+            async with outbox_of(store) as outbox:
+                first, second = await outbox.get(6), await outbox.get(6)
+                outbox.done(second[::-1])
+                assert (outbox.cursor, outbox.depth()) == (0, 14)
+                outbox.rewind()
+                outbox.done(first[::2])
+                outbox.done(first)
+                outbox.done(first)
+                outbox.done([])
+                assert (outbox.cursor, outbox.depth()) == (12, 8)
+                assert seqs(await outbox.get(100)) == list(range(13, 21))
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_segments_that_are_gone_hold_nobody_up_and_are_written_down(tmp_path: Path) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            for _ in range(3):
+                await fill(store, 4)
+                await store.seal()
+            await fill(store, 2)
+            async with outbox_of(store) as outbox:
+                outbox.done(await outbox.get(4))
+                segments.segment_path(tmp_path, 2).unlink()
+                outbox.rewind()
+                assert await drained(outbox, 6) == [9, 10, 11, 12, 13, 14]
+                assert (outbox.cursor, outbox.depth(), outbox.set_aside_count) == (14, 0, 4)
+            async with outbox_of(store) as outbox:
+                assert outbox.set_aside_count == 4
+        ((aside),) = set_aside.listed(tmp_path)
+        assert (aside.sink, aside.first, aside.last, aside.reason) == ("mqtt", 5, 8, "is not in the archive")
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_damaged_segment_holds_nobody_up(tmp_path: Path, whole: bool) -> None:
+    """What can be read of it arrives, the rest is written down, and what comes behind it arrives as well."""
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 4)
+            await store.seal()
+            for _ in range(30):
+                await fill(store, 10)
+            await store.seal()
+            await fill(store, 4)
+            path = segments.segment_path(tmp_path, 2)
+            path.chmod(0o644)
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            leaves = connection.execute(
+                "SELECT pageno FROM dbstat WHERE name = 'reading' AND pagetype = 'leaf'"
+            ).fetchall()
+            connection.close()
+            pages = range(2, path.stat().st_size // 4096 + 1) if whole else [int(str(leaves[1][0]))]
+            with path.open("r+b") as file:
+                for page in pages:
+                    file.seek(4096 * (page - 1))
+                    file.write(b"\xff" * 4096)
+            async with outbox_of(store) as outbox:
+                got: list[int] = []
+                while outbox.cursor < 308:
+                    batch = await outbox.get(50)
+                    got += seqs(batch)
+                    outbox.done(batch)
+                lost = {seq for aside in set_aside.listed(tmp_path) for seq in range(aside.first, aside.last + 1)}
+                assert sorted({*got, *lost}) == list(range(1, 309))
+                assert not set(got) & lost
+                assert got == sorted(got)
+                assert lost == set(range(5, 305)) if whole else 0 < len(lost) < 300
+                assert outbox.depth() == 0
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_numbers_that_were_given_out_and_never_came_hold_nobody_up(tmp_path: Path) -> None:
+    """The newest segment was put aside: its numbers are not given again, and nothing may be behind them yet."""
+    with opened(tmp_path) as store:
+        append(store, entry(*map(reading, range(3))))
+        asyncio.run(store.seal())
+        append(store, entry(*map(reading, range(3))))
+    path = segments.segment_path(tmp_path, 2)
+    path.write_bytes(b"\xff" * path.stat().st_size)
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            assert store.head == 6
+            async with outbox_of(store) as outbox:
+                assert await drained(outbox, 3) == [1, 2, 3]
+                waiting = asyncio.create_task(outbox.get(5))
+                async with asyncio.timeout(PATIENCE):
+                    while outbox.depth():
+                        await asyncio.sleep(0.001)
+                assert (outbox.cursor, outbox.set_aside_count) == (6, 3)
+                await fill(store, 1)
+                assert seqs(await waiting) == [7]
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+@pytest.mark.parametrize(("start", "first"), [("now", 7), ("beginning", 1)])
+def test_where_a_new_sink_begins(tmp_path: Path, start: str, first: int) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 6)
+            async with outbox_of(store, start):
+                pass
+        with opened(tmp_path) as store:
+            await fill(store, 2)  # `now` was the first time, and stays so
+            async with outbox_of(store, start) as outbox:
+                assert seqs(await outbox.get(100)) == list(range(first, 9))
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_new_sink_begins_with_what_was_archived_since_a_day(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 11, 1, 12, tzinfo=UTC))
+
+    async def run() -> None:
+        with opened(tmp_path, now_us=clock) as store:
+            for _ in range(4):
+                await fill(store, 2)
+                clock.go_on(86400)
+            for day, expected in ((1, 1), (3, 5), (4, 7)):
+                since = datetime(2026, 11, day, tzinfo=UTC)
+                async with outbox_of(store, since, sink=f"since-{day}") as outbox:
+                    assert seqs(await outbox.get(1)) == [expected]
+            async with outbox_of(store, datetime(2027, 1, 1, tzinfo=UTC), sink="later") as outbox:
+                assert outbox.depth() == 0
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_sink_that_begins_at_the_beginning_does_not_miss_what_had_gone_before(tmp_path: Path) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 3)
+            await store.seal()
+            await fill(store, 3)
+            segments.segment_path(tmp_path, 1).unlink()
+            async with outbox_of(store) as outbox:
+                assert (outbox.cursor, outbox.depth()) == (3, 3)
+                assert await drained(outbox, 3) == [4, 5, 6]
+                assert outbox.set_aside_count == 0
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+@pytest.mark.parametrize(
+    ("damage", "cursor"),
+    [(b"", None), (b"\0" * 2048, None), (b"\xff" * 2048, 0), (b"GWCU1\0\0\0" + b"\1" * 100, 0)],
+    ids=["empty", "zeros", "noise", "torn"],
+)
+def test_a_cursor_that_says_nothing(
+    tmp_path: Path, damage: bytes, cursor: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is damaged is not taken for a new one, which may begin with what comes from now on."""
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 6)
+            (tmp_path / "cursors").mkdir()
+            (tmp_path / "cursors" / "mqtt").write_bytes(damage)
+            async with outbox_of(store, "now") as outbox:
+                assert outbox.cursor == (6 if cursor is None else cursor)
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert ("is damaged: it gets everything once more" in caplog.text) == (cursor is not None)
+
+
+def test_a_torn_write_costs_one_acknowledgement(tmp_path: Path) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 6)
+            async with outbox_of(store) as outbox:
+                await outbox.get(6)
+                for seq in range(1, 6):
+                    outbox.done(places(seq))
+            path = tmp_path / "cursors" / "mqtt"
+            whole = path.read_bytes()
+            assert {position.cursor for position in read_cursors(tmp_path).values()} == {5}
+            for slot in (0, 1024):
+                path.write_bytes(whole[: slot + 10] + b"\xff" * 8 + whole[slot + 18 :])
+                found = saved(tmp_path)["mqtt"]
+                assert found in (4, 5)
+                async with outbox_of(store, "now") as outbox:
+                    assert outbox.cursor == found
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_cursor_of_another_archive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 3)
+            (tmp_path / "cursors").mkdir()
+            file = CursorFile(tmp_path, "mqtt")
+            file.begin(Position(500))
+            file.close()
+            async with outbox_of(store, "now") as outbox:
+                assert outbox.cursor == 0
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert "starting anew" in caplog.text
+
+
+def test_a_batch_waits_for_company_but_not_for_ever(tmp_path: Path) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            async with outbox_of(store) as outbox:
+                taking = asyncio.create_task(outbox.get(6, 30.0))
+                for _ in range(6):
+                    assert not taking.done()
+                    await fill(store, 1)
+                assert seqs(await taking) == [1, 2, 3, 4, 5, 6]
+                await fill(store, 1)
+                assert seqs(await outbox.get(6, 0.05)) == [7]
+                await fill(store, 9)
+                assert seqs(await outbox.get(6, 30.0)) == [8, 9, 10, 11, 12, 13]
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_sink_that_refuses_too_much_waits_for_somebody_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatewayd.outbox.SET_ASIDE_LIMIT", 2)
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 4)
+            async with outbox_of(store) as outbox:
+                batch = await outbox.get(4)
+                await outbox.set_aside(batch[0], "too long")
+                await outbox.set_aside(batch[2], "too long")
+                assert (outbox.cursor, outbox.depth(), outbox.set_aside_count) == (1, 2, 2)
+                with pytest.raises(SinkError, match=r"refused 2 readings, the last one because: too wide; see"):
+                    await outbox.set_aside(batch[3], "too wide")
+                assert outbox.depth() == 2
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))

@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = {"gatewayd.status", "gatewayd.legal_time", "gatewayd.schedule", "gatewayd.gaps", "gatewayd.channel.at"}
+PURE = {
+    "gatewayd.status",
+    "gatewayd.quality",
+    "gatewayd.legal_time",
+    "gatewayd.schedule",
+    "gatewayd.gaps",
+    "gatewayd.channel.at",
+}
 STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
-    gatewayd/publish
-    gatewayd/daemon  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
+    gatewayd/publish  gatewayd/quality
+    gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/archive/__init__  gatewayd/sink/__init__  gatewayd/sink/mqtt  gatewayd/cli/__init__  gatewayd/cli/run
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver
     drivers/iec62056_21/__init__  drivers/iec62056_21/driver
@@ -26,7 +33,7 @@ STUBS = """
 """.split()
 ALLOWED = {
     "gatewayd/cli/run": "from gatewayd import daemon\nimport drivers.modbus.driver\n",
-    "gatewayd/daemon": "import asyncio\nimport drivers\nfrom gatewayd import acquire, config, publish\n",
+    "gatewayd/daemon/__init__": "import asyncio\nimport drivers\nfrom gatewayd import acquire, config, publish\n",
     "gatewayd/acquire": "from gatewayd import archive, driver, model\nfrom gatewayd.channel import tcp\n",
     "gatewayd/status": "from datetime import time\nfrom gatewayd import model\n",
     "drivers/__init__": "from drivers.iec62056_21 import driver\nfrom gatewayd.driver import x\n",

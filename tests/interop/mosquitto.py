@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+
+from tests.interop.contract import check_message
 
 READY = "test/ready"
 """A retained message on this topic tells a subscriber that its subscription stands."""
@@ -43,14 +45,22 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One broker. `users` maps names to passwords; without any, everybody may connect."""
+    """One broker. `users` maps names to passwords; without any, everybody may connect. `settings` are further lines of
+    its configuration."""
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, users: dict[str, str] | None = None, persistence: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        users: dict[str, str] | None = None,
+        persistence: bool = False,
+        settings: Sequence[str] = (),
+    ) -> None:
         self._directory = directory
         self._users = users or {}
         self._persistence = persistence
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
@@ -122,6 +132,7 @@ class Mosquitto:
             f"persistence_location {self._directory}/",
             "max_queued_messages 0",
             "log_dest stderr",
+            *self._settings,
         ]
         if self._users:
             passwords = self._directory / "passwords"
@@ -164,9 +175,12 @@ class Received:
 
 
 class Subscriber:
-    """A mosquitto_sub process and what it has received so far. Entering waits until the subscription stands."""
+    """A mosquitto_sub process and what it has received so far. Entering waits until the subscription stands.
 
-    def __init__(self, broker: Mosquitto, *topics: str, qos: int = 0) -> None:
+    Every message below `gatewayd/` and `homeassistant/` must keep the published contract; leaving tells which did not.
+    """
+
+    def __init__(self, broker: Mosquitto, *topics: str, qos: int = 0, contract: bool = True) -> None:
         wanted = [part for topic in (READY, *topics) for part in ("-t", topic)]
         self._command = [
             program("mosquitto_sub"),
@@ -177,6 +191,8 @@ class Subscriber:
         self._received: list[Received] = []
         self._changed = threading.Condition()
         self._ready = False
+        self._contract = contract
+        self._broken: list[str] = []
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -194,6 +210,8 @@ class Subscriber:
         self._process.kill()
         self._process.wait(DEADLINE_S)
         self._reader.join(DEADLINE_S)
+        if error is None:
+            assert not self._broken, f"{len(self._broken)} messages break the contract, the first:\n{self._broken[0]}"
 
     @property
     def received(self) -> list[Received]:
@@ -208,11 +226,20 @@ class Subscriber:
                 pytest.fail(f"not received within {timeout:g} s; {len(self._received)} messages, the last:\n{latest}")
             return list(self._received)
 
+    def _check(self, topic: str, payload: str) -> None:
+        request = topic.startswith("gatewayd/") and topic.endswith("/replay")  # of a consumer, who may write anything
+        if self._contract and topic.startswith(("gatewayd/", "homeassistant/")) and not request:
+            try:
+                check_message(topic, payload.encode())
+            except AssertionError as fault:
+                self._broken.append(f"{topic}: {fault}\n{payload}")
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
                 retained, qos, topic, payload = line.rstrip("\n").split("\t", 3)
+                self._check(topic, payload)
                 with self._changed:
                     if topic == READY:
                         self._ready = True

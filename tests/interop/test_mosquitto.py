@@ -436,8 +436,10 @@ def test_draining_into_a_hung_broker_ends_at_the_deadline_and_the_status_tells(b
     with Subscriber(broker, STATUS) as subscriber:
         asyncio.run(main())
         broker.cont()
-        seen = states(subscriber.wait_for(lambda received: len(received) == 2))
-    assert [state for state, _ in seen] == ["online", "offline"]
+        seen = states(subscriber.wait_for(lambda received: len(received) >= 2))
+    # The goodbye waits in the broker's socket; where the broker notices the hang-up first, the last will follows it.
+    assert [state for state, _ in seen[:2]] == ["online", "offline"]
+    assert {state for state, _ in seen[1:]} == {"offline"}
     assert outbox.depth() == 100
 
 

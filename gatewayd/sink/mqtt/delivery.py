@@ -14,7 +14,7 @@ from aiomqtt import Message, MqttError
 from gatewayd.errors import SinkError
 from gatewayd.model import Archived
 from gatewayd.sink import Ledger
-from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, Publication, PublishProperties
+from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, Publication
 from gatewayd.sink.mqtt.faults import NEVER, refusal
 from gatewayd.sink.payload import to_json
 from gatewayd.sink.topics import RETAINED
@@ -33,11 +33,14 @@ class MqttDelivery:
         self.is_v5 = is_v5
         self.client = client
         self.received: asyncio.Queue[Message] = asyncio.Queue()
+        self.verdict: SinkError | None = None
+        """What the broker objected to, once it did: what comes after that, it does for this reason."""
+        self._proved = False
         self._sink = sink
         self._window = min(sink.options.window, client.receive_maximum or sink.options.window)
         self._limit = client.packet_limit
-        self._lasting = PublishProperties() if is_v5 else None
-        self._passing = PublishProperties(expiry_s=sink.options.message_expiry_s) if is_v5 else None
+        self._lasting = MessageProperties() if is_v5 else None
+        self._passing = MessageProperties(expiry_s=sink.options.message_expiry_s) if is_v5 else None
         self._loop = asyncio.get_running_loop()
 
     async def announce(self) -> None:
@@ -61,13 +64,16 @@ class MqttDelivery:
             sink.discovery.note(readings)
             await self._discover()
 
-    async def again(self, readings: Sequence[Archived], replay: str) -> None:
+    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger | None = None) -> None:
         """Publish readings once more, as the answer to a request: not retained, the latest value stays what it is."""
-        await self.send(self._publications(readings, replay), self._passing)
+        await self.send(self._publications(readings, replay), self._passing, ledger)
 
     def _publications(self, readings: Sequence[Archived], replay: str = "") -> Iterator[Publication]:
         topics, limit = self._sink.topics, self._sink.options.message_limit
-        for message in self._sink.composer.messages(readings, min(limit, self._limit or limit), replay):
+        if self._limit is not None:
+            longest = max(len(topics.reading(archived.reading)) for archived in readings)
+            limit = min(limit, self._limit - longest - _FRAME)
+        for message in self._sink.composer.messages(readings, limit, replay):
             reading = message.readings[0].reading
             retain = not replay and reading.kind in RETAINED
             yield Publication(topics.reading(reading), message.payload, retain, message.readings)
@@ -93,11 +99,11 @@ class MqttDelivery:
     async def send(
         self,
         publications: Iterable[Publication],
-        properties: PublishProperties | None,
+        properties: MessageProperties | None,
         ledger: Ledger | None = None,
     ) -> None:
         """Publish all and wait for every acknowledgement. SinkError, and what the ledger raises."""
-        flight = _Flight(self._window, self._sink.options.timeout_s)
+        flight = _Flight(self.client, self._sink.options.timeout_s, self._object)
         try:
             for publication in publications:
                 if self._limit is not None and _size(publication) > self._limit:
@@ -106,6 +112,11 @@ class MqttDelivery:
                     continue
                 await flight.room(self._window)
                 self.client.send(publication, properties, flight.entered(publication, ledger))
+                if not self._proved and ledger is not None:
+                    # The first one alone: a broker that refuses it may close the connection, and the reason be lost
+                    # behind those that follow.
+                    await flight.room(1)
+                    self._proved = True
                 while flight.refused:
                     await self._judge(*flight.refused.pop(0), ledger)
             await flight.room(1)
@@ -114,12 +125,16 @@ class MqttDelivery:
         except (MqttError, TimeoutError) as error:
             raise self._sink.fault(error) from error
 
+    def _object(self, publication: Publication, code: int) -> None:
+        """The broker refuses a message."""
+        if code not in NEVER and self.verdict is None:
+            reason = refusal(code, self._sink.who, publication.topic)
+            self.verdict = SinkError(f"{self._sink.place} {reason}")
+
     async def _judge(self, publication: Publication, code: int, ledger: Ledger | None) -> None:
-        reason = refusal(code, self._sink.who, publication.topic)
-        if code in NEVER:
-            await self._refused(publication, reason, ledger)
-        else:
-            raise SinkError(f"{self._sink.place} {reason}")
+        if self.verdict is not None:
+            raise self.verdict
+        await self._refused(publication, refusal(code, self._sink.who, publication.topic), ledger)
 
     async def _refused(self, publication: Publication, reason: str, ledger: Ledger | None) -> None:
         if ledger is None:
@@ -131,9 +146,10 @@ class MqttDelivery:
 class _Flight:
     """The messages of one `send` that wait for their acknowledgement."""
 
-    def __init__(self, window: int, timeout_s: float) -> None:
+    def __init__(self, client: AckClient, timeout_s: float, on_refused: Callable[[Publication, int], None]) -> None:
         self.refused: list[tuple[Publication, int]] = []
-        self._window = window
+        self._on_refused = on_refused
+        self._client = client
         self._timeout_s = timeout_s
         self._count = 0
         self._wanted = 0
@@ -148,10 +164,14 @@ class _Flight:
             self._count -= 1
             if code >= SUCCESS_BELOW:
                 self.refused.append((publication, code))
+                self._on_refused(publication, code)
             elif ledger is not None:
                 ledger.done(publication.readings)
-            if self._woken is not None and self._count < self._wanted and not self._woken.done():
-                self._woken.set_result(None)
+            if self._woken is not None and not self._woken.done():
+                if self._count < self._wanted:
+                    self._woken.set_result(None)
+                else:
+                    self._client.hurry()
 
         return acknowledged
 
@@ -178,4 +198,4 @@ class _Flight:
 
 
 def _size(publication: Publication) -> int:
-    return len(publication.payload) + len(publication.topic.encode()) + _FRAME
+    return len(publication.payload) + len(publication.topic) + _FRAME

@@ -78,7 +78,9 @@ def words(error: Exception, who: str, timeout_s: float, protocol: str) -> str:
         case ssl.SSLCertVerificationError():
             return f"has a TLS certificate that is not trusted: {cause.verify_message}; check tls.ca_file and host"
         case ssl.SSLError():
-            return f"broke off the TLS handshake ({tls_reason(cause)}); is this its TLS port, does it want our certificate?"
+            return (
+                f"broke off the TLS handshake ({tls_reason(cause)}); is it its TLS port, does it want our certificate?"
+            )
         case ConnectionError():
             return "broke the connection"
         case OSError():

@@ -19,7 +19,7 @@ from gatewayd.archive.follow import Follower
 from gatewayd.errors import ArchiveError
 from gatewayd.model import Archived
 from gatewayd.sink import Head
-from gatewayd.sink.mqtt.client import Publication, PublishProperties
+from gatewayd.sink.mqtt.client import MessageProperties, Publication
 from gatewayd.sink.mqtt.options import ReplayOptions
 from gatewayd.sink.payload import head_object, to_json
 from gatewayd.sink.topics import Topics
@@ -128,7 +128,7 @@ class Replay:
             "reason": request.reason,
             "head": head_object(self._head()),
         }
-        properties = PublishProperties(correlation=request.correlation) if delivery.is_v5 else None
+        properties = MessageProperties(correlation=request.correlation) if delivery.is_v5 else None
         await delivery.send([Publication(self._topics.replay_answer, to_json(document))], properties)
 
     def _understood(self, message: Message) -> _Request:

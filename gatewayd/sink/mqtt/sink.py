@@ -8,11 +8,14 @@ series holds. Every wait is bounded by `timeout_s`. The broker always knows whet
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 
+import paho.mqtt.client as paho
 from aiomqtt import MqttError, ProtocolVersion, Will
+from paho.mqtt.packettypes import PacketTypes
 
 from gatewayd.archive.follow import Follower
 from gatewayd.errors import SinkError
@@ -23,7 +26,7 @@ from gatewayd.sink.check import Remark
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.mqtt.check import check
-from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, closed, code_of
+from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, closed, code_of
 from gatewayd.sink.mqtt.delivery import MqttDelivery
 from gatewayd.sink.mqtt.faults import speaks_another_version, words
 from gatewayd.sink.mqtt.options import MqttOptions
@@ -152,11 +155,15 @@ class MqttSink:
         except SecretUnavailable as error:
             raise SinkError(str(error)) from error
         context = None if options.tls is None else await asyncio.to_thread(tls_context, options.tls)
+        is_v5 = protocol is ProtocolVersion.V5
         will = Will(
-            self.topics.status, to_json(offline(self.gateway, self.version, "connection lost")), qos=1, retain=True
+            self.topics.status,
+            to_json(offline(self.gateway, self.version, "connection lost")),
+            qos=1,
+            retain=True,
+            properties=MessageProperties(packet=PacketTypes.WILLMESSAGE) if is_v5 else None,
         )
         name = options.client_id or f"gatewayd-{self.gateway}-{self.id}"
-        is_v5 = protocol is ProtocolVersion.V5
         client = AckClient(
             options.host,
             options.port,
@@ -165,11 +172,13 @@ class MqttSink:
             identifier=f"{name}-beside" if self.quiet else name,
             protocol=protocol,
             clean_session=None if is_v5 else True,
-            clean_start=True,
+            clean_start=True if is_v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
             keepalive=options.keepalive_s,
             timeout=options.timeout_s,
             max_inflight_messages=0xFFFF,  # the window is kept by MqttDelivery
             tls_context=context,
+            # Otherwise the last small packet before a pause waits 40 ms for the acknowledgement of the one before.
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             logger=self._silent,
             will=None if self.quiet else will,
         )
@@ -194,6 +203,8 @@ class MqttSink:
                 else:
                     delivery.received.put_nowait(message)
         except MqttError as error:
+            if delivery.verdict is not None:  # Mosquitto refuses a message, and then closes the connection
+                raise delivery.verdict from error
             raise self.fault(error.__cause__ if isinstance(error.__cause__, Exception) else error) from error
 
     async def _leave(self, client: AckClient, fault: str) -> None:
@@ -205,13 +216,14 @@ class MqttSink:
                 return
             topic = self.topics.status
             status = to_json(offline(self.gateway, self.version, fault or "stopped", rfc3339(self.clock())))
+            properties = MessageProperties() if self._protocol is ProtocolVersion.V5 else None
             if not fault:
                 with suppress(MqttError, TimeoutError):
                     async with asyncio.timeout(FAREWELL_S):
-                        await client.publish(topic, status, qos=1, retain=True)
+                        await client.publish(topic, status, qos=1, retain=True, properties=properties)
                         return
             with suppress(MqttError):
-                await client.publish(topic, status, qos=0, retain=True, timeout=0)
+                await client.publish(topic, status, qos=0, retain=True, properties=properties, timeout=0)
         finally:
             await closed(client)
 

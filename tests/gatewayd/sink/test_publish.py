@@ -53,6 +53,9 @@ class ScriptedSink:
     async def check(self, months: int) -> list[Remark]:
         return []
 
+    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
+        await self.deliver(readings, ledger)
+
     async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
         for archived in readings:
             if self.hang:
@@ -343,5 +346,105 @@ def test_faults_that_are_not_the_sinks_are_not_swallowed() -> None:
         publisher = Publisher(ScriptedSink([], batch=10), BrokenOutbox([]), clock)
         with pytest.raises(TimeoutError, match="not a sink's fault"):
             await publisher.run()
+
+    asyncio.run(main())
+
+
+def test_what_the_other_side_asks_for_is_the_least_pause_up_to_five_minutes() -> None:
+    @dataclass
+    class Busy(ScriptedSink):
+        """Asks for so many seconds, one after the other."""
+
+        asks: list[float] = field(default_factory=list)
+
+        @asynccontextmanager
+        async def connect(self) -> AsyncIterator[Delivery]:
+            if self.asks:
+                raise SinkError("busy", self.asks.pop(0))
+            async with ScriptedSink.connect(self) as delivery:
+                yield delivery
+
+    async def main() -> None:
+        sink, outbox, pauses = Busy([], asks=[60.0, 1.0, 4000.0]), ListOutbox(readings(3)), Pauses()
+        publisher = Publisher(sink, outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        assert pauses.asked == [60, 4, LONGEST_PAUSE_S]
+        await publisher.drain(soon())
+        await task
+
+    asyncio.run(main())
+
+
+def test_what_is_set_aside_is_counted_and_said_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    class Picky(ScriptedSink):
+        async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
+            for archived in readings:
+                if archived.seq % 2:
+                    await ledger.set_aside(archived, "is odd")
+                else:
+                    ledger.done([archived])
+
+    async def main() -> None:
+        outbox = ListOutbox(readings(9))
+        publisher = Publisher(Picky([]), outbox, clock)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        state = publisher.state
+        assert (state.set_aside, state.last_reason, state.delivered, state.waiting) == (5, "is odd", 4, 0)
+        await publisher.drain(soon())
+        await task
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(main())
+    assert [record.message for record in caplog.records] == ["sink mqtt: reading 1 set aside: is odd"]
+
+
+def test_the_next_batch_is_taken_while_one_is_on_its_way_and_lost_by_no_fault() -> None:
+    async def main() -> None:
+        sink, outbox = ScriptedSink([12, 10**9], batch=5), ListOutbox(readings(40))
+        taken: list[int] = []
+        get = outbox.get
+
+        async def watched(limit: int, linger_s: float = 0.0) -> list[Archived]:
+            batch = await get(limit, linger_s)
+            taken.append(batch[0].seq)
+            return batch
+
+        outbox.get = watched  # type: ignore[method-assign]
+        pauses = Pauses()
+        publisher = Publisher(sink, outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: len(sink.accepted) == 3)
+        assert taken == [1, 6], "before the first batch has arrived"
+        await until(lambda: outbox.depth() == 0)
+        assert sink.accepted == list(range(1, 41))
+        await publisher.drain(soon())
+        await task
+
+    asyncio.run(main())
+
+
+def test_batch_and_patience_are_those_of_the_sink_and_none_is_left_in_a_stop() -> None:
+    async def main() -> None:
+        asked: list[tuple[int, float]] = []
+        sink, outbox = ScriptedSink([], batch=7, linger_s=3.0), ListOutbox(readings(3))
+        get = outbox.get
+
+        async def watched(limit: int, linger_s: float = 0.0) -> list[Archived]:
+            asked.append((limit, linger_s))
+            return await get(limit, linger_s)
+
+        outbox.get = watched  # type: ignore[method-assign]
+        publisher = Publisher(sink, outbox, clock)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        assert set(asked) == {(7, 3.0)}
+        asked.clear()
+        outbox.add([register(4)])
+        await publisher.drain(soon())
+        await task
+        assert outbox.depth() == 0
+        assert set(asked) <= {(7, 0.0), (7, 3.0)}
 
     asyncio.run(main())

@@ -1,0 +1,140 @@
+"""`gatewayd sink`: is a broker or database fit for readings, what it did not get, and giving it something again."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from gatewayd import daemon
+from gatewayd.archive import set_aside as asides
+from gatewayd.archive.follow import Follower
+from gatewayd.cli.output import console, local_time, print_json
+from gatewayd.cli.progress import progress
+from gatewayd.config import Config, SinkSettings
+from gatewayd.errors import SinkError
+from gatewayd.sink.check import Level, Remark
+from gatewayd.sink.payload import rfc3339
+
+_COLOURS = {Level.FINE: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+@click.group()
+def sink() -> None:
+    """Brokers and databases."""
+
+
+@sink.command()
+@click.argument("sinks", nargs=-1, metavar="[SINK]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def check(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
+    """Connect, write a probe, read it back, and look for settings by which data silently vanish.
+
+    It may be run beside the gateway. Exit code 1 when there is an error."""
+    config = daemon.load_config(config_path)
+    found = {settings.id: asyncio.run(_checked(config, settings)) for settings in _chosen(config, sinks)}
+    if as_json:
+        print_json({"ok": not _failed(found.values()), "sinks": [_object(name, found[name]) for name in found]})
+    else:
+        for name, remarks in found.items():
+            _print_remarks(name, remarks)
+    if _failed(found.values()):
+        raise click.exceptions.Exit(1)
+
+
+@sink.command("set-aside")
+@click.argument("sinks", nargs=-1, metavar="[SINK]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
+    """List the readings that sinks did not get, and why. They are in the archive all the same."""
+    config = daemon.load_config(config_path)
+    found = [aside for aside in asides.listed(config.archive.path) if not sinks or aside.sink in sinks]
+    if as_json:
+        rows = [
+            {
+                "sink": aside.sink,
+                "from": aside.first,
+                "to": aside.last,
+                "at": None if aside.at is None else rfc3339(aside.at),
+                "reason": aside.reason,
+            }
+            for aside in found
+        ]
+        print_json({"set_aside": rows})
+        return
+    if not found:
+        click.echo("nothing was set aside")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("sink", "from", "to", "time", "reason"):
+        table.add_column(name, justify="right" if name in ("from", "to") else "left", overflow="fold")
+    for aside in found:
+        when = "" if aside.at is None else local_time(aside.at, config.gateway.zone)
+        table.add_row(aside.sink, str(aside.first), str(aside.last), when, Text(aside.reason))
+    console().print(table)
+
+
+@sink.command()
+@click.argument("name", metavar="SINK")
+@click.option("--from", "first", type=click.IntRange(min=1), required=True, help="First sequence number.")
+@click.option("--to", "last", type=click.IntRange(min=1), help="Last sequence number; the newest when absent.")
+@click.pass_obj
+def replay(config_path: Path, name: str, first: int, last: int | None) -> None:
+    """Give a sink readings of the archive again, for instance after it has lost them.
+
+    It may be run beside the gateway, whose own deliveries go on. Over MQTT nothing is retained: the latest value of a
+    register stays what it is."""
+    config = daemon.load_config(config_path)
+    (settings,) = _chosen(config, (name,))
+    if last is not None and last < first:
+        raise click.UsageError(f"--to {last} is before --from {first}")
+    end = Follower(config.archive.path).end()
+    last = min(end if last is None else last, end)
+    with progress("readings", max(last - first + 1, 0)) as show:
+        count = asyncio.run(daemon.replay(config, settings, first, last, show))
+    click.echo(f"{name}: {count} readings delivered again")
+
+
+def _chosen(config: Config, names: Iterable[str]) -> list[SinkSettings]:
+    known = {settings.id: settings for settings in config.sinks}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.UsageError(f"there is no sink {', '.join(unknown)}; there are: {', '.join(known) or 'none'}")
+    if not known:
+        raise click.UsageError("no sinks are configured")
+    return [known[name] for name in names] or list(config.sinks)
+
+
+async def _checked(config: Config, settings: SinkSettings) -> list[Remark]:
+    sink = daemon.build_sink(config, settings, lambda: (0, None), quiet=True)
+    try:
+        return await sink.check(config.archive.retention_months)
+    except SinkError as fault:
+        return [Remark(Level.ERROR, str(fault))]
+
+
+def _failed(found: Iterable[list[Remark]]) -> bool:
+    return any(remark.level is Level.ERROR for remarks in found for remark in remarks)
+
+
+def _object(name: str, remarks: list[Remark]) -> dict[str, object]:
+    return {
+        "id": name,
+        "ok": not _failed([remarks]),
+        "remarks": [
+            {"level": remark.level.value, "text": remark.text, "remedy": remark.remedy or None} for remark in remarks
+        ],
+    }
+
+
+def _print_remarks(name: str, remarks: list[Remark]) -> None:
+    screen = console()
+    screen.print(Text(name, style="bold"))
+    for remark in remarks:
+        screen.print(Text.assemble("  ", (f"{remark.level.value:<8}", _COLOURS[remark.level]), remark.text))
+        if remark.remedy:
+            screen.print(Text(f"          -> {remark.remedy}"))

@@ -1,0 +1,36 @@
+"""The composition root: the only place that builds parts from a configuration and connects them.
+
+`build` makes the parts, `run` connects and supervises them, `retention` lets old segments go, `status` says how it is.
+"""
+
+from gatewayd.daemon.build import (
+    DRIVER_OPTIONS,
+    SINK_OPTIONS,
+    build_acquisition,
+    build_line,
+    build_sink,
+    build_station,
+    build_store,
+    load_config,
+    now,
+    opened,
+)
+from gatewayd.daemon.replay import replay
+from gatewayd.daemon.run import run
+from gatewayd.daemon.status import status_on_disk
+
+__all__ = [
+    "DRIVER_OPTIONS",
+    "SINK_OPTIONS",
+    "build_acquisition",
+    "build_line",
+    "build_sink",
+    "build_station",
+    "build_store",
+    "load_config",
+    "now",
+    "opened",
+    "replay",
+    "run",
+    "status_on_disk",
+]

@@ -1,0 +1,164 @@
+"""Building the parts of a gateway from its configuration.
+
+Rules: nothing is opened here; libraries that only some sinks need are loaded when such a sink is built.
+"""
+
+import asyncio
+import contextlib
+import functools
+import random
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from drivers import DRIVERS
+from gatewayd import __version__, legal_time
+from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.archive.follow import Follower
+from gatewayd.archive.rows import to_us
+from gatewayd.archive.store import GROUP_SECONDS, Store
+from gatewayd.channel import Channel, Framing
+from gatewayd.channel.serial import open_serial
+from gatewayd.channel.tcp import open_tcp
+from gatewayd.config import Config, MeterSettings, SerialLine, SinkSettings, TcpLine, load
+from gatewayd.config import Job as JobSettings
+from gatewayd.driver import Setting
+from gatewayd.outbox import Start
+from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.sink import Head, Sink
+from gatewayd.sink.line_protocol.options import LineProtocolOptions
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.postgresql.options import PostgresqlOptions
+from gatewayd.worker import Job, LineWorker
+
+DRIVER_OPTIONS: Mapping[str, type[BaseModel]] = {name: kind.options for name, kind in DRIVERS.items()}
+SINK_OPTIONS: Mapping[str, type[BaseModel]] = {
+    "mqtt": MqttOptions,
+    "line_protocol": LineProtocolOptions,
+    "postgresql": PostgresqlOptions,
+}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def load_config(path: Path) -> Config:
+    """The configuration, checked against the drivers and sinks that there are. Raises ConfigError."""
+    return load(path, DRIVER_OPTIONS, SINK_OPTIONS)
+
+
+def build_line(settings: SerialLine | TcpLine) -> Line:
+    """How to open a configured line."""
+    framing = Framing(settings.framing) if settings.framing else None
+    match settings:
+        case SerialLine():
+            delay = settings.switch_delay_ms / 1000
+            baud = settings.baud or 300
+
+            async def open_device() -> Channel:
+                return open_serial(settings.id, settings.device, baud, framing, delay)
+
+            return Line(settings.id, open_device)
+        case TcpLine():
+            timeout = float(settings.connect_timeout_s)
+
+            async def connect() -> Channel:
+                deadline = asyncio.get_running_loop().time() + timeout
+                return await open_tcp(settings.id, settings.host, settings.port, framing, deadline=deadline)
+
+            return Line(settings.id, connect)
+
+
+def build_station(config: Config, settings: MeterSettings) -> Station:
+    """A configured meter with its driver."""
+    line = config.lines[settings.line]
+    setting = Setting(
+        meter=settings.meter,
+        options=settings.options,
+        line_baud=line.baud if isinstance(line, SerialLine) else None,
+        clock=now,
+        zone=config.gateway.zone,
+    )
+    return Station(settings.meter, DRIVERS[settings.driver].build(setting))
+
+
+def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
+    """The archive of a configuration, not yet open."""
+    return Store(
+        config.archive.path,
+        config.gateway.id,
+        lambda: to_us(now()),
+        group_seconds=group_seconds,
+        segment_bytes=config.archive.segment_mb << 20,
+    )
+
+
+def build_acquisition(config: Config, store: Store) -> Acquisition:
+    return Acquisition(store, now, config.gateway.zone)
+
+
+def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: bool = False) -> Sink:
+    """A configured sink, not yet connected. A `quiet` one stands beside that of a running gateway."""
+    gateway, folder = config.gateway.id, config.archive.path
+    match settings.options:
+        case MqttOptions() as options:
+            from gatewayd.sink.mqtt.sink import MqttSink
+
+            meters = [meter.meter for meter in config.meters]
+            history = functools.partial(Follower, folder)
+            return MqttSink(settings.id, options, gateway, meters, head, now, __version__, history, quiet=quiet)
+        case LineProtocolOptions() as options:
+            from gatewayd.sink.line_protocol.sink import LineProtocolSink
+
+            return LineProtocolSink(settings.id, options, gateway, now)
+        case PostgresqlOptions() as options:
+            from gatewayd.sink.postgresql.sink import PostgresqlSink
+
+            return PostgresqlSink(settings.id, options, gateway)
+        case options:
+            raise TypeError(f"sink {settings.id}: no sink takes {type(options).__name__}")
+
+
+@contextlib.asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[Store]:
+    """The store, open for the time of an `async with`; opening and closing do not hold up the loop."""
+    await asyncio.to_thread(store.open)
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+def build_workers(config: Config, acquisition: Acquisition) -> list[LineWorker]:
+    """One worker for each line that has jobs."""
+    workers = []
+    for line_id, line in config.lines.items():
+        jobs = [
+            Job(station, job.request, _rhythm(job))
+            for settings in config.meters
+            if settings.line == line_id
+            for station in [build_station(config, settings)]
+            for job in settings.jobs
+        ]
+        if jobs:
+            jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+            workers.append(LineWorker(build_line(line), jobs, acquisition, now, config.gateway.zone, jitter))
+    return workers
+
+
+def _rhythm(job: JobSettings) -> Rhythm:
+    if job.every is not None:
+        return Every(job.every)
+    assert job.at is not None  # the configuration has exactly one of the two
+    return At(job.at)
+
+
+def sink_start(settings: SinkSettings, zone: ZoneInfo) -> Start:
+    """Where a new sink begins; a day begins at its legal midnight."""
+    if isinstance(settings.start, date):
+        return legal_time.instant(settings.start, time(0), zone)
+    return settings.start

@@ -1,0 +1,133 @@
+"""Running a gateway: the parts connected and supervised.
+
+Rules: archive first, sinks only through their outboxes; a line's or a sink's fault ends nothing but itself; on SIGTERM
+or SIGINT sessions are cancelled, what they received is archived, sinks get a moment to deliver, the archive is closed.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from gatewayd import __version__
+from gatewayd.archive.store import Store
+from gatewayd.config import Config
+from gatewayd.control import listening
+from gatewayd.daemon.build import build_acquisition, build_sink, build_store, build_workers, now, opened, sink_start
+from gatewayd.daemon.retention import retain
+from gatewayd.daemon.status import running_status
+from gatewayd.outbox import Outbox
+from gatewayd.publish import Publisher
+from gatewayd.worker import LineWorker
+
+SHUTDOWN_SECONDS = 8.0
+"""How long sinks may take to deliver what is left; with the rest a stop stays within 10 s."""
+_CANCEL_SECONDS = 3.0
+THREADS = 64
+"""For short waits on disk and network: enough that no sink which waits for its network keeps others from theirs."""
+
+log = logging.getLogger("gatewayd.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that runs, for the daemon's own tasks and for displays."""
+
+    store: Store
+    workers: Sequence[LineWorker]
+    publishers: Sequence[Publisher]
+    outboxes: Sequence[Outbox]
+
+
+async def run(config: Config) -> None:
+    """Run the gateway until SIGTERM or SIGINT. Raises ArchiveError when the archive cannot be opened."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="wait"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(build_store(config)) as store:
+        store.declare([meter.meter for meter in config.meters])
+        gateway = _assemble(config, store)
+        log.info(
+            "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
+            __version__,
+            config.gateway.id,
+            len(config.meters),
+            len(gateway.workers),
+            len(gateway.publishers),
+            config.archive.path,
+            store.head,
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                await _listen(stack, config, gateway)
+                await _supervise(config, gateway, stop)
+        finally:
+            for outbox in gateway.outboxes:
+                outbox.close()
+    log.info("gatewayd stopped, archive at seq %d", store.head)
+
+
+async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> None:
+    """Answer the command line. A gateway that cannot do that does everything else all the same."""
+    since = now()
+
+    async def status() -> dict[str, object]:
+        cursors = {outbox.sink: outbox.cursor for outbox in gateway.outboxes}
+        return running_status(config, gateway.store, gateway.publishers, cursors, since)
+
+    try:
+        await stack.enter_async_context(listening(config.archive.path, {"status": status}))
+    except OSError as error:
+        log.error("the control socket cannot be made, so `gatewayd status` will not work: %s", error)
+
+
+def _assemble(config: Config, store: Store) -> Gateway:
+    outboxes = [Outbox(settings.id, store, sink_start(settings, config.gateway.zone)) for settings in config.sinks]
+    publishers = [
+        Publisher(build_sink(config, settings, store.published_head), outbox, now)
+        for settings, outbox in zip(config.sinks, outboxes, strict=True)
+    ]
+    return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
+
+
+async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:
+    """Run all tasks; when `stop` comes, end them in the order acquisition, sinks."""
+    acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.line.id}") for worker in gateway.workers]
+    sinks = [
+        asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
+    ]
+    retention = asyncio.create_task(retain(config, gateway.store), name="retention")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await _until_stop([*acquisition, *sinks, retention], stopping)
+    finally:
+        stop.set()
+        await _cancel([*acquisition, retention, stopping])
+        await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
+        deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS
+        running = [publisher for publisher, task in zip(gateway.publishers, sinks, strict=True) if not task.done()]
+        await asyncio.gather(*(publisher.drain(deadline) for publisher in running), return_exceptions=True)
+        await _cancel(sinks)
+
+
+async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:
+    """Wait for the stop. A task that ends by a defect is reported, and the others go on."""
+    waiting: set[asyncio.Task[None] | asyncio.Task[bool]] = {*tasks, stopping}
+    while stopping in waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            error = task.exception() if not task.cancelled() else None
+            if error is not None:
+                log.critical("%s ended by a defect in gatewayd: %r", task.get_name(), error, exc_info=error)
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None] | asyncio.Task[bool]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)

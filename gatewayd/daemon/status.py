@@ -1,0 +1,111 @@
+"""How a gateway is doing, as one document: what the control socket answers and `gatewayd status` prints.
+
+Rules: looks only at what is known already, or at small files; no password is in it.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+from gatewayd import __version__
+from gatewayd.archive import set_aside
+from gatewayd.archive.cursors import read_cursors
+from gatewayd.archive.head import read_head
+from gatewayd.archive.store import Store
+from gatewayd.config import Config
+from gatewayd.errors import ArchiveError
+from gatewayd.publish import Publisher
+from gatewayd.sink.payload import rfc3339
+
+SCHEMA = "gatewayd.status-report/1"
+
+
+def running_status(
+    config: Config, store: Store, publishers: Sequence[Publisher], cursors: dict[str, int], since: datetime
+) -> dict[str, object]:
+    """Of the gateway in this process; `cursors` of its sinks."""
+    seq, digest = store.published_head()
+    return {
+        "schema": SCHEMA,
+        "gateway": config.gateway.id,
+        "version": __version__,
+        "pid": os.getpid(),
+        "since": rfc3339(since),
+        "archive": {"head": {"seq": seq, "hash": digest}, "fault": store.fault or None},
+        "sinks": [
+            _sink(publisher, settings.type, cursors[settings.id])
+            for settings, publisher in zip(config.sinks, publishers, strict=True)
+        ],
+    }
+
+
+def _sink(publisher: Publisher, kind: str, cursor: int) -> dict[str, object]:
+    state = publisher.state
+    since = state.connected_since or state.faulty_since
+    return {
+        "id": state.sink,
+        "type": kind,
+        "state": state.word,
+        "since": _instant(since),
+        "fault": state.fault or None,
+        "last_fault": state.last_fault or None,
+        "attempts": state.attempts,
+        "cursor": cursor,
+        "waiting": state.waiting,
+        "delivered": state.delivered,
+        "set_aside": state.set_aside,
+        "last_set_aside": state.last_reason or None,
+        "last_delivered_at": _instant(state.last_delivered_at),
+    }
+
+
+def status_on_disk(config: Config) -> dict[str, object]:
+    """Of a gateway that does not run: what the files say. Blocks for a moment."""
+    folder = config.archive.path
+    fault = None
+    seq, digest = 0, None
+    counts: dict[str, int] = {}
+    try:
+        head = read_head(folder)
+        if head is not None:
+            seq, digest = head.seq, head.hash.hex()
+        counts = set_aside.counts(folder)
+    except ArchiveError as error:
+        fault = str(error)
+    positions = read_cursors(folder)
+    sinks = []
+    for settings in config.sinks:
+        position = positions.get(settings.id)
+        cursor = 0 if position is None else position.cursor
+        waiting = seq - cursor - (0 if position is None else position.beyond.bit_count())
+        sinks.append(
+            {
+                "id": settings.id,
+                "type": settings.type,
+                "state": "not running" if position is not None else "new",
+                "since": None,
+                "fault": None,
+                "last_fault": None,
+                "attempts": 0,
+                "cursor": cursor,
+                "waiting": max(waiting, 0),
+                "delivered": None,
+                "set_aside": counts.get(settings.id, 0),
+                "last_set_aside": None,
+                "last_delivered_at": None,
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "running": False,
+        "gateway": config.gateway.id,
+        "version": None,
+        "pid": None,
+        "since": None,
+        "archive": {"head": {"seq": seq, "hash": digest}, "fault": fault},
+        "sinks": sinks,
+    }
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

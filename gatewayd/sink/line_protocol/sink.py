@@ -1,0 +1,116 @@
+"""The line protocol sink: archived readings to a time-series database over HTTP.
+
+Rules: a reading is done when the database has acknowledged the request that holds it; one request at a time, so the
+order of a series holds. What the database refuses for good is found by halving and set aside. VictoriaMetrics
+acknowledges what it throws away: its counters are watched, and what they say is logged. A database is never the
+archive.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from gatewayd.model import Archived
+from gatewayd.sink import Delivery, Ledger
+from gatewayd.sink.check import Remark
+from gatewayd.sink.division import deliver_in_parts
+from gatewayd.sink.line_protocol.check import check
+from gatewayd.sink.line_protocol.lines import Lines
+from gatewayd.sink.line_protocol.losses import METRICS_LIMIT, counts, described, risen
+from gatewayd.sink.line_protocol.options import LineProtocolOptions
+from gatewayd.sink.line_protocol.session import Session, opened
+from gatewayd.sink.line_protocol.transport import Answer
+
+WATCH_S = 60.0
+"""How often the counters of VictoriaMetrics are looked at while readings are delivered."""
+PIECE = 1000
+"""Lines that are made, compressed and sent at once, while the database works on those before."""
+
+_log = logging.getLogger("gatewayd.sink.line_protocol")
+
+
+class LineProtocolSink:
+    """One database. `clock` gives the current instant in UTC."""
+
+    def __init__(self, id: str, options: LineProtocolOptions, gateway: str, clock: Callable[[], datetime]) -> None:
+        self.id = id
+        self.batch = options.batch
+        self.linger_s = options.linger_s
+        self._options = options
+        self._gateway = gateway
+        self._clock = clock
+        self._lost: dict[str, int] | None = None  # outlives connections: a loss may show only after the next one
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Delivery]:
+        """See Sink.connect. Between deliveries nothing is exchanged: a database that dies then is found by the next."""
+        async with opened(self.id, self._options, self._clock) as session:
+            connection = _Connection(self, session, Lines(self._options.measurement, self._gateway))
+            await connection.watch()
+            yield connection
+
+    async def check(self, months: int) -> list[Remark]:
+        """See Sink.check."""
+        async with opened(self.id, self._options, self._clock) as session:
+            return await check(session, months)
+
+    def note_losses(self, metrics: str, database: str) -> None:
+        """Say what has been thrown away since the last look; at the first look nothing is known."""
+        now = counts(metrics)
+        rises = risen(self._lost, now) if self._lost is not None else {}
+        self._lost = now
+        if rises:
+            _log.warning(
+                "sink %s: %s has thrown away values of its clients that it had acknowledged: %s",
+                self.id,
+                database,
+                described(rises),
+            )
+
+
+class _Connection:
+    """The Delivery of a LineProtocolSink."""
+
+    def __init__(self, sink: LineProtocolSink, session: Session, lines: Lines) -> None:
+        self._sink = sink
+        self._session = session
+        self._lines = lines
+        self._watching = session.options.dialect == "victoriametrics"
+        self._watched_at = 0.0
+
+    async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
+        if not readings:
+            return
+        await deliver_in_parts(readings, self._send, ledger)
+        if asyncio.get_running_loop().time() - self._watched_at >= WATCH_S:
+            await self.watch()
+
+    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
+        """See Delivery.again: a point that is written again takes the place of the first."""
+        await self.deliver(readings, ledger)
+
+    async def watch(self) -> None:
+        """Look at what VictoriaMetrics has thrown away."""
+        if not self._watching:
+            return
+        answer = await self._session.ask("GET", "/metrics", limit=METRICS_LIMIT)
+        self._watched_at = asyncio.get_running_loop().time()
+        if answer.status == 200:
+            self._sink.note_losses(answer.text, self._session.http.name)
+        else:
+            self._watching = False
+            _log.info(
+                "sink %s: %s does not show what it throws away (/metrics)", self._sink.id, self._session.http.name
+            )
+
+    async def _send(self, readings: Sequence[Archived]) -> None:
+        def work() -> Answer:
+            return self._session.write(self._pieces(readings))
+
+        self._session.judge(await self._session.http.run(work))
+
+    def _pieces(self, readings: Sequence[Archived]) -> Iterator[bytes]:
+        for start in range(0, len(readings), PIECE):
+            yield self._lines.text(readings[start : start + PIECE])
