@@ -8,11 +8,9 @@ have deadlines; a missing program is a failure that says how to install it.
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import Self
 import pytest
 
 from tests.interop.contract import check_message
+from tests.interop.server import Server
 
 READY = "test/ready"
 """A retained message on this topic tells a subscriber that its subscription stands."""
@@ -37,18 +36,12 @@ def program(name: str) -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Mosquitto:
+class Mosquitto(Server):
     """One broker. `users` maps names to passwords; without any, everybody may connect. `settings` are further lines of
     its configuration."""
 
-    host = "127.0.0.1"
+    program = "mosquitto"
+    package = "mosquitto"
 
     def __init__(
         self,
@@ -57,21 +50,10 @@ class Mosquitto:
         persistence: bool = False,
         settings: Sequence[str] = (),
     ) -> None:
-        self._directory = directory
+        super().__init__(directory)
         self._users = users or {}
         self._persistence = persistence
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.kill()
 
     @property
     def credentials(self) -> list[str]:
@@ -80,20 +62,18 @@ class Mosquitto:
             return ["-u", user, "-P", password]
         return []
 
-    def start(self) -> None:
-        """Start and wait until the port answers and the ready mark is set."""
-        with (self._directory / "log").open("ab") as log:
-            self._process = subprocess.Popen([program("mosquitto"), "-c", self._configure()], stdout=log, stderr=log)
-        self._await_port(self._process)
+    def command(self) -> list[str]:
+        return ["-c", self._configure()]
+
+    def ready(self) -> bool:
+        """Whether the port answers and the ready mark is set."""
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
         mark = ["-h", self.host, "-p", str(self.port), "-t", READY, "-m", "ready", "-r", "-q", "1", *self.credentials]
         subprocess.run([program("mosquitto_pub"), *mark], check=True, timeout=DEADLINE_S)
-
-    def kill(self) -> None:
-        """SIGKILL: no goodbye, nothing saved."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(DEADLINE_S)
-            self._process = None
+        return True
 
     def terminate(self) -> None:
         """SIGTERM: an orderly end."""
@@ -102,26 +82,6 @@ class Mosquitto:
             self._process.wait(DEADLINE_S)
             self._process = None
 
-    def restart(self) -> None:
-        """Again on the same port."""
-        self.kill()
-        self.start()
-
-    def stop(self) -> None:
-        """SIGSTOP: connections stay open and nobody answers."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
-
-    def cont(self) -> None:
-        """SIGCONT: go on as if nothing had happened."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    @property
-    def log(self) -> str:
-        return (self._directory / "log").read_text(errors="replace")
-
     def _configure(self) -> str:
         lines = [
             f"listener {self.port} {self.host}",
@@ -129,13 +89,13 @@ class Mosquitto:
             f"user {pwd.getpwuid(os.getuid()).pw_name}",
             f"allow_anonymous {'false' if self._users else 'true'}",
             f"persistence {'true' if self._persistence else 'false'}",
-            f"persistence_location {self._directory}/",
+            f"persistence_location {self.directory}/",
             "max_queued_messages 0",
             "log_dest stderr",
             *self._settings,
         ]
         if self._users:
-            passwords = self._directory / "passwords"
+            passwords = self.directory / "passwords"
             passwords.touch(mode=0o600)
             for user, password in self._users.items():
                 subprocess.run(
@@ -145,23 +105,9 @@ class Mosquitto:
                     stderr=subprocess.DEVNULL,
                 )
             lines.append(f"password_file {passwords}")
-        path = self._directory / "mosquitto.conf"
+        path = self.directory / "mosquitto.conf"
         path.write_text("\n".join(lines) + "\n")
         return str(path)
-
-    def _await_port(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection((self.host, self.port), timeout=1).close()
-                return
-            except OSError:
-                try:
-                    process.wait(0.02)
-                except subprocess.TimeoutExpired:
-                    continue
-                pytest.fail(f"mosquitto ended at once:\n{self.log}")
-        pytest.fail(f"mosquitto did not open its port within {DEADLINE_S:g} s:\n{self.log}")
 
 
 @dataclass(frozen=True, slots=True)

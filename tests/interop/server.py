@@ -81,8 +81,8 @@ class Server(ABC):
             except subprocess.TimeoutExpired:
                 if time.monotonic() < deadline:
                     continue
-                pytest.fail(f"{self.program} did not get ready within {DEADLINE_S:g} s:\n{self.log}")
-            pytest.fail(f"{self.program} ended at once:\n{self.log}")
+                pytest.fail(f"{self.program} did not get ready within {DEADLINE_S:g} s:\n{self.log[-4000:]}")
+            pytest.fail(f"{self.program} ended at once:\n{self.log[-4000:]}")
 
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing saved."""
@@ -109,5 +109,5 @@ class Server(ABC):
 
     @property
     def log(self) -> str:
-        """The end of what it wrote."""
-        return (self.directory / "log").read_text(errors="replace")[-4000:]
+        """What it wrote."""
+        return (self.directory / "log").read_text(errors="replace")

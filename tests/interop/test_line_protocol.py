@@ -16,14 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from gatewayd.errors import SinkError
 from gatewayd.model import Archived, Flag, Ratio, RawStatus
@@ -34,6 +30,7 @@ from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.line_protocol.sink import LineProtocolSink
 from gatewayd.sink.line_protocol.transport import Http
 from tests.gatewayd.sink.samples import register
+from tests.interop.certificates import Authority
 from tests.interop.http_server import HttpServer, Reply, Request
 from tests.interop.influxdb1 import InfluxDB1
 from tests.interop.server import free_port
@@ -658,50 +655,30 @@ def test_influxdb_2_without_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a certificate for 127.0.0.1 that vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    plain = serialization.NoEncryption()
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    )
-    return path
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
 
 
 @pytest.fixture
-def tls_server(certificate: Path) -> Iterator[HttpServer]:
+def tls_server(authority: Authority) -> Iterator[HttpServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*authority.issue("server"))
     with HttpServer(lambda request: Reply(hang="hang" in request.query), context) as server:
         yield server
 
 
 @pytest.mark.parametrize("dialect", ["influx1", "influx2"])
-def test_tls(tls_server: HttpServer, certificate: Path, dialect: str) -> None:
+def test_tls(tls_server: HttpServer, authority: Authority, dialect: str) -> None:
     place = {"influx1": {"database": "d"}, "influx2": {"bucket": "b"}}[dialect]
-    book = deliver(sink(tls_server.url, dialect, tls={"ca_file": certificate}, **place), series(3))
+    book = deliver(sink(tls_server.url, dialect, tls={"ca_file": authority.ca_file}, **place), series(3))
     assert book.delivered == [1, 2, 3]
-    with pytest.raises(SinkError, match=r"certificate that is not trusted: .*self.signed.*; see tls\.ca_file"):
+    with pytest.raises(SinkError, match=r"certificate that is not trusted: .*; see tls\.ca_file"):
         deliver(sink(tls_server.url, dialect, **place), series(3))
 
 
-def test_leaving_a_tls_connection_that_is_silent(tls_server: HttpServer, certificate: Path) -> None:
-    to = influx(tls_server.url, "hang", tls={"ca_file": certificate})
+def test_leaving_a_tls_connection_that_is_silent(tls_server: HttpServer, authority: Authority) -> None:
+    to = influx(tls_server.url, "hang", tls={"ca_file": authority.ca_file})
 
     async def run() -> None:
         async with to.connect() as delivery, asyncio.timeout(0.2):
@@ -715,7 +692,7 @@ def test_leaving_a_tls_connection_that_is_silent(tls_server: HttpServer, certifi
 
 
 def test_tls_where_there_is_none_and_the_reverse(
-    tls_server: HttpServer, certificate: Path, vm: VictoriaMetrics
+    tls_server: HttpServer, authority: Authority, vm: VictoriaMetrics
 ) -> None:
     with pytest.raises(SinkError, match=r"broke off the TLS handshake \(wrong version number\); is this its TLS port"):
         deliver(sink(vm.url.replace("http:", "https:")), series(1))

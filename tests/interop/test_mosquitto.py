@@ -22,7 +22,8 @@ from gatewayd.publish import Publisher
 from gatewayd.sink import FAREWELL_S
 from gatewayd.sink.mqtt import MqttOptions, MqttSink
 from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, interval, register
-from tests.interop.mosquitto import Mosquitto, Received, Subscriber, free_port
+from tests.interop.mosquitto import Mosquitto, Received, Subscriber
+from tests.interop.server import free_port
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "mqtt" / "readings-1.schema.json").read_text(encoding="utf-8"))

@@ -15,8 +15,9 @@ from gatewayd.sink.mqtt import MqttOptions, MqttSink
 from gatewayd.sink.tls import TlsOptions
 from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, interval, register
 from tests.interop.certificates import Authority
-from tests.interop.mosquitto import Mosquitto, Subscriber, free_port, program
+from tests.interop.mosquitto import Mosquitto, Subscriber, program
 from tests.interop.old_broker import REFUSALS, Door
+from tests.interop.server import free_port
 from tests.interop.test_mosquitto import DEADLINE_S, data, parsed, until
 
 

@@ -27,8 +27,9 @@ from gatewayd.archive.store import Store
 from gatewayd.model import DIRECT, Exchange, Kind, Outcome, Reading
 from gatewayd.obis import Obis
 from tests.interop.certificates import Authority
-from tests.interop.mosquitto import Mosquitto, Subscriber, free_port, program
+from tests.interop.mosquitto import Mosquitto, Subscriber, program
 from tests.interop.postgresql import PostgreSQL
+from tests.interop.server import free_port
 from tests.interop.victoria_metrics import VictoriaMetrics
 from tests.system.rig import DEADLINE_S, Daemon, Site, end, eventually
 
