@@ -1,13 +1,18 @@
 """What the documents say is true: examples load, tables are those of the code, links lead somewhere."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gatewayd.config import load, parse
+from gatewayd.config.definition import SINK_KEYS
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
+from gatewayd.model import Ratio
+from gatewayd.sink.line_protocol.lines import Lines
 from scripts.status_table import PAGE, page
+from tests.gatewayd.sink.samples import interval
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "drivers").rglob("*.md")])
@@ -43,6 +48,24 @@ def test_the_configuration_of_the_readme_loads() -> None:
     config = parse(block, "README.md", DRIVER_OPTIONS, SINK_OPTIONS)
     assert config.meters[0].id == "em-1001"
     assert config.warnings == ()
+
+
+def test_the_line_in_the_guide_to_sinks_is_one_that_is_written() -> None:
+    """In a code span of its own, with the time of the reading in docs/mqtt/README.md."""
+    at = datetime(2026, 11, 21, 20, 45, tzinfo=UTC)
+    reading = interval(8120, "000.125", at=at, ratio=Ratio("200/5", "22000/100"))
+    line = Lines("reading", "gw-1").text([reading]).decode().strip()
+    assert f"`{line}`" in (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_to_sinks_names_only_options_that_there_are() -> None:
+    known = {name for options in SINK_OPTIONS.values() for name in options.model_fields}
+    known |= {"retention_months", "undelivered_months"} | set(SINK_KEYS)
+    text = (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8")
+    written = set(re.findall(r"`(?:archive\.)?([a-z]+_[a-z_]+)(?::[^`]*)?`", text))
+    foreign = {"max_queued_messages", "fsync", "full_page_writes", "synchronous_commit", "drop_after"}
+    foreign |= {"vm_rows_ignored_total", "vm_rows_invalid_total", "clean_session", "line_protocol"}
+    assert written - foreign <= known, sorted(written - foreign - known)
 
 
 def test_the_readme_shows_the_two_commands_first() -> None:
