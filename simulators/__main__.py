@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 
 from simulators import broker as mqtt_broker
 from simulators import faults
+from simulators import modem as modems
 from simulators.iec62056_21 import Meter, Mode, Parity, Settings
 from simulators.line import Line
 from simulators.process import announce, end_on_signals
@@ -31,6 +33,7 @@ DEFAULT_IDENTIFICATION = {
 }
 START_BAUD = 300
 PUSH_BAUD = 9600
+MODEM_BAUD = 9600
 
 
 @click.group()
@@ -250,6 +253,188 @@ def _identification(given: str | None, telegram: Telegram, mode: Mode) -> bytes:
 def broker(port: int) -> None:
     """An MQTT 3.1.1 broker for the demonstration (needs the package iotcore)."""
     mqtt_broker.serve(port)
+
+
+@main.command("modem")
+@click.option(
+    "--pty",
+    "link",
+    type=click.Path(path_type=Path),
+    metavar="LINK",
+    help="Serve a pseudo-terminal; LINK becomes a symbolic link to it.",
+)
+@click.option(
+    "--tcp",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve 127.0.0.1:PORT, one connection after the other; 0 takes a free port.",
+)
+@click.option(
+    "--connect-to",
+    "target",
+    metavar="tcp:HOST:PORT|pty:DEVICE",
+    help="Who answers a call: another simulator. Default: a subscriber who says nothing.",
+)
+@click.option(
+    "--result",
+    "results",
+    multiple=True,
+    metavar="KIND",
+    help="What comes of a call; repeatable, one for each call, the last one holds: "
+    f"{', '.join(modems.RESULTS)}, cme:N.",
+)
+@click.option(
+    "--connect-text", default="CONNECT 9600", show_default=True, metavar="TEXT", help="The result of connect."
+)
+@click.option(
+    "--delay-ms",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="MS",
+    help="How long a call is dialled. Any character meanwhile aborts it.",
+)
+@click.option(
+    "--echo",
+    type=click.Choice(["on", "off", "always"]),
+    default="on",
+    show_default=True,
+    help="Echo after a reset; always: ATE0 changes nothing.",
+)
+@click.option(
+    "--codes",
+    type=click.Choice(["words", "numbers", "always-numbers"]),
+    default="words",
+    show_default=True,
+    help="Result codes after a reset; always-numbers: ATV1 changes nothing.",
+)
+@click.option(
+    "--fail-step",
+    "fail",
+    multiple=True,
+    metavar="N[:RESULT]",
+    help="Answer the N-th command line with ERROR or with RESULT; repeatable.",
+)
+@click.option("--mute-step", "mute", multiple=True, type=click.IntRange(1), metavar="N", help="Do not answer the N-th.")
+@click.option("--sim", type=click.Choice(modems.SIM_STATES), default="ready", show_default=True, help="The SIM card.")
+@click.option("--pin", default="1234", show_default=True, metavar="DIGITS", help="The PIN that the card takes.")
+@click.option(
+    "--registration",
+    default="1",
+    show_default=True,
+    metavar="N,...",
+    help="Answers to AT+CREG?, one after the other; the last one holds.",
+)
+@click.option("--signal", type=click.IntRange(0, 99), default=17, show_default=True, help="Answer to AT+CSQ.")
+@click.option(
+    "--drop-after", type=click.IntRange(0), metavar="BYTES", help="Lose the carrier after so many bytes of the far end."
+)
+@click.option(
+    "--drop-how",
+    type=click.Choice(modems.LOSSES),
+    default="words",
+    show_default=True,
+    help="What the reader sees of it: NO CARRIER, nothing at all, or the end of the connection.",
+)
+@click.option(
+    "--ring-at",
+    "rings",
+    multiple=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="RING before the answer to the N-th command line; 0 is while dialling. Repeatable.",
+)
+@click.option("--unsolicited", multiple=True, metavar="TEXT", help="A line that comes before every answer; repeatable.")
+@click.option(
+    "--guard-ms",
+    type=click.FloatRange(0),
+    default=1000.0,
+    show_default=True,
+    metavar="MS",
+    help="Guard time before and after +++.",
+)
+@click.option("--stuck", is_flag=True, help="Begin in a call that somebody left.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="What was heard.")
+@click.option("--verbose", is_flag=True, help="Write every step to standard error.")
+def modem(
+    link: Path | None,
+    port: int | None,
+    target: str | None,
+    results: tuple[str, ...],
+    connect_text: str,
+    delay_ms: float,
+    echo: str,
+    codes: str,
+    fail: tuple[str, ...],
+    mute: tuple[int, ...],
+    sim: str,
+    pin: str,
+    registration: str,
+    signal: int,
+    drop_after: int | None,
+    drop_how: str,
+    rings: tuple[int, ...],
+    unsolicited: tuple[str, ...],
+    guard_ms: float,
+    stuck: bool,
+    journal: Path | None,
+    verbose: bool,
+) -> None:
+    """A scripted modem that joins its calls to another simulator."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(relativeCreated)d ms %(name)s: %(message)s",
+    )
+    if (link is None) == (port is None):
+        raise click.UsageError("give either --pty LINK or --tcp PORT")
+    for result in results:
+        if result not in modems.RESULTS and not re.fullmatch(r"cme:\d{1,3}", result):
+            raise click.BadParameter(f"{result!r} is none of {', '.join(modems.RESULTS)}, cme:N", param_hint="--result")
+    if target is not None and not re.fullmatch(r"tcp:[^:]+:\d{1,5}|pty:.+", target):
+        raise click.BadParameter(f"{target!r} is not tcp:HOST:PORT or pty:DEVICE", param_hint="--connect-to")
+    if not re.fullmatch(r"\d{1,2}(?:,\d{1,2})*", registration):
+        raise click.BadParameter(f"{registration!r} is not N,...", param_hint="--registration")
+    script = modems.Script(
+        target=target,
+        results=results or ("connect",),
+        connect_text=connect_text,
+        delay_s=delay_ms / 1000,
+        echo=echo,
+        codes=codes,
+        fail=tuple(_failing(text) for text in fail),
+        mute=mute,
+        sim=sim,
+        pin=pin,
+        registration=tuple(map(int, registration.split(","))),
+        signal=signal,
+        drop_after=drop_after,
+        drop_how=drop_how,
+        rings=rings,
+        unsolicited=unsolicited,
+        guard_s=guard_ms / 1000,
+        stuck=stuck,
+    )
+    end_on_signals()
+    transport: Transport = TcpServer(port or 0) if link is None else PseudoTerminal(link, MODEM_BAUD)
+    simulated = modems.Modem(script, transport, journal)
+    try:
+        try:
+            where = transport.open()
+        except OSError as error:
+            raise click.UsageError(f"cannot serve: {error}") from error
+        announce(where)
+        simulated.run()
+    finally:
+        simulated.close()
+        transport.close()
+
+
+def _failing(text: str) -> tuple[int, str]:
+    number, _, result = text.partition(":")
+    if not number.isdecimal() or int(number) < 1:
+        raise click.BadParameter(f"{text!r} is not N[:RESULT]", param_hint="--fail-step")
+    return int(number), result or "ERROR"
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _line(loc: Loc, line: Node) -> Iterator[Fault]:
     kind = _text(line, "type")
     if not kind or kind in LINE_TYPES:
         return
-    known = f"this version knows the line types {' and '.join(LINE_TYPES)}"
+    known = f"this version knows the line types {', '.join(LINE_TYPES[:-1])} and {LINE_TYPES[-1]}"
     if kind in LATER_LINE_TYPES:
         yield Fault((*loc, "type"), f"lines of type '{kind}' are not in this version of gatewayd; {known}")
     else:

@@ -23,7 +23,16 @@ from pydantic import (
 )
 
 from gatewayd.config.identifiers import Ean, Eic, Id
-from gatewayd.config.settings import NO_POINT, ArchiveSettings, GatewaySettings, Job, MeterSettings, SerialLine, TcpLine
+from gatewayd.config.settings import (
+    NO_POINT,
+    ArchiveSettings,
+    GatewaySettings,
+    Job,
+    MeterSettings,
+    Rfc2217Line,
+    SerialLine,
+    TcpLine,
+)
 from gatewayd.model import MeteringType, Point, Ratio, ValueSide, transformation
 from gatewayd.obis import Obis
 from gatewayd.options import Options
@@ -205,9 +214,9 @@ SINK_KEYS = tuple(SinkEntry.model_fields)
 """What stands beside the options of a sink's own type."""
 
 
-LineEntry = Annotated[SerialLine | TcpLine, Field(discriminator="type")]
-LINE_TYPES = ("serial", "tcp")
-LATER_LINE_TYPES = ("rfc2217", "modem")
+LineEntry = Annotated[SerialLine | TcpLine | Rfc2217Line, Field(discriminator="type")]
+LINE_TYPES = ("serial", "tcp", "rfc2217")
+LATER_LINE_TYPES = ("modem",)
 DRIVER_OPTIONS = "driver_options"
 # Descriptions are handed on; there is no source of the classes built below to look them up in.
 _NO_SOURCE = {"use_attribute_docstrings": False}

@@ -123,7 +123,27 @@ class TcpLine(Options):
     """Seconds to wait for the connection."""
 
 
-Line = SerialLine | TcpLine
+class Rfc2217Line(Options):
+    """A port of a serial server that lets its client set rate and framing (RFC 2217), such as ser2net."""
+
+    id: SkipJsonSchema[str] = ""
+    """The line's key under `lines`; not written in the line itself."""
+    type: Literal["rfc2217"] = "rfc2217"
+    """The kind of line."""
+    host: Host
+    """Name or address of the serial server, such as 192.0.2.7."""
+    port: int = Field(ge=1, le=65535)
+    """The TCP port, such as 7001."""
+    baud: Baud | None = None
+    """Rate in baud; the driver's own when absent."""
+    framing: Framing | None = None
+    """Data bits, parity and stop bits; the driver's own when absent. With 8N1 the server's port has eight bits, and the
+    7E1 that a driver asks for is made in software: for servers that cannot do it and do not say so."""
+    connect_timeout_s: Decimal = Field(default=Decimal(10), gt=0, le=600)
+    """Seconds to wait until the server has connected, agreed and set its port."""
+
+
+Line = SerialLine | TcpLine | Rfc2217Line
 NO_POINT = Point()
 
 

@@ -21,9 +21,10 @@ from gatewayd.archive.follow import Follower
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import GROUP_SECONDS, Store
 from gatewayd.channel import Channel, Framing
+from gatewayd.channel.rfc2217 import open_rfc2217
 from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
-from gatewayd.config import Config, MeterSettings, SerialLine, SinkSettings, TcpLine, load
+from gatewayd.config import Config, MeterSettings, Rfc2217Line, SerialLine, SinkSettings, TcpLine, load
 from gatewayd.config import Job as JobSettings
 from gatewayd.driver import Setting
 from gatewayd.outbox import Start
@@ -51,7 +52,7 @@ def load_config(path: Path) -> Config:
     return load(path, DRIVER_OPTIONS, SINK_OPTIONS)
 
 
-def build_line(settings: SerialLine | TcpLine) -> Line:
+def build_line(settings: SerialLine | TcpLine | Rfc2217Line) -> Line:
     """How to open a configured line."""
     framing = Framing(settings.framing) if settings.framing else None
     match settings:
@@ -71,6 +72,15 @@ def build_line(settings: SerialLine | TcpLine) -> Line:
                 return await open_tcp(settings.id, settings.host, settings.port, framing, deadline=deadline)
 
             return Line(settings.id, connect)
+        case Rfc2217Line(host=host, port=port):
+            patience = float(settings.connect_timeout_s)
+            rate = settings.baud or 300
+
+            async def take_port() -> Channel:
+                deadline = asyncio.get_running_loop().time() + patience
+                return await open_rfc2217(settings.id, host, port, rate, framing, deadline=deadline)
+
+            return Line(settings.id, take_port)
 
 
 def build_station(config: Config, settings: MeterSettings) -> Station:
@@ -79,7 +89,7 @@ def build_station(config: Config, settings: MeterSettings) -> Station:
     setting = Setting(
         meter=settings.meter,
         options=settings.options,
-        line_baud=line.baud if isinstance(line, SerialLine) else None,
+        line_baud=line.baud if isinstance(line, SerialLine | Rfc2217Line) else None,
         clock=now,
         zone=config.gateway.zone,
     )

@@ -19,12 +19,15 @@ PURE = {
     "gatewayd.schedule",
     "gatewayd.gaps",
     "gatewayd.channel.at",
+    "gatewayd.channel.modem_options",
+    "gatewayd.channel.telnet",
 }
 STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
     gatewayd/publish  gatewayd/quality
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
+    gatewayd/channel/at  gatewayd/channel/modem_options  gatewayd/channel/telnet
     gatewayd/archive/__init__  gatewayd/sink/__init__  gatewayd/sink/mqtt  gatewayd/cli/__init__  gatewayd/cli/run
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver
     drivers/iec62056_21/__init__  drivers/iec62056_21/driver

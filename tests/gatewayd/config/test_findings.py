@@ -193,22 +193,27 @@ def test_options_of_a_driver(text: str, expected: list[str]) -> None:
 
 
 LINES: list[tuple[str, list[str]]] = [
-    ("{device: /dev/ttyS0}", ["3: lines.x.type: is required: one of serial, tcp"]),
+    ("{device: /dev/ttyS0}", ["3: lines.x.type: is required: one of rfc2217, serial, tcp"]),
     (
         "{type: modem, device: /dev/ttyS0}",
         [
             "3: lines.x.type: lines of type 'modem' are not in this version of gatewayd; "
-            "this version knows the line types serial and tcp"
+            "this version knows the line types serial, tcp and rfc2217"
         ],
     ),
     (
-        "{type: rfc2217, host: h, port: 1}",
-        [
-            "3: lines.x.type: lines of type 'rfc2217' are not in this version of gatewayd; "
-            "this version knows the line types serial and tcp"
-        ],
+        "{type: usb}",
+        ["3: lines.x.type: unknown line type 'usb'; this version knows the line types serial, tcp and rfc2217"],
     ),
-    ("{type: usb}", ["3: lines.x.type: unknown line type 'usb'; this version knows the line types serial and tcp"]),
+    ("{type: rfc2217, host: h}", ["3: lines.x.port: is required: the TCP port, such as 7001"]),
+    (
+        "{type: rfc2217, host: h, port: 1, baud: 9601}",
+        [f"3: lines.x.baud: '9601' is not {RATES}; did you mean '9600'?"],
+    ),
+    (
+        "{type: rfc2217, host: h, port: 1, device: d}",
+        ["3: lines.x.device: unknown key; known keys: baud, connect_timeout_s, framing, host, port, type"],
+    ),
     ("{type: serial}", ["3: lines.x.device: is required: the serial device, such as /dev/ttyUSB0"]),
     (
         '{type: serial, device: ""}',

@@ -107,7 +107,8 @@ def test_what_the_loader_refuses_the_schema_refuses_too(schema: dict[str, object
 def test_every_key_of_ours_is_described(schema: dict[str, object]) -> None:
     definitions = schema["$defs"]
     assert isinstance(definitions, dict)
-    ours = ("GatewaySettings", "ArchiveSettings", "SerialLine", "TcpLine", "JobEntry", "RatioEntry", "PointEntry")
+    lines = ("SerialLine", "TcpLine", "Rfc2217Line")
+    ours = ("GatewaySettings", "ArchiveSettings", *lines, "JobEntry", "RatioEntry", "PointEntry")
     for name in (*ours, "Meter-telegram", "Meter-field", "Sink-broker", "Sink-database"):
         definition = definitions[name]
         assert definition["description"], name

@@ -62,6 +62,22 @@ def test_tcp_line(everything: config.Config) -> None:
     assert line.type == "tcp"
 
 
+def test_rfc2217_lines() -> None:
+    text = (
+        "gateway: {id: g}\narchive: {path: a}\nlines:\n"
+        "  all: {type: rfc2217, host: 192.0.2.7, port: 7001, baud: 9600, framing: 7E1, connect_timeout_s: 2.5}\n"
+        "  few: {type: rfc2217, host: 192.0.2.7, port: 7001}\n"
+    )
+    lines = parse(text).lines
+    assert lines["all"] == config.Rfc2217Line(
+        id="all", host="192.0.2.7", port=7001, baud=9600, framing="7E1", connect_timeout_s=Decimal("2.5")
+    )
+    assert lines["few"] == config.Rfc2217Line(
+        id="few", host="192.0.2.7", port=7001, baud=None, framing=None, connect_timeout_s=Decimal(10)
+    )
+    assert lines["few"].type == "rfc2217"
+
+
 def test_meter(everything: config.Config) -> None:
     first = everything.meters[0]
     assert first.meter == Meter(
