@@ -72,7 +72,11 @@ async def ask(folder: Path, request: str) -> dict[str, Any]:
         answer = msgspec.json.decode(line, type=dict[str, Any])
     except PermissionError as error:
         raise PermissionError(f"{folder / NAME}: only for root and the user and group of the gateway") from error
-    except (OSError, TimeoutError, ValueError) as error:
+    except TimeoutError as error:
+        raise GatewayError(
+            f"the gateway at {folder / NAME} does not answer; is the machine overloaded, the gateway stopped?"
+        ) from error
+    except (OSError, ValueError) as error:
         raise NotRunning(f"no gateway answers at {folder / NAME}") from error
     if "error" in answer:
         raise GatewayError(f"the running gateway says: {answer['error']}")

@@ -18,15 +18,15 @@ from gatewayd.archive import set_aside
 from gatewayd.archive.cursors import CursorFile, Position
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.rows import to_us
-from gatewayd.archive.set_aside import SetAside
+from gatewayd.archive.set_aside import Count, SetAside
 from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveDamaged, ArchiveError, SinkError
 from gatewayd.model import Archived
 
 SYNC_SECONDS = 2.0
 """How often the cursor is forced to the disk; a power cut repeats what was delivered since."""
-SET_ASIDE_LIMIT = 100_000
-"""A sink that refuses more readings than this has a fault of another kind, and waits until somebody has looked."""
+SET_ASIDE_ROWS = 100_000
+"""What is refused one after the other for one reason is one row; with more rows than this somebody has to look."""
 
 NOW = "now"
 BEGINNING = "beginning"
@@ -49,6 +49,8 @@ class Outbox:
         self.sink = sink
         self.set_aside_count = 0
         """How many readings this sink does not get."""
+        self._aside_rows = 0
+        self._aside = SetAside(sink, 0, 0, "")  # the latest
         self._store = store
         self._start = start
         self._open_follower = open_follower
@@ -82,7 +84,7 @@ class Outbox:
         self._file = file
         self._cursor, self._beyond = position.cursor, position.beyond
         self._handed_out = self._cursor
-        self.set_aside_count = count
+        self.set_aside_count, self._aside_rows = count.readings, count.rows
 
     async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
         """The next readings, at least one; waits until there is one, and up to `linger_s` longer for `limit` of them.
@@ -98,9 +100,7 @@ class Outbox:
                 if fresh:
                     return fresh
                 continue
-            await self._sync(0.0)
-            if not self._more.is_set():
-                await self._more.wait()
+            await self._wait()
 
     def done(self, readings: Sequence[Archived]) -> None:
         """The sink has acknowledged these readings."""
@@ -118,6 +118,14 @@ class Outbox:
 
     async def set_aside(self, reading: Archived, reason: str) -> None:
         """The sink will never take this one: remember that, and go on without it. ArchiveError, SinkError."""
+        if self._aside_rows >= SET_ASIDE_ROWS:
+            count = await asyncio.to_thread(self._count)
+            self.set_aside_count, self._aside_rows = count.readings, count.rows  # somebody may have looked
+        if self._aside_rows >= SET_ASIDE_ROWS:
+            raise SinkError(
+                f"{self.set_aside_count} readings were set aside, and there is one more: {reason}; look at them with "
+                f"gatewayd sink set-aside {self.sink}, then begin anew with --clear"
+            )
         await self._put_aside(reading.seq, reading.seq, reason)
 
     def rewind(self) -> None:
@@ -135,11 +143,11 @@ class Outbox:
 
     # -- where to begin -----------------------------------------------------------------------------------------------
 
-    def _open(self) -> tuple[CursorFile, Position, int]:
+    def _open(self) -> tuple[CursorFile, Position, Count]:
         """In a thread."""
         file = CursorFile(self._store.folder, self.sink)
         try:
-            count = set_aside.counts(self._store.folder).get(self.sink, 0)
+            count = self._count()
             position = file.position
             if position is not None and position.cursor <= self._store.head:
                 return file, position, count
@@ -159,6 +167,14 @@ class Outbox:
             file.close()
             raise
         return file, position, count
+
+    def _count(self) -> Count:
+        """What is known to be set aside; that it cannot be read now is no reason to deliver nothing."""
+        try:
+            return set_aside.counts(self._store.folder).get(self.sink, Count())
+        except ArchiveError as error:
+            log.warning("sink %s: what was set aside cannot be counted: %s", self.sink, error)
+            return Count()
 
     def _first(self, start: Start) -> int:
         """The number behind which a new sink begins."""
@@ -197,7 +213,7 @@ class Outbox:
         if self._handed_out != start:
             return []
         self._handed_out = end
-        if not self._beyond:
+        if not self._beyond and (not batch or batch[0].seq > self._cursor):
             return batch
         return [item for item in batch if not self._is_acknowledged(item.seq)]
 
@@ -241,21 +257,19 @@ class Outbox:
     async def _pass_over(self, first: int, last: int, reason: str) -> None:
         while first <= last and self._is_acknowledged(first):
             first += 1
-        if first <= last:
-            log.error("sink %s: does not get the readings %d to %d: %s", self.sink, first, last, reason)
-            await self._store.set_aside(SetAside(self.sink, first, last, reason))
-            self.set_aside_count += last - first + 1
-            self._acknowledge(first, last)
+        if first <= last and await self._put_aside(first, last, reason):
+            log.error("sink %s: does not get the readings from %d on: %s", self.sink, first, reason)
 
-    async def _put_aside(self, first: int, last: int, reason: str) -> None:
-        if self.set_aside_count >= SET_ASIDE_LIMIT:
-            raise SinkError(
-                f"it refused {self.set_aside_count} readings, the last one because: {reason}; "
-                f"see gatewayd sink set-aside {self.sink}"
-            )
-        await self._store.set_aside(SetAside(self.sink, first, last, reason))
+    async def _put_aside(self, first: int, last: int, reason: str) -> bool:
+        """Write down; True when that is something new, and not what goes on from the latest. ArchiveError."""
+        goes_on = first == self._aside.last + 1 and reason == self._aside.reason
+        aside = SetAside(self.sink, self._aside.first if goes_on else first, last, reason)
+        await self._store.set_aside(aside)
+        self._aside = aside
         self.set_aside_count += last - first + 1
+        self._aside_rows += not goes_on
         self._acknowledge(first, last)
+        return not goes_on
 
     # -- the cursor ---------------------------------------------------------------------------------------------------
 
@@ -277,6 +291,17 @@ class Outbox:
             # A cursor that cannot be written only repeats deliveries, and get() tells of it.
             with contextlib.suppress(OSError):
                 self._file.write(Position(self._cursor, self._beyond))
+
+    async def _wait(self) -> None:
+        """For something new; what was acknowledged is forced to the disk when nothing comes for a while."""
+        if self._more.is_set():
+            return
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                await self._more.wait()
+        except TimeoutError:
+            await self._sync(0.0)
+            await self._more.wait()
 
     async def _sync(self, pause_s: float) -> None:
         now = self._loop.time()

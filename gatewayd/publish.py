@@ -83,12 +83,12 @@ class SinkState:
 
     @property
     def word(self) -> str:
-        """`connected`, `connecting`, `stopped` or `broken`."""
+        """`connected`, `connecting`, `stopped` or `broken`. No connection mends a fault: the next reading does."""
         if self.stopped:
             return "stopped"
-        if self.connected:
-            return "connected"
-        return "broken" if self.fault else "connecting"
+        if self.fault:
+            return "broken"
+        return "connected" if self.connected else "connecting"
 
     @property
     def text(self) -> str:
@@ -178,6 +178,10 @@ class Publisher:
             except (SinkError, ArchiveError) as error:
                 self._broken(str(error))
                 asked = (error.retry_after_s or 0.0) if isinstance(error, SinkError) else 0.0
+            except Exception as error:  # noqa: BLE001 - a defect that one message or reading brings out: tell, and go on
+                _log.critical("sink %s: a defect in gatewayd", self._sink.id, exc_info=error)
+                self._broken(f"a defect in gatewayd, please report what the log says: {error!r}")
+                asked = LONGEST_PAUSE_S
             if self._draining.is_set():
                 return
             shortest = min(asked, LONGEST_PAUSE_S)
@@ -234,6 +238,8 @@ class Publisher:
         if not readings:
             return
         self._outbox.done(readings)
+        if self._state.fault:
+            self._mended()
         self._delivered += len(readings)
         self._last_seq = max(readings[-1].seq, self._last_seq or 0)
         self._last_delivered_at = self._clock()
@@ -241,13 +247,21 @@ class Publisher:
     async def set_aside(self, reading: Archived, reason: str) -> None:
         """The sink will never take this one."""
         await self._outbox.set_aside(reading, reason)
+        if self._state.fault:
+            self._mended()
+        self._last_delivered_at = self._clock()  # it serves, in its way
         if reason != self._state.last_reason:
             _log.error("sink %s: reading %d set aside: %s", self._sink.id, reading.seq, reason)
             self._state = replace(self._state, last_reason=reason)
 
     def _connected(self) -> None:
-        before = self._state
-        self._state = replace(before, connected_since=self._clock(), fault="", faulty_since=None)
+        """A connection stands. What it is worth shows with the first reading that the other side takes."""
+        self._state = replace(self._state, connected_since=self._clock())
+        if not self._state.fault or not self._outbox.depth():
+            self._mended()
+
+    def _mended(self) -> None:
+        self._state = replace(self._state, fault="", faulty_since=None)
         _log.info("sink %s: connected%s", self._sink.id, self._not_logged())
 
     def _broken(self, fault: str) -> None:

@@ -18,6 +18,7 @@ from gatewayd.errors import ArchiveError
 FOLDER = "cursors"
 REMEMBERED = 4096
 """How many numbers behind the cursor may be remembered as acknowledged out of order."""
+_DRAFT = "~new"  # no id of a sink has this character
 _MAGIC = b"GWCU1\0\0\0"
 _BODY = struct.Struct("<8sQQH")
 _SUM = struct.Struct("<I")
@@ -35,14 +36,18 @@ class Position:
 class CursorFile:
     """The cursor of one sink, open for writing.
 
-    `position` is what the file said; None when it is new, or `damaged`: neither of its slots is whole."""
+    `position` is what the file said; None when it is new, or `damaged`: it is there, and neither of its slots is whole.
+    A new one gets its name only when it has its first position, so that an empty one is never taken for new."""
 
     def __init__(self, folder: Path, sink: str) -> None:
         """ArchiveError when the file cannot be used."""
         self._path = folder / FOLDER / sink
+        self._draft = folder / FOLDER / f"{sink}{_DRAFT}"
         try:
             self._path.parent.mkdir(mode=0o750, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._is_new = not self._path.exists()
+            path, more = (self._draft, os.O_CREAT | os.O_TRUNC) if self._is_new else (self._path, 0)
+            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | more, 0o640)
         except OSError as error:
             raise ArchiveError(f"the cursor {self._path} cannot be written: {error.strerror}") from error
         self._generation = 0
@@ -52,13 +57,16 @@ class CursorFile:
         self.position: Position | None = None
         if found is not None:
             self._generation, self.position = found
-        self.damaged = found is None and any(data)
+        self.damaged = found is None and not self._is_new
 
     def begin(self, position: Position) -> None:
         """The first position of a new or damaged file, forced to the disk. ArchiveError."""
         try:
             self.write(position)
             os.fsync(self._fd)
+            if self._is_new:
+                self._draft.rename(self._path)
+                self._is_new = False
             sync_folder(self._path.parent)
             sync_folder(self._path.parent.parent)
         except OSError as error:
@@ -92,6 +100,8 @@ def read_cursors(folder: Path) -> dict[str, Position]:
     except OSError:
         return found
     for path in paths:
+        if path.name.endswith(_DRAFT):
+            continue
         try:
             newest = _newest(path.read_bytes())
         except OSError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import apsw
@@ -60,6 +61,8 @@ _DECODER = msgspec.json.Decoder(list[_Row])
 _MORE = msgspec.json.Decoder(tuple[str, ...])
 _STATUS = {int(status): status for status in RawStatus}
 _LAST = (1 << 63) - 1
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+"""What will be the same next time: pages, and a schema or values that our statements do not fit."""
 _Series = tuple[str, Obis | None, str, Kind, str, int | None]
 
 
@@ -134,10 +137,10 @@ class Follower:
         return None
 
     def first(self) -> int:
-        """The first number that is still there; one above the last when there is none. ArchiveError."""
+        """The first number that may still be there; 1 where the oldest segment does not tell. ArchiveError."""
         numbers = segments.segment_numbers(self._folder)
-        value = self._ask(numbers[0], "SELECT last_seq + 1 FROM segment", ()) if numbers else 1
-        return value if isinstance(value, int) else 1
+        start = self._start(numbers[0]) if numbers else None
+        return 1 if start is None else start + 1
 
     def end(self) -> int:
         """The last sequence number that there is; 0 for none. ArchiveError."""
@@ -188,6 +191,9 @@ class Follower:
         try:
             text = connection.execute(_BATCH, (seq, last, limit)).get
             batch = _DECODER.decode(str(text))
+            numbers = [seq, *(row.seq for row in batch)]
+            if any(earlier >= later for earlier, later in pairwise(numbers)) or numbers[-1] > last:
+                raise ValueError("numbers out of order")
             try:
                 return self._archived(batch)
             except KeyError:  # something new
@@ -195,7 +201,7 @@ class Follower:
                 return self._archived(batch)
         except apsw.InterruptError as error:
             raise ArchiveError(f"{path}: a query took longer than {self._limit:.0f} s") from error
-        except (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, ValueError, KeyError, IndexError) as error:
+        except (*_DAMAGE, msgspec.MsgspecError, ValueError, ArithmeticError, LookupError) as error:
             raise ArchiveDamaged(f"{path} cannot be read behind reading {seq}: {error}; see archive verify") from error
         except apsw.Error as error:
             raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
@@ -245,7 +251,7 @@ class Follower:
         connection = self._open(path)
         try:
             return connection.execute(sql, values).get
-        except (apsw.CorruptError, apsw.NotADBError) as error:
+        except _DAMAGE as error:
             raise ArchiveDamaged(f"{path} is damaged: {error}; see gatewayd archive verify") from error
         except apsw.Error as error:
             raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error

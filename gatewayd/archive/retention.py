@@ -1,6 +1,8 @@
 """Which sealed segments may go: whole ones, oldest first, old enough, delivered everywhere or waited for long enough.
 
-Rules: pure look; dropping and its audit entry are the writer's. The segment that is being written never goes.
+Rules: pure look; dropping and its audit entry are the writer's. The segment that is being written never goes. The age
+of a segment is the time at which it was sealed: what meters say may be nonsense. A clock that has leapt makes all
+old: nothing goes unless the archive itself has seen the last two months.
 """
 
 from collections.abc import Mapping
@@ -24,10 +26,6 @@ class _Sealed(NamedTuple):
     hash: bytes
     first_seq: int
 
-    @property
-    def youngest(self) -> int:
-        return max(self.sealed_at, self.sealed_at if self.last_at is None else self.last_at)
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -38,6 +36,8 @@ class Limits:
     before_us: int
     even_us: int
     acknowledged: Mapping[str, int] = field(default_factory=dict)
+    now_us: int | None = None
+    """The present time, which is not believed when hardly anything was sealed of late; None: it is not looked at."""
 
     def waiting(self, seq: int) -> list[str]:
         """The sinks that have not taken everything up to a number."""
@@ -61,12 +61,16 @@ class Kept:
     sinks: tuple[str, ...] = ()
 
 
+LATELY_US = 70 * 86400 * 1_000_000
+"""Segments end with the month: in this time two are sealed when all is well."""
+
+
 def droppable(folder: Path, limits: Limits) -> list[Dropped]:
     """Sealed segments with no reading at or after the limit, oldest first, up to the first one that has to stay."""
     found: list[Dropped] = []
     for path, seal in _old(folder, limits):
         waiting = limits.waiting(seal.last_seq)
-        if waiting and seal.youngest >= limits.even_us:
+        if waiting and seal.sealed_at >= limits.even_us:
             break
         text = (
             f"seq {seal.first_seq + 1} to {seal.last_seq}, sealed {from_us(seal.sealed_at).isoformat()}, "
@@ -87,6 +91,8 @@ def kept(folder: Path, limits: Limits) -> Kept:
 
 def _old(folder: Path, limits: Limits) -> list[tuple[Path, _Sealed]]:
     found: list[tuple[Path, _Sealed]] = []
+    sealed_at: list[int] = []
+    unbroken = True
     for number in segments.segment_numbers(folder)[:-1]:
         path = segments.segment_path(folder, number)
         connection = segments.open_for_reading(path)
@@ -98,7 +104,9 @@ def _old(folder: Path, limits: Limits) -> list[tuple[Path, _Sealed]]:
         finally:
             connection.close()
         seals = typed(sealed, _Sealed)
-        if not seals or seals[0].youngest >= limits.before_us:
-            break
-        found.append((path, seals[0]))
-    return found
+        sealed_at += [seal.sealed_at for seal in seals]
+        unbroken = unbroken and bool(seals) and seals[0].sealed_at < limits.before_us
+        if unbroken:
+            found.append((path, seals[0]))
+    lately = [at for at in sealed_at if limits.now_us is None or abs(limits.now_us - at) <= LATELY_US]
+    return found if limits.now_us is None or len(lately) >= 2 else []

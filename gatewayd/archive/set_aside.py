@@ -22,7 +22,8 @@ DO UPDATE SET last_seq = max(last_seq, excluded.last_seq), at = excluded.at, rea
 _LIST = (
     "SELECT sink, first_seq, last_seq, at, reason FROM set_aside WHERE ?1 IS NULL OR sink = ?1 ORDER BY sink, first_seq"
 )
-_COUNT = "SELECT sink, sum(last_seq - first_seq + 1) FROM set_aside GROUP BY sink"
+_COUNT = "SELECT sink, sum(last_seq - first_seq + 1), count(*) FROM set_aside GROUP BY sink"
+_CLEAR = "DELETE FROM set_aside WHERE sink = ? AND first_seq >= ? AND last_seq <= ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,14 @@ class SetAside:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How much of one sink was set aside: readings, and rows that say so."""
+
+    readings: int = 0
+    rows: int = 0
+
+
 def state_path(folder: Path) -> Path:
     return folder / "state.sqlite"
 
@@ -46,7 +55,7 @@ def open_state(folder: Path) -> apsw.Connection:
     try:
         try:
             return _open(path)
-        except (apsw.CorruptError, apsw.NotADBError):
+        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ReadOnlyError, ValueError):
             path.rename(path.with_suffix(".damaged"))
             for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -71,9 +80,28 @@ def listed(folder: Path, sink: str | None = None) -> list[SetAside]:
     ]
 
 
-def counts(folder: Path) -> dict[str, int]:
-    """How many readings each sink does not get. ArchiveError."""
-    return {str(row[0]): int(str(row[1])) for row in _ask(folder, _COUNT, ())}
+def counts(folder: Path) -> dict[str, Count]:
+    """How much each sink does not get. ArchiveError."""
+    return {str(row[0]): Count(int(str(row[1])), int(str(row[2]))) for row in _ask(folder, _COUNT, ())}
+
+
+def clear(folder: Path, sink: str, first: int = 1, last: int = (1 << 63) - 1) -> int:
+    """Forget what was set aside of a sink, all of it or what lies between two numbers; how many rows. ArchiveError.
+
+    The gateway may run: what it writes down meanwhile is not touched."""
+    path = state_path(folder)
+    if not path.exists():
+        return 0
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(5000)
+            connection.execute(_CLEAR, (sink, first, last))
+            return connection.changes()
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise ArchiveError(f"{path} cannot be written: {error}") from error
 
 
 def _ask(folder: Path, sql: str, values: tuple[str | None, ...]) -> list[tuple[object, ...]]:
@@ -87,7 +115,7 @@ def _ask(folder: Path, sql: str, values: tuple[str | None, ...]) -> list[tuple[o
             return list(connection.execute(sql, values))
         finally:
             connection.close()
-    except apsw.Error as error:
+    except (apsw.Error, ValueError) as error:  # ValueError: a text that is none
         raise ArchiveError(f"{path} cannot be read: {error}") from error
 
 
@@ -98,8 +126,13 @@ def _open(path: Path) -> apsw.Connection:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.execute((resources.files("gatewayd.archive") / "state.sql").read_text(encoding="utf-8"))
-        connection.execute("SELECT * FROM set_aside").fetchall()
-    except apsw.Error:
+        connection.execute("BEGIN IMMEDIATE; ROLLBACK")  # a flipped bit in the header may make it read-only
+        damage = connection.pragma("quick_check")
+        if damage != "ok":
+            raise apsw.CorruptError(str(damage))
+        connection.execute(_LIST, (None,)).fetchall()
+        connection.execute(_COUNT).fetchall()
+    except (apsw.Error, ValueError):
         connection.close(True)
         raise
     return connection

@@ -50,6 +50,8 @@ class _Call:
 
     action: Callable[[], None]
     result: "Future[None]"
+    of_segment: bool = True
+    """Whether a failure may have left the segment in disorder."""
 
 
 _Work = _Append | _Call | None
@@ -172,7 +174,7 @@ class Store:
     async def set_aside(self, aside: SetAside) -> None:
         """Remember readings that a sink does not get; returns when that is on the disk. ArchiveError."""
         now_us = self._now_us()
-        await self._call(lambda: set_aside.put(self._state, aside, now_us))
+        await self._call(lambda: self._put_set_aside(aside, now_us), of_segment=False)
 
     def _put(self, work: _Work) -> bool:
         """False when the writer has been told to stop: nobody would ever take the work from the queue."""
@@ -186,10 +188,10 @@ class Store:
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
-    async def _call(self, action: Callable[[], None]) -> None:
+    async def _call(self, action: Callable[[], None], *, of_segment: bool = True) -> None:
         result: Future[None] = Future()
         result.set_running_or_notify_cancel()
-        if not self._put(_Call(action, result)):
+        if not self._put(_Call(action, result, of_segment)):
             raise self._refusal()
         await asyncio.shield(asyncio.wrap_future(result))
 
@@ -447,6 +449,15 @@ class Store:
             log.log(level, "archive segment %s dropped: %s", dropped.path.name, dropped.text)
         return kept(self.folder, limits)
 
+    def _put_set_aside(self, aside: SetAside, now_us: int) -> None:
+        try:
+            set_aside.put(self._state, aside, now_us)
+        except ArchiveError:  # a file that is damaged is put aside when it is opened anew
+            with contextlib.suppress(apsw.Error):
+                self._state.close(True)
+            self._state = set_aside.open_state(self.folder)
+            set_aside.put(self._state, aside, now_us)
+
     def _audit(self, type_: str, subject: str, detail: str = "") -> Audit:
         return Audit(rows.from_us(self._now_us()), "gateway", "archive", type_, subject, "done", detail)
 
@@ -454,7 +465,8 @@ class Store:
         try:
             call.action()
         except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
-            self._abandon_segment()
+            if call.of_segment:
+                self._abandon_segment()
             fault = error if isinstance(error, ArchiveError) else ArchiveError(f"archive {self.folder}: {error}")
             call.result.set_exception(fault)
             return

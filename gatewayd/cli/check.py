@@ -23,7 +23,7 @@ def check(config_path: Path, as_json: bool) -> None:
     except ConfigError as error:
         errors = error.findings
     else:
-        warnings = config.warnings
+        warnings = config.warnings + daemon.doubts(config)
         jobs = sum(len(meter.jobs) for meter in config.meters)
         summary = (
             f"{config_path}: gateway {config.gateway.id}: {len(config.lines)} lines, {len(config.meters)} meters, "

@@ -48,10 +48,20 @@ def check(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
 @sink.command("set-aside")
 @click.argument("sinks", nargs=-1, metavar="[SINK]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--clear", is_flag=True, help="Forget them, after they have been looked at. A SINK must be named.")
 @click.pass_obj
-def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
-    """List the readings that sinks did not get, and why. They are in the archive all the same."""
+def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: bool) -> None:
+    """List the readings that sinks did not get, and why. They are in the archive all the same.
+
+    A sink that has been taken out of the configuration may be named as well."""
     config = daemon.load_config(config_path)
+    if clear:
+        if not sinks:
+            raise click.UsageError("--clear needs the name of a sink")
+        for name in sinks:
+            count = asides.clear(config.archive.path, name)
+            click.echo(f"{name}: {count} rows forgotten; the readings are in the archive: gatewayd sink replay {name}")
+        return
     found = [aside for aside in asides.listed(config.archive.path) if not sinks or aside.sink in sinks]
     if as_json:
         rows = [
@@ -93,10 +103,16 @@ def replay(config_path: Path, name: str, first: int, last: int | None) -> None:
     if last is not None and last < first:
         raise click.UsageError(f"--to {last} is before --from {first}")
     end = Follower(config.archive.path).end()
+    if first > end:
+        raise click.UsageError(f"--from {first} is behind the end of the archive ({end})")
     last = min(end if last is None else last, end)
     with progress("readings", max(last - first + 1, 0)) as show:
-        count = asyncio.run(daemon.replay(config, settings, first, last, show))
-    click.echo(f"{name}: {count} readings delivered again")
+        replayed = asyncio.run(daemon.replay(config, settings, first, last, show))
+    click.echo(f"{name}: {replayed.count} readings delivered again")
+    for number, reason in replayed.refused:
+        click.echo(f"{name}: reading {number} is refused: {reason}", err=True)
+    if replayed.refused:
+        raise click.exceptions.Exit(1)
 
 
 def _chosen(config: Config, names: Iterable[str]) -> list[SinkSettings]:
@@ -112,7 +128,7 @@ def _chosen(config: Config, names: Iterable[str]) -> list[SinkSettings]:
 async def _checked(config: Config, settings: SinkSettings) -> list[Remark]:
     sink = daemon.build_sink(config, settings, lambda: (0, None), quiet=True)
     try:
-        return await sink.check(config.archive.retention_months)
+        return await sink.check(config.archive.retention_months + config.archive.undelivered_months)
     except SinkError as fault:
         return [Remark(Level.ERROR, str(fault))]
 

@@ -15,6 +15,7 @@ from gatewayd.daemon.build import (
     now,
     opened,
 )
+from gatewayd.daemon.doubts import doubts
 from gatewayd.daemon.replay import replay
 from gatewayd.daemon.run import run
 from gatewayd.daemon.status import status_on_disk
@@ -27,6 +28,7 @@ __all__ = [
     "build_sink",
     "build_station",
     "build_store",
+    "doubts",
     "load_config",
     "now",
     "opened",

@@ -30,6 +30,7 @@ async def retain(config: Config, store: Store) -> None:
         limits = Limits(
             before_us=_months_ago(settings.retention_months, config.gateway.zone),
             even_us=_months_ago(settings.retention_months + settings.undelivered_months, config.gateway.zone),
+            now_us=to_us(now()),
             acknowledged={sink.id: positions[sink.id].cursor if sink.id in positions else 0 for sink in config.sinks},
         )
         try:

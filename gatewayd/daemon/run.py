@@ -5,20 +5,24 @@ or SIGINT sessions are cancelled, what they received is archived, sinks get a mo
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gatewayd import __version__
+from gatewayd.archive import set_aside
+from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.control import listening
 from gatewayd.daemon.build import build_acquisition, build_sink, build_store, build_workers, now, opened, sink_start
 from gatewayd.daemon.retention import retain
 from gatewayd.daemon.status import running_status
+from gatewayd.daemon.threads import DaemonThreads
+from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
 from gatewayd.worker import LineWorker
@@ -26,8 +30,6 @@ from gatewayd.worker import LineWorker
 SHUTDOWN_SECONDS = 8.0
 """How long sinks may take to deliver what is left; with the rest a stop stays within 10 s."""
 _CANCEL_SECONDS = 3.0
-THREADS = 64
-"""For short waits on disk and network: enough that no sink which waits for its network keeps others from theirs."""
 
 log = logging.getLogger("gatewayd.daemon")
 
@@ -46,7 +48,7 @@ async def run(config: Config) -> None:
     """Run the gateway until SIGTERM or SIGINT. Raises ArchiveError when the archive cannot be opened."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="wait"))
+    loop.set_default_executor(DaemonThreads())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(build_store(config)) as store:
@@ -78,7 +80,10 @@ async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> No
 
     async def status() -> dict[str, object]:
         cursors = {outbox.sink: outbox.cursor for outbox in gateway.outboxes}
-        return running_status(config, gateway.store, gateway.publishers, cursors, since)
+        asides: dict[str, Count] = {}
+        with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
+            asides = await asyncio.to_thread(set_aside.counts, config.archive.path)
+        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since)
 
     try:
         await stack.enter_async_context(listening(config.archive.path, {"status": status}))

@@ -4,13 +4,14 @@ Rules: looks only at what is known already, or at small files; no password is in
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gatewayd import __version__
 from gatewayd.archive import set_aside
 from gatewayd.archive.cursors import read_cursors
 from gatewayd.archive.head import read_head
+from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.errors import ArchiveError
@@ -21,9 +22,14 @@ SCHEMA = "gatewayd.status-report/1"
 
 
 def running_status(
-    config: Config, store: Store, publishers: Sequence[Publisher], cursors: dict[str, int], since: datetime
+    config: Config,
+    store: Store,
+    publishers: Sequence[Publisher],
+    cursors: Mapping[str, int],
+    asides: Mapping[str, Count],
+    since: datetime,
 ) -> dict[str, object]:
-    """Of the gateway in this process; `cursors` of its sinks."""
+    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside."""
     seq, digest = store.published_head()
     return {
         "schema": SCHEMA,
@@ -33,15 +39,15 @@ def running_status(
         "since": rfc3339(since),
         "archive": {"head": {"seq": seq, "hash": digest}, "fault": store.fault or None},
         "sinks": [
-            _sink(publisher, settings.type, cursors[settings.id])
+            _sink(publisher, settings.type, cursors[settings.id], asides.get(settings.id, Count()))
             for settings, publisher in zip(config.sinks, publishers, strict=True)
         ],
     }
 
 
-def _sink(publisher: Publisher, kind: str, cursor: int) -> dict[str, object]:
+def _sink(publisher: Publisher, kind: str, cursor: int, aside: Count) -> dict[str, object]:
     state = publisher.state
-    since = state.connected_since or state.faulty_since
+    since = state.faulty_since or state.connected_since
     return {
         "id": state.sink,
         "type": kind,
@@ -53,7 +59,7 @@ def _sink(publisher: Publisher, kind: str, cursor: int) -> dict[str, object]:
         "cursor": cursor,
         "waiting": state.waiting,
         "delivered": state.delivered,
-        "set_aside": state.set_aside,
+        "set_aside": aside.readings,
         "last_set_aside": state.last_reason or None,
         "last_delivered_at": _instant(state.last_delivered_at),
     }
@@ -64,7 +70,7 @@ def status_on_disk(config: Config) -> dict[str, object]:
     folder = config.archive.path
     fault = None
     seq, digest = 0, None
-    counts: dict[str, int] = {}
+    counts: dict[str, Count] = {}
     try:
         head = read_head(folder)
         if head is not None:
@@ -90,7 +96,7 @@ def status_on_disk(config: Config) -> dict[str, object]:
                 "cursor": cursor,
                 "waiting": max(waiting, 0),
                 "delivered": None,
-                "set_aside": counts.get(settings.id, 0),
+                "set_aside": counts.get(settings.id, Count()).readings,
                 "last_set_aside": None,
                 "last_delivered_at": None,
             }

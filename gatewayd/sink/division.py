@@ -1,55 +1,73 @@
 """Batches of which the other side refuses a part: the bad reading is found by halving, set aside, and the rest goes on.
 
-Rules: order is kept; nothing is set aside before something of the same batch was accepted, unless the batch is small: a
-database that refuses everything has a fault of its own, and that is an error and no reason to throw readings out.
+Rules: nothing is set aside by a database that takes nothing at all: it has a fault of its own. Which of the two it is
+tells a reading that it is known to take, sent once more, or else some other one of the batch; storing it twice changes
+nothing. Everything else goes in its order.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gatewayd.errors import GatewayError, SinkError
 from gatewayd.model import Archived
 from gatewayd.sink import Ledger
 
-REFUSALS = 250
-"""So many refused requests for one batch, and the connection is given up for now; what was accepted stays so."""
-SMALL = 8
-"""A batch that is no larger may be refused whole and be set aside."""
+Send = Callable[[Sequence[Archived]], Awaitable[None]]
+"""Returns when all of its readings are safe. Raises BatchRefused and SinkError."""
 
 
 class BatchRefused(GatewayError):
     """The other side understood the request and will never take it as it is. The message is its reason."""
 
 
-async def deliver_in_parts(
-    readings: Sequence[Archived], send: Callable[[Sequence[Archived]], Awaitable[None]], ledger: Ledger
-) -> None:
-    """Send readings in one request, or in as many as it takes to find those that are refused.
+class Division:
+    """Of one sink, for as long as it lives. `name` says in errors who refuses."""
 
-    `send` returns when all of its readings are safe, and raises BatchRefused or SinkError. Raises SinkError, and what
-    the ledger raises."""
-    waiting = [readings]
-    refused: list[tuple[Archived, str]] = []
-    refusals = 0
-    accepted = len(readings) <= SMALL
-    while waiting:
-        part = waiting.pop()
-        try:
-            await send(part)
-        except BatchRefused as refusal:
-            refusals += 1
-            if refusals >= REFUSALS:
-                raise SinkError(f"refuses too much of what it gets; the last time it said: {refusal}") from refusal
-            if len(part) > 1:
-                middle = len(part) // 2
-                waiting += [part[middle:], part[:middle]]
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._good: Archived | None = None
+        """A reading that was accepted."""
+
+    async def deliver(self, readings: Sequence[Archived], send: Send, ledger: Ledger) -> None:
+        """Send readings in one request, or in as many as it takes to find those that are refused.
+
+        Raises SinkError, and what the ledger raises."""
+        waiting = [readings]
+        takes_something = False
+        while waiting:
+            part = waiting.pop()
+            try:
+                await send(part)
+            except BatchRefused as refusal:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+                    continue
+                takes_something = takes_something or await self._takes_something(readings, part[0], send)
+                if not takes_something:
+                    raise SinkError(f"{self._name} refuses everything it gets: {refusal}") from refusal
+                await ledger.set_aside(part[0], str(refusal))
             else:
-                refused.append((part[0], str(refusal)))
-        else:
-            accepted = True
-            ledger.done(part)
-        if accepted:
-            for reading, reason in refused:
-                await ledger.set_aside(reading, reason)
-            refused.clear()
-    if refused:
-        raise SinkError(f"refuses everything it gets: {refused[-1][1]}")
+                takes_something = True
+                self._good = part[-1] if part else self._good
+                ledger.done(part)
+
+    async def _takes_something(self, readings: Sequence[Archived], refused: Archived, send: Send) -> bool:
+        for sample in self._samples(readings):
+            if sample.seq == refused.seq:
+                continue
+            try:
+                await send([sample])
+            except BatchRefused:
+                continue
+            self._good = sample
+            return True
+        return False
+
+    def _samples(self, readings: Sequence[Archived]) -> Iterator[Archived]:
+        """The one that was taken before, and then what is newest: what is old may be refused for its age."""
+        if self._good is not None:
+            yield self._good
+        place = len(readings) - 1
+        while place > 0:
+            yield readings[place]
+            place //= 2

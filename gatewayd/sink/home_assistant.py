@@ -6,12 +6,14 @@ asked to be sent again never moves it, because Home Assistant would take an old 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from gatewayd.model import Archived, Kind, Meter, RawStatus, Reading
 from gatewayd.obis import Obis
 from gatewayd.sink.home_assistant_sensors import Sensor, sensor
+from gatewayd.sink.meta import CODES
 from gatewayd.sink.topics import Topics
 
 Document = dict[str, object]
@@ -40,6 +42,7 @@ class Discovery:
         self._meters = {meter.id: meter for meter in meters}
         self._serials = {meter.id: meter.serial for meter in meters}
         self._known: dict[tuple[str, Obis], tuple[str, Sensor | None, Reading]] = {}
+        self._codes: Counter[str] = Counter()
         self._documents: dict[str, Document] = {}
         self._waiting: dict[str, Document] = {}
         self._offered: dict[str, Document] = {}
@@ -57,8 +60,11 @@ class Discovery:
             # A unit that was left out once is not gone.
             if known is not None and (known[0] == reading.unit or not reading.unit):
                 continue
+            if known is None and self._codes[reading.meter] >= CODES:
+                continue
             if reading.meter not in self._meters or reading.value is None:
                 continue
+            self._codes[reading.meter] += known is None
             described = sensor(reading.obis, reading.unit)
             self._known[key] = (reading.unit, described, reading)
             if described is not None:

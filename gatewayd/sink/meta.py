@@ -13,6 +13,8 @@ from gatewayd.sink.payload import head_object, point_object, ratio_object
 SCHEMA = "gatewayd.meta/1"
 STATUS_SCHEMA = "gatewayd.status/1"
 PAUSE_S = 60.0
+CODES = 1000
+"""Codes of one meter that are described at most: noise on a line makes codes without end."""
 
 
 def online(gateway: str, version: str, head: tuple[int, str | None], since: str) -> dict[str, object]:
@@ -59,6 +61,8 @@ class Descriptions:
                 self._serials[reading.meter] = archived.serial
                 self._changed.add(reading.meter)
             units = self._units[reading.meter]
+            if len(units) >= CODES and reading.code not in units:
+                continue
             if reading.unit and units.get(reading.code) != reading.unit:
                 units[reading.code] = reading.unit
                 self._changed.add(reading.meter)

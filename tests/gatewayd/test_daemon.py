@@ -1,6 +1,7 @@
 """What the composition root decides itself: where a sink goes on, and what retention asks for."""
 
 import asyncio
+import importlib
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +70,27 @@ def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_need
     with pytest.raises(Asked), caplog.at_level(logging.ERROR):
         asyncio.run(retention.retain(configuration(sinks), cast("Any", Store())))
     before, even = datetime(2023, 10, 31, 23, tzinfo=UTC), datetime(2022, 10, 31, 23, tzinfo=UTC)
-    assert asked == [Limits(to_us(before), to_us(even), acknowledged)]
+    assert asked == [Limits(to_us(before), to_us(even), acknowledged, to_us(datetime(2026, 11, 21, 12, tzinfo=UTC)))]
     loud = [sink for sink in ("m", "t") if sink in cursors]
     assert (f"have not taken them: {', '.join(loud)};" in caplog.text) == bool(loud)
+
+
+def test_files_and_libraries_that_are_not_here_are_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").write_text("x\n")
+    here, gone = tmp_path / "there", tmp_path / "gone"
+    monkeypatch.setattr(importlib.import_module("gatewayd.daemon.doubts"), "find_spec", lambda _: None)
+    sinks = (
+        f"sinks: [{{id: m, type: mqtt, host: h, username: u, password_file: {here}, tls: {{ca_file: {gone}}}}}, "
+        "{id: s, type: postgresql, host: h, database: d, username: u}, "
+        "{id: i, type: line_protocol, dialect: influx2, url: 'http://h', bucket: b}]\n"
+    )
+    assert [(finding.key, finding.message) for finding in daemon.doubts(configuration(sinks))] == [
+        ("sinks[0].tls.ca_file", f"{gone} does not exist"),
+        ("sinks[1]", "needs pg8000, which is not installed: pip install gatewayd[postgresql]"),
+        ("sinks[2]", "needs influxdb_client, which is not installed: pip install gatewayd[influx2]"),
+    ]
+    monkeypatch.undo()
+    assert [finding.key for finding in daemon.doubts(configuration(sinks))] == ["sinks[0].tls.ca_file"]
 
 
 def configuration(sinks: str = "") -> Config:

@@ -519,11 +519,11 @@ def test_a_sink_that_begins_at_the_beginning_does_not_miss_what_had_gone_before(
 
 @pytest.mark.parametrize(
     ("damage", "cursor"),
-    [(b"", None), (b"\0" * 2048, None), (b"\xff" * 2048, 0), (b"GWCU1\0\0\0" + b"\1" * 100, 0)],
-    ids=["empty", "zeros", "noise", "torn"],
+    [(None, None), (b"", 0), (b"\0" * 2048, 0), (b"\xff" * 2048, 0), (b"GWCU1\0\0\0" + b"\1" * 100, 0)],
+    ids=["none", "empty", "zeros", "noise", "torn"],
 )
 def test_a_cursor_that_says_nothing(
-    tmp_path: Path, damage: bytes, cursor: int | None, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, damage: bytes | None, cursor: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that is damaged is not taken for a new one, which may begin with what comes from now on."""
 
@@ -531,7 +531,10 @@ def test_a_cursor_that_says_nothing(
         with opened(tmp_path) as store:
             await fill(store, 6)
             (tmp_path / "cursors").mkdir()
-            (tmp_path / "cursors" / "mqtt").write_bytes(damage)
+            if damage is None:
+                (tmp_path / "cursors" / "mqtt~new").write_bytes(b"left by a kill before its first position")
+            else:
+                (tmp_path / "cursors" / "mqtt").write_bytes(damage)
             async with outbox_of(store, "now") as outbox:
                 assert outbox.cursor == (6 if cursor is None else cursor)
 
@@ -592,21 +595,44 @@ def test_a_batch_waits_for_company_but_not_for_ever(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
+def test_what_is_refused_in_a_row_for_one_reason_is_one_row(tmp_path: Path) -> None:
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await fill(store, 9)
+            async with outbox_of(store) as outbox:
+                batch = await outbox.get(9)
+                for place in (0, 1, 2, 4, 5):
+                    await outbox.set_aside(batch[place], "too old")
+                await outbox.set_aside(batch[6], "too wide")
+                assert outbox.set_aside_count == 6
+            found = [(aside.first, aside.last, aside.reason) for aside in set_aside.listed(tmp_path)]
+            assert found == [(1, 3, "too old"), (5, 6, "too old"), (7, 7, "too wide")]
+            assert set_aside.counts(tmp_path) == {"mqtt": set_aside.Count(6, 3)}
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
 def test_a_sink_that_refuses_too_much_waits_for_somebody_to_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatewayd.outbox.SET_ASIDE_LIMIT", 2)
+    monkeypatch.setattr("gatewayd.outbox.SET_ASIDE_ROWS", 2)
 
     async def run() -> None:
         with opened(tmp_path) as store:
-            await fill(store, 4)
+            await fill(store, 6)
             async with outbox_of(store) as outbox:
-                batch = await outbox.get(4)
+                batch = await outbox.get(6)
                 await outbox.set_aside(batch[0], "too long")
                 await outbox.set_aside(batch[2], "too long")
-                assert (outbox.cursor, outbox.depth(), outbox.set_aside_count) == (1, 2, 2)
-                with pytest.raises(SinkError, match=r"refused 2 readings, the last one because: too wide; see"):
-                    await outbox.set_aside(batch[3], "too wide")
-                assert outbox.depth() == 2
+                assert (outbox.cursor, outbox.depth(), outbox.set_aside_count) == (1, 4, 2)
+                with pytest.raises(
+                    SinkError, match=r"^2 readings were set aside, .*: too wide; .* set-aside mqtt, .*--clear"
+                ):
+                    await outbox.set_aside(batch[4], "too wide")
+                assert outbox.depth() == 4
+                assert set_aside.clear(tmp_path, "tsdb") == 0
+                assert set_aside.clear(tmp_path, "mqtt") == 2
+                await outbox.set_aside(batch[4], "too wide")
+                assert (outbox.depth(), outbox.set_aside_count) == (3, 1)
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE))

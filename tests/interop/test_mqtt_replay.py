@@ -120,10 +120,11 @@ def test_to_the_end_when_no_end_is_given_and_one_after_the_other(tmp_path: Path,
         (wanted(1, 5, "a/b"), "is no request of schema gatewayd.replay/1"),
         (wanted(1, 5) | {"schema": "gatewayd.replay/9"}, "is no request of schema gatewayd.replay/1"),
         ("{", "is no request of schema gatewayd.replay/1"),
+        ("[" * 2000, "is no request of schema gatewayd.replay/1"),
         ((wanted(1, 5), "-r"), None),
         ("x" * 100_000, "is no request of schema gatewayd.replay/1"),
     ],
-    ids=["backwards", "beyond", "too many", "zero", "id", "schema", "no JSON", "retained", "long"],
+    ids=["backwards", "beyond", "too many", "zero", "id", "schema", "no JSON", "nested", "retained", "long"],
 )
 def test_what_is_refused_and_why(tmp_path: Path, broker: Mosquitto, request_: Any, reason: str | None) -> None:
     """A retained one is answered like any other while it is fresh, and refused when the next connection finds it."""
@@ -142,6 +143,23 @@ def test_what_is_refused_and_why(tmp_path: Path, broker: Mosquitto, request_: An
     assert answer["state"] == "refused"
     assert answer["reason"].startswith(reason)
     assert not any("replay" in parsed(message) for message in seen if "/register/" in message.topic)
+
+
+def test_bytes_that_are_no_text_end_nothing(tmp_path: Path, broker: Mosquitto) -> None:
+    poison = tmp_path / "poison"
+    poison.write_bytes(b'{"schema":"gatewayd.replay/1","id":"\xff","from":1}')
+
+    async def main() -> list[Received]:
+        async with gateway(tmp_path / "archive", broker, replay=ReplayOptions()) as publisher:
+            with Subscriber(broker, ANSWERS, qos=1) as subscriber:
+                where = ["-h", broker.host, "-p", str(broker.port), "-t", REQUESTS, "-f", str(poison)]
+                await asyncio.to_thread(subprocess.run, [program("mosquitto_pub"), *where], check=True)
+                await asyncio.to_thread(ask, broker, wanted(1, 5))
+                await asyncio.to_thread(subscriber.wait_for, ended(2))
+                assert publisher.state.connected
+                return subscriber.received
+
+    assert [answer["state"] for answer in answers(asyncio.run(main()))] == ["refused", "accepted", "done"]
 
 
 def test_a_flood_of_requests_is_bounded(tmp_path: Path, broker: Mosquitto) -> None:

@@ -50,13 +50,19 @@ def test_a_broker_that_does_not_know_mqtt_5_gets_3_1_1_and_is_not_asked_again(tm
     async def main(port: int) -> None:
         async with Door(port, refusal).opened() as door:
             target = sink(door.port, timeout_s=5)
+            before = 0
+            while refusal == "hang up" and before < 2:  # it may just be starting
+                with pytest.raises(SinkError, match=r"hung up without an answer"):
+                    await deliver(target, register(1))
+                before += 1
             assert (await deliver(target, register(1))).acknowledged == [1]
-            assert door.versions == [5, 4]
+            assert door.versions == [5] * before + [5, 4]
             assert (await deliver(target, register(2))).acknowledged == [2]
-            assert door.versions == [5, 4, 4]
+            assert door.versions == [5] * before + [5, 4, 4]
+            door.versions.clear()
             with pytest.raises(SinkError, match=r"another version of MQTT|hung up without an answer"):
                 await deliver(sink(door.port, timeout_s=5, protocol="5"), register(3))
-            assert door.versions[3:] == [5]
+            assert door.versions == [5]
 
     with Mosquitto(tmp_path) as broker, Subscriber(broker, "gatewayd/+/+/register/#", qos=1) as subscriber:
         asyncio.run(main(broker.port))
@@ -205,7 +211,7 @@ def test_what_is_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrives(
         ledger = asyncio.run(deliver(sink(broker.port), *readings))
         arrived = data(subscriber.wait_for(lambda received: sum(map(_count, data(received))) == 58))
     assert [seq for seq, _ in ledger.refused] == [2]
-    assert "takes 4000" in ledger.refused[0][1]
+    assert "takes (4000 bytes)" in ledger.refused[0][1]
     assert sorted(ledger.acknowledged) == list(range(1, 60))
     assert max(len(message.payload) for message in arrived) < 4000
     assert len(arrived) > 3, "the quarter-hours had to be parted"
@@ -220,3 +226,51 @@ def test_a_broker_with_a_smaller_window_than_ours(tmp_path: Path) -> None:
         ledger = asyncio.run(deliver(sink(broker.port, window=500), *(register(seq) for seq in range(1, 301))))
         assert "receive maximum" not in broker.log.lower()
     assert ledger.acknowledged == list(range(1, 301))
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_broker_that_takes_no_reading_at_all_gets_none_set_aside(tmp_path: Path, count: int) -> None:
+    """Its limit lets status and description pass, and no reading: somebody has to look, and nothing is lost."""
+    ledger = ListOutbox([])
+
+    async def main(port: int) -> None:
+        async with sink(port).connect() as delivery:
+            await delivery.deliver([register(seq) for seq in range(1, count + 1)], ledger)
+
+    with (
+        Mosquitto(tmp_path, settings=["max_packet_size 500"]) as broker,
+        pytest.raises(SinkError, match=r"takes no reading at all: the message is larger than .* takes \(500 bytes\)"),
+    ):
+        asyncio.run(main(broker.port))
+    assert ledger.acknowledged == []
+    assert ledger.refused == []
+
+
+def test_a_reading_that_an_old_broker_breaks_the_connection_over_is_set_aside_after_some_tries(tmp_path: Path) -> None:
+    """MQTT 3.1.1 has no word for "too large"."""
+    readings = [register(1), register(2, code="2.8.0", more=tuple(texts(400))), register(3)]
+    outbox = ListOutbox(list(readings))
+
+    async def main(port: int) -> None:
+        async def sleep(_: float) -> None:
+            await asyncio.sleep(0)
+
+        target = sink(port, protocol="3.1.1", message_limit=4096)
+        publisher = Publisher(target, outbox, clock, sleep=sleep)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        await publisher.drain(asyncio.get_running_loop().time() + DEADLINE_S)
+        await task
+
+    with Mosquitto(tmp_path, settings=["max_packet_size 5000"]) as broker:
+        asyncio.run(main(broker.port))
+    assert [seq for seq, _ in outbox.refused] == [2]
+    assert "breaks the connection over this message" in outbox.refused[0][1]
+    assert sorted(outbox.acknowledged) == [1, 2, 3]
+
+
+def test_a_description_that_is_too_large_goes_without_its_units(tmp_path: Path) -> None:
+    codes = [register(seq, code=f"1-0:{1 + seq % 90}.8.{seq // 90}") for seq in range(1, 200)]
+    with Mosquitto(tmp_path, settings=["max_packet_size 3000"]) as broker:
+        ledger = asyncio.run(deliver(sink(broker.port), *codes))
+    assert len(ledger.acknowledged) == 199

@@ -370,7 +370,7 @@ def test_a_database_that_refuses_everything_is_a_fault_of_its_own(database: Data
     asyncio.run(enter(database.sink()))
     database.query("ALTER TABLE gatewayd.reading ADD CHECK (meter = 'nobody')")
     kept = Kept()
-    with pytest.raises(SinkError, match=r"^refuses .*violates check constraint"):
+    with pytest.raises(SinkError, match=r"^database 127\.0\.0\.1:\d+ refuses everything .*violates check constraint"):
         asyncio.run(deliver(database.sink(), *batch()[:100], kept=kept))
     assert kept == Kept()
 
@@ -807,6 +807,7 @@ def test_a_retention_policy_of_timescaledb(timescale: Database, age: str, months
         """('policy_retention', 'gatewayd', 'another', '{"drop_after": "1 day"}'), """
         """('policy_compression', 'gatewayd', 'reading', '{"compress_after": "1 day"}')"""
     )
+    asyncio.run(enter(timescale.sink()))
     found = asyncio.run(timescale.sink().check(months))
     assert [remark.level for remark in found if "drops readings after" in remark.text] == [level]
     assert any(f"after {age}" in remark.text for remark in found)
@@ -819,7 +820,17 @@ def texts(found: list[Remark], level: Level) -> list[str]:
     return [remark.text for remark in found if remark.level is level]
 
 
-def test_check_finds_a_sound_database_sound_and_leaves_nothing_behind(database: Database) -> None:
+def test_check_leaves_nothing_behind_in_a_fresh_database(database: Database) -> None:
+    """A check by a newer gatewayd must not take the schema away from the older one that runs."""
+    found = asyncio.run(database.sink().check(36))
+    assert texts(found, Level.WARNING) == texts(found, Level.ERROR) == []
+    assert "schema gatewayd is not there yet; the sink brings it to version 1" in texts(found, Level.FINE)
+    assert "a probe reading came back with every digit, and was taken back" in texts(found, Level.FINE)
+    assert database.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'gatewayd'") == [("0",)]
+
+
+def test_check_finds_a_sound_database_sound(database: Database) -> None:
+    asyncio.run(enter(database.sink()))
     found = asyncio.run(database.sink().check(36))
     assert texts(found, Level.WARNING) == texts(found, Level.ERROR) == []
     place = f"127.0.0.1:{database.server.port}, database {database.name}"

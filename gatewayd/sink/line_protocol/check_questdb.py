@@ -20,6 +20,8 @@ from gatewayd.sink.line_protocol.session import Session
 VISIBLE_S = 5.0
 """How long QuestDB may take to show what it has acknowledged."""
 _ASK_AGAIN_S = 0.1
+_ELSEWHERE = "unsupported path"
+"""What VictoriaMetrics says of /exec."""
 _DAYS = {"HOUR": 1 / 24, "DAY": 1.0, "WEEK": 7.0, "MONTH": DAYS_IN_MONTH, "YEAR": 365.25}
 
 
@@ -29,6 +31,8 @@ async def questdb(session: Session, months: int) -> list[Remark]:
 
     remarks = await written_and_read(session, read_back)
     remarks.append(fine(f"it deletes no single rows: the probes stay in the table {MEASUREMENT}"))
+    if any(_ELSEWHERE in remark.text for remark in remarks):
+        return [*remarks, error("this does not answer as QuestDB does", "are url and dialect right?")]
     try:
         return remarks + await _table(session, months)
     except SinkError as fault:

@@ -32,6 +32,8 @@ def parts(url: str) -> Url:
         raise ValueError("is not a URL; expected one such as http://192.0.2.10:8086") from None
     if found.scheme not in ("http", "https") or not found.host:
         raise ValueError("is not the URL of a database; expected one such as http://192.0.2.10:8086")
+    if found.port == 0:
+        raise ValueError("has port 0, which is none")
     if found.auth is not None:
         raise ValueError("must not hold credentials; use username and password_file, or token_file")
     if found.query is not None or found.fragment is not None:

@@ -15,13 +15,13 @@ from datetime import datetime
 from gatewayd.model import Archived
 from gatewayd.sink import Delivery, Ledger
 from gatewayd.sink.check import Remark
-from gatewayd.sink.division import deliver_in_parts
+from gatewayd.sink.division import Division
 from gatewayd.sink.line_protocol.check import check
 from gatewayd.sink.line_protocol.lines import Lines
 from gatewayd.sink.line_protocol.losses import METRICS_LIMIT, counts, described, risen
 from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.line_protocol.session import Session, opened
-from gatewayd.sink.line_protocol.transport import Answer
+from gatewayd.sink.line_protocol.transport import Answer, place
 
 WATCH_S = 60.0
 """How often the counters of VictoriaMetrics are looked at while readings are delivered."""
@@ -41,6 +41,7 @@ class LineProtocolSink:
         self._options = options
         self._gateway = gateway
         self._clock = clock
+        self.division = Division(place(options.url))
         self._lost: dict[str, int] | None = None  # outlives connections: a loss may show only after the next one
 
     @asynccontextmanager
@@ -83,7 +84,7 @@ class _Connection:
     async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
         if not readings:
             return
-        await deliver_in_parts(readings, self._send, ledger)
+        await self._sink.division.deliver(readings, self._send, ledger)
         if asyncio.get_running_loop().time() - self._watched_at >= WATCH_S:
             await self.watch()
 

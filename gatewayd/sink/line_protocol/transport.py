@@ -41,6 +41,18 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a URL."""
+    found = parts(url)
+    return (found.host or "").strip("[]"), found.port or (443 if found.scheme == "https" else 80)
+
+
+def place(url: str) -> str:
+    """How messages call the database at a URL."""
+    host, port = address(url)
+    return f"database {f'[{host}]' if ':' in host else host}:{port}"
+
+
 class Http:
     """One keep-alive connection, opened when needed. After `close`, or a request that took too long, it is of no use.
 
@@ -50,9 +62,8 @@ class Http:
         self, url: str, headers: Mapping[str, str], timeout_s: float, context: ssl.SSLContext | None = None
     ) -> None:
         found = parts(url)
-        host = (found.host or "").strip("[]")
-        port = found.port or (443 if found.scheme == "https" else 80)
-        self.name = f"database {f'[{host}]' if ':' in host else host}:{port}"
+        host, port = address(url)
+        self.name = place(url)
         self._base = (found.path or "").rstrip("/")
         self._headers = {"User-Agent": "gatewayd", **headers}
         self._timeout_s = timeout_s

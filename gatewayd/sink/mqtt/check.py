@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiomqtt import MqttError
 
 from gatewayd.errors import SinkError
-from gatewayd.sink.check import Remark, error, fine, warning
+from gatewayd.sink.check import Level, Remark, error, fine, warning
 from gatewayd.sink.mqtt.client import SUCCESS_BELOW, Publication, code_of
 from gatewayd.sink.payload import to_json
 
@@ -29,7 +29,15 @@ async def check(sink: "MqttSink") -> list[Remark]:
     if not sink.quiet:
         raise ValueError("a check needs a sink of its own: the broker would throw the running gateway out")
     async with sink.connection() as delivery:
-        return [*_connection(sink, delivery), *_granted(sink, delivery), *await _probe(sink, delivery)]
+        found = [*_connection(sink, delivery), *_granted(sink, delivery)]
+        if any(remark.level is Level.ERROR for remark in found):
+            return found
+        return [
+            *found,
+            *await _probe(sink, delivery),
+            *await _discovery(sink, delivery),
+            *await _requests(sink, delivery),
+        ]
 
 
 def _connection(sink: "MqttSink", delivery: "MqttDelivery") -> list[Remark]:
@@ -95,6 +103,30 @@ async def _probe(sink: "MqttSink", delivery: "MqttDelivery") -> list[Remark]:
             found.append(error("what came back is not the retained probe", "look who else writes to this topic"))
     await delivery.send([Publication(topic, b"", retain=True)], None)
     return found
+
+
+async def _discovery(sink: "MqttSink", delivery: "MqttDelivery") -> list[Remark]:
+    """Whether sensors may be announced: an empty retained message takes back one that never was."""
+    if sink.options.home_assistant is None:
+        return []
+    topic = f"{sink.options.home_assistant.prefix}/sensor/{sink.gateway}/check/config"
+    try:
+        await delivery.send([Publication(topic, b"", retain=True)], None)
+    except SinkError as fault:
+        return [error(str(fault), "let it write there, or take out home_assistant")]
+    return [fine(f"sensors may be announced below {sink.options.home_assistant.prefix}/")]
+
+
+async def _requests(sink: "MqttSink", delivery: "MqttDelivery") -> list[Remark]:
+    if sink.options.replay is None:
+        return []
+    try:
+        codes = await delivery.client.subscribe(sink.topics.replay, qos=1)
+    except MqttError as fault:
+        raise sink.fault(fault) from fault
+    if any(code_of(code) >= SUCCESS_BELOW for code in codes):
+        return [error(f"{sink.who} may not read {sink.topics.replay}", "let it read there, or take out replay")]
+    return [fine(f"requests on {sink.topics.replay} are heard")]
 
 
 def _is_here(host: str) -> bool:

@@ -56,6 +56,7 @@ class AckClient(Client):
         super().__init__(*args, **options)
         self.granted: Properties | None = None
         self.connecting = threading.Event()
+        self.abandoned = False
         self._unacknowledged: dict[int, Acknowledged] = {}
         self._client.connect_timeout = self.timeout
 
@@ -90,6 +91,8 @@ class AckClient(Client):
         self.connecting.set()
         try:
             super()._client_connect()
+            if self.abandoned:  # nobody waits for it any more
+                self._loop.call_soon_threadsafe(self._client.disconnect)
         finally:
             self.connecting.clear()
 
@@ -157,6 +160,8 @@ async def closed(client: Client) -> None:
 
     DISCONNECT is written at once where it can be written at all; there is nothing to wait for."""
     client.timeout = 0
+    if isinstance(client, AckClient):
+        client.abandoned = True
     try:
         await client.__aexit__(None, None, None)
     except (MqttError, asyncio.InvalidStateError):

@@ -1,12 +1,13 @@
 """One open connection to a broker: messages with a window, what the meters are, and discovery.
 
-Rules: packets leave in the order in which they are handed in; no more than `window` wait for their PUBACK; the task is
-woken when there is room, not for each message. A message that the broker will never take is set aside with its reason;
-one that this user may not write, or that the broker has no room for, is a fault of the connection.
+Rules: packets leave in the order in which they are handed in. A message that the broker will never take is set aside
+with its reason, once it has taken another; one that this user may not write, or that the broker has no room for, is a
+fault of the connection, and nothing behind it counts as done.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiomqtt import Message, MqttError
@@ -16,13 +17,15 @@ from gatewayd.model import Archived
 from gatewayd.sink import Ledger
 from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, Publication
 from gatewayd.sink.mqtt.faults import NEVER, refusal
+from gatewayd.sink.mqtt.window import Flight, Window
 from gatewayd.sink.payload import to_json
 from gatewayd.sink.topics import RETAINED
 
 if TYPE_CHECKING:
     from gatewayd.sink.mqtt.sink import MqttSink
 
-_FRAME = 64
+TRIES_ABOVE_THE_LIMIT = 3
+FRAME = 160
 """Bytes of a PUBLISH packet beside topic and payload, at most: header, lengths, packet id, our properties."""
 
 
@@ -33,14 +36,15 @@ class MqttDelivery:
         self.is_v5 = is_v5
         self.client = client
         self.received: asyncio.Queue[Message] = asyncio.Queue()
+        self.window = Window(client, min(sink.options.window, client.receive_maximum or sink.options.window))
         self.verdict: SinkError | None = None
         """What the broker objected to, once it did: what comes after that, it does for this reason."""
-        self._proved = False
         self._sink = sink
-        self._window = min(sink.options.window, client.receive_maximum or sink.options.window)
         self._limit = client.packet_limit
         self._lasting = MessageProperties() if is_v5 else None
         self._passing = MessageProperties(expiry_s=sink.options.message_expiry_s) if is_v5 else None
+        self._takes_readings = False
+        self._refused: list[tuple[Publication, str]] = []
         self._loop = asyncio.get_running_loop()
 
     async def announce(self) -> None:
@@ -64,7 +68,7 @@ class MqttDelivery:
             sink.discovery.note(readings)
             await self._discover()
 
-    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger | None = None) -> None:
+    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
         """Publish readings once more, as the answer to a request: not retained, the latest value stays what it is."""
         await self.send(self._publications(readings, replay), self._passing, ledger)
 
@@ -72,7 +76,7 @@ class MqttDelivery:
         topics, limit = self._sink.topics, self._sink.options.message_limit
         if self._limit is not None:
             longest = max(len(topics.reading(archived.reading)) for archived in readings)
-            limit = min(limit, self._limit - longest - _FRAME)
+            limit = min(limit, self._limit - longest - FRAME)
         for message in self._sink.composer.messages(readings, limit, replay):
             reading = message.readings[0].reading
             retain = not replay and reading.kind in RETAINED
@@ -80,12 +84,17 @@ class MqttDelivery:
 
     async def _describe(self, meters: Sequence[str]) -> None:
         sink = self._sink
-        documents = ((meter, to_json(sink.descriptions.document(meter))) for meter in meters)
-        await self.send(
-            (Publication(sink.topics.meta(meter), payload, retain=True) for meter, payload in documents), self._lasting
-        )
+        await self.send(map(self._description, meters), self._lasting)
         for meter in meters:
             sink.descriptions.published(meter, self._loop.time())
+
+    def _description(self, meter: str) -> Publication:
+        """Without its units where it would be too large with them: readings carry theirs anyway."""
+        document = self._sink.descriptions.document(meter)
+        publication = Publication(self._sink.topics.meta(meter), to_json(document), retain=True)
+        if self._limit is not None and size(publication) > self._limit:
+            publication = replace(publication, payload=to_json({**document, "units": {}}))
+        return publication
 
     async def _discover(self) -> None:
         discovery = self._sink.discovery
@@ -96,6 +105,8 @@ class MqttDelivery:
         for topic, _ in due:
             discovery.published(topic)
 
+    # -- sending ------------------------------------------------------------------------------------------------------
+
     async def send(
         self,
         publications: Iterable[Publication],
@@ -103,99 +114,89 @@ class MqttDelivery:
         ledger: Ledger | None = None,
     ) -> None:
         """Publish all and wait for every acknowledgement. SinkError, and what the ledger raises."""
-        flight = _Flight(self.client, self._sink.options.timeout_s, self._object)
+        flight = Flight(self.window, self._sink.options.timeout_s)
         try:
             for publication in publications:
-                if self._limit is not None and _size(publication) > self._limit:
-                    reason = f"the message has {_size(publication)} bytes, {self._sink.place} takes {self._limit}"
-                    await self._refused(publication, reason, ledger)
-                    continue
-                await flight.room(self._window)
-                self.client.send(publication, properties, flight.entered(publication, ledger))
-                if not self._proved and ledger is not None:
-                    # The first one alone: a broker that refuses it may close the connection, and the reason be lost
-                    # behind those that follow.
-                    await flight.room(1)
-                    self._proved = True
-                while flight.refused:
-                    await self._judge(*flight.refused.pop(0), ledger)
-            await flight.room(1)
-            while flight.refused:
-                await self._judge(*flight.refused.pop(0), ledger)
+                if self._limit is not None and size(publication) > self._limit:
+                    self._refuse(
+                        publication, f"the message is larger than {self._sink.place} takes ({self._limit} bytes)"
+                    )
+                elif self._is_suspect(publication, ledger):
+                    await self._send_alone(publication, properties, ledger)
+                else:
+                    await flight.room()
+                    self.client.send(publication, properties, self._entered(flight, publication, ledger))
+                    if not self._takes_readings and ledger is not None:
+                        # The first one alone: a broker that refuses it may close the connection, and the reason be
+                        # lost behind those that follow.
+                        await flight.rest()
+                await self._settle(ledger)
+            await flight.rest()
+            await self._settle(ledger, at_the_end=True)
         except (MqttError, TimeoutError) as error:
-            raise self._sink.fault(error) from error
+            raise self.verdict or self._sink.fault(error) from error
 
-    def _object(self, publication: Publication, code: int) -> None:
-        """The broker refuses a message."""
-        if code not in NEVER and self.verdict is None:
-            reason = refusal(code, self._sink.who, publication.topic)
-            self.verdict = SinkError(f"{self._sink.place} {reason}")
-
-    async def _judge(self, publication: Publication, code: int, ledger: Ledger | None) -> None:
-        if self.verdict is not None:
-            raise self.verdict
-        await self._refused(publication, refusal(code, self._sink.who, publication.topic), ledger)
-
-    async def _refused(self, publication: Publication, reason: str, ledger: Ledger | None) -> None:
-        if ledger is None:
-            raise SinkError(f"{self._sink.place} will not take a message on {publication.topic}: {reason}")
-        for reading in publication.readings:
-            await ledger.set_aside(reading, reason)
-
-
-class _Flight:
-    """The messages of one `send` that wait for their acknowledgement."""
-
-    def __init__(self, client: AckClient, timeout_s: float, on_refused: Callable[[Publication, int], None]) -> None:
-        self.refused: list[tuple[Publication, int]] = []
-        self._on_refused = on_refused
-        self._client = client
-        self._timeout_s = timeout_s
-        self._count = 0
-        self._wanted = 0
-        self._loop = asyncio.get_running_loop()
-        self._woken: asyncio.Future[None] | None = None
-
-    def entered(self, publication: Publication, ledger: Ledger | None) -> Callable[[int], None]:
+    def _entered(self, flight: "Flight", publication: Publication, ledger: Ledger | None) -> Callable[[int], None]:
         """A message is on its way; the result is to be called with the code of its acknowledgement."""
-        self._count += 1
+        flight.enter()
 
         def acknowledged(code: int) -> None:
-            self._count -= 1
-            if code >= SUCCESS_BELOW:
-                self.refused.append((publication, code))
-                self._on_refused(publication, code)
-            elif ledger is not None:
+            if code in NEVER:
+                self._refuse(publication, refusal(code, self._sink.who, publication.topic))
+            elif code >= SUCCESS_BELOW:
+                reason = refusal(code, self._sink.who, publication.topic)
+                self.verdict = self.verdict or SinkError(f"{self._sink.place} {reason}")
+            elif ledger is not None and self.verdict is None:
+                # Behind one that was refused for now nothing is done: it all comes again, in its order.
+                self._takes_readings = True
                 ledger.done(publication.readings)
-            if self._woken is not None and not self._woken.done():
-                if self._count < self._wanted:
-                    self._woken.set_result(None)
-                else:
-                    self._client.hurry()
+            flight.leave()
 
         return acknowledged
 
-    async def room(self, below: int) -> None:
-        """Wait until fewer than `below` are on their way. TimeoutError when for too long no acknowledgement comes."""
-        while self._count >= below:
-            self._wanted = below
-            self._woken = self._loop.create_future()
-            before = self._count
-            handle = self._loop.call_later(self._timeout_s, self._too_long, self._woken)
-            try:
-                await self._woken
-            except TimeoutError:
-                if self._count == before:
-                    raise
-            finally:
-                handle.cancel()
-                self._woken = None
+    def _refuse(self, publication: Publication, reason: str) -> None:
+        self._refused.append((publication, reason))
 
-    @staticmethod
-    def _too_long(woken: "asyncio.Future[None]") -> None:
-        if not woken.done():
-            woken.set_exception(TimeoutError())
+    async def _settle(self, ledger: Ledger | None, *, at_the_end: bool = False) -> None:
+        """Set aside what was refused for good: when the broker takes other readings, or else it is the broker."""
+        if self.verdict is not None:
+            raise self.verdict
+        if not self._refused:
+            return
+        publication, reason = self._refused[0]
+        if ledger is None:
+            self._refused.clear()
+            raise SinkError(f"{self._sink.place} will not take a message on {publication.topic}: {reason}")
+        if self._takes_readings:
+            for publication, reason in self._refused:
+                for reading in publication.readings:
+                    await ledger.set_aside(reading, reason)
+            self._refused.clear()
+        elif at_the_end:
+            self._refused.clear()
+            raise SinkError(f"{self._sink.place} takes no reading at all: {reason}")
+
+    def _is_suspect(self, publication: Publication, ledger: Ledger | None) -> bool:
+        """A message above `message_limit` to a broker that has not said what it takes: it may close the connection."""
+        return (
+            self._limit is None and ledger is not None and len(publication.payload) > self._sink.options.message_limit
+        )
+
+    async def _send_alone(
+        self, publication: Publication, properties: MessageProperties | None, ledger: Ledger | None
+    ) -> None:
+        """When the connection has broken over it a few times, it is refused."""
+        suspects, seq = self._sink.suspects, publication.readings[0].seq
+        if suspects[seq] >= TRIES_ABOVE_THE_LIMIT:
+            self._refuse(publication, f"{self._sink.place} breaks the connection over this message (message_limit)")
+            return
+        suspects[seq] += 1
+        alone = Flight(self.window, self._sink.options.timeout_s)
+        await alone.room()
+        self.client.send(publication, properties, self._entered(alone, publication, ledger))
+        await alone.rest()
+        del suspects[seq]
 
 
-def _size(publication: Publication) -> int:
-    return len(publication.payload) + len(publication.topic) + _FRAME
+def size(publication: Publication) -> int:
+    return len(publication.payload) + len(publication.topic) + FRAME

@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gatewayd.sink.mqtt.client import ClosedEarly, code_of
 from gatewayd.sink.tls import tls_reason
 
+BROKE = "broke the connection"
 _KEEP_ALIVE = 0x8D
 # CONNACK of MQTT 3.1.1 (3.2.2.3) and of MQTT 5 (3.2.2.2); paho translates the former into the latter.
 _V311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
@@ -26,6 +27,8 @@ _CONNACK = {
     0x8A: "has banned this client",
     0x8C: "wants a way of authentication that gatewayd does not know",
     0x95: "does not take packets as large as our CONNECT",
+    0x9A: "keeps no retained messages, which the gateway needs (mosquitto: retain_available true)",
+    0x9B: "takes only QoS 0, which loses messages (mosquitto: max_qos 1)",
     0x97: "says that its quota is exceeded",
     0x9C: "wants us to use another server",
     0x9D: "has moved to another server",
@@ -44,10 +47,8 @@ NEVER = frozenset({0x90, 0x99})
 
 
 def speaks_another_version(error: Exception) -> bool:
-    """Whether an older version of MQTT may do. Some old brokers only hang up when they meet MQTT 5."""
-    if isinstance(error, MqttConnectError):
-        return _code(error.rc) == _OTHER_VERSION
-    return isinstance(error, ClosedEarly)
+    """Whether the broker says that it does not know this version of MQTT."""
+    return isinstance(error, MqttConnectError) and _code(error.rc) == _OTHER_VERSION
 
 
 def refusal(code: int, who: str, topic: str) -> str:
@@ -82,7 +83,7 @@ def words(error: Exception, who: str, timeout_s: float, protocol: str) -> str:
                 f"broke off the TLS handshake ({tls_reason(cause)}); is it its TLS port, does it want our certificate?"
             )
         case ConnectionError():
-            return "broke the connection"
+            return BROKE
         case OSError():
             return f"cannot be reached: {cause.strerror or cause}"
         case ValueError():
@@ -104,7 +105,7 @@ def _disconnected(error: Exception) -> str:
         case 0x98:
             return "closed the connection: an administrator did it"
         case _:
-            return "broke the connection"
+            return BROKE
 
 
 def _not_let_in(code: int, who: str, protocol: str) -> str:

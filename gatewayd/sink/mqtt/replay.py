@@ -8,7 +8,7 @@ it again.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +16,7 @@ import msgspec
 from aiomqtt import Message
 
 from gatewayd.archive.follow import Follower
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveError, SinkError
 from gatewayd.model import Archived
 from gatewayd.sink import Head
 from gatewayd.sink.mqtt.client import MessageProperties, Publication
@@ -43,6 +43,8 @@ class _Wanted(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Wanted)
+_LONGEST_CORRELATION = 64
+"""Longer correlation data do not come back."""
 _LONGEST = 4096
 """No request is longer."""
 
@@ -57,6 +59,16 @@ class _Request:
     reason: str | None = None
     count: int = 0
     correlation: bytes | None = None
+    refused: int = 0
+
+    # A ledger as well: what the broker refuses is told in the answer, and the rest goes on.
+
+    def done(self, readings: Sequence[Archived]) -> None:
+        self.count += len(readings)
+
+    async def set_aside(self, reading: Archived, reason: str) -> None:
+        self.refused += 1
+        self.reason = f"{self.refused} readings are refused by the broker, for instance {reading.seq}: {reason}"
 
 
 class Replay:
@@ -98,7 +110,9 @@ class Replay:
             await self._answer(delivery, request, "accepted")
             try:
                 await self._publish(delivery, request)
-            except ArchiveError as error:
+            except (ArchiveError, SinkError) as error:
+                if isinstance(error, SinkError) and delivery.verdict is not None:
+                    raise  # the connection is at its end
                 request.reason = str(error)
                 await self._answer(delivery, request, "broken off")
             else:
@@ -112,8 +126,7 @@ class Replay:
             batch: list[Archived] = await asyncio.to_thread(follower.after, seq, BATCH, last)
             if not batch:
                 return  # the rest is not in the archive any more
-            await delivery.again(batch, request.id)
-            request.count += len(batch)
+            await delivery.again(batch, request.id, request)
             seq = batch[-1].seq
 
     async def _answer(self, delivery: "MqttDelivery", request: _Request, state: str) -> None:
@@ -133,14 +146,15 @@ class Replay:
 
     def _understood(self, message: Message) -> _Request:
         correlation = getattr(message.properties, "CorrelationData", None)
-        request = _Request(correlation=correlation if isinstance(correlation, bytes) else None)
+        is_short = isinstance(correlation, bytes) and len(correlation) <= _LONGEST_CORRELATION
+        request = _Request(correlation=correlation if is_short else None)
         payload = message.payload
         if message.retain:
             request.reason = "a retained request is not answered: publish it without the retain flag"
             return request
         try:
             wanted = _DECODER.decode(payload if len(payload) <= _LONGEST else b"")
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # no UTF-8, nested without end
             request.reason = f"is no request of schema gatewayd.replay/1: {error}"
             return request
         request.id, request.first = wanted.id, wanted.first

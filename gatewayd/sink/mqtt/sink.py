@@ -9,6 +9,7 @@ series holds. Every wait is bounded by `timeout_s`. The broker always knows whet
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -26,15 +27,19 @@ from gatewayd.sink.check import Remark
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.mqtt.check import check
-from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, closed, code_of
+from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, ClosedEarly, MessageProperties, closed, code_of
 from gatewayd.sink.mqtt.delivery import MqttDelivery
-from gatewayd.sink.mqtt.faults import speaks_another_version, words
+from gatewayd.sink.mqtt.faults import BROKE, speaks_another_version, words
 from gatewayd.sink.mqtt.options import MqttOptions
 from gatewayd.sink.mqtt.replay import Replay
+from gatewayd.sink.mqtt.window import Window
 from gatewayd.sink.payload import Composer, rfc3339, to_json
 from gatewayd.sink.tls import tls_context
 from gatewayd.sink.topics import Topics
 
+HANG_UPS = 3
+"""So often one after the other a broker may hang up without a word before an older version is tried."""
+_log = logging.getLogger("gatewayd.sink.mqtt")
 BATCH = 500
 """Readings that are taken from the archive at once."""
 
@@ -76,8 +81,11 @@ class MqttSink:
         self.head = head
         self.clock = clock
         self.quiet = quiet
+        self.suspects: Counter[int] = Counter()
+        """Readings in messages above `message_limit`, and how often the connection broke over each."""
         self._protocol = ProtocolVersion.V311 if options.protocol == "3.1.1" else ProtocolVersion.V5
         self._attempt: AckClient | None = None
+        self._hung_up = 0
         # aiomqtt and paho log every failed attempt; here each becomes a SinkError, and the publisher logs changes.
         self._silent = logging.Logger("mqtt", level=logging.CRITICAL + 1)
 
@@ -90,11 +98,11 @@ class MqttSink:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[MqttDelivery]:
         client = await self._connected()
+        delivery = MqttDelivery(self, client, is_v5=self._protocol is ProtocolVersion.V5)
         fault = ""
         try:
             with _ungrouped():
                 async with asyncio.TaskGroup() as group:
-                    delivery = MqttDelivery(self, client, is_v5=self._protocol is ProtocolVersion.V5)
                     tasks = [group.create_task(self._watch(client, delivery), name=f"sink {self.id} watch")]
                     if not self.quiet:
                         await delivery.announce()
@@ -111,7 +119,7 @@ class MqttSink:
             fault = str(error) or type(error).__name__
             raise
         finally:
-            await self._leave(client, fault)
+            await self._leave(client, fault, delivery.window)
 
     async def check(self, months: int) -> list[Remark]:
         """See Sink.check."""
@@ -124,14 +132,17 @@ class MqttSink:
         try:
             return await self._enter(self._protocol)
         except (MqttError, OSError, ValueError) as error:
-            older = self.options.protocol == "auto" and self._protocol is ProtocolVersion.V5
-            if not older or not speaks_another_version(error):
-                raise self.fault(error) from error
+            self._hung_up = self._hung_up + 1 if isinstance(error, ClosedEarly) else 0
+            # Some old brokers only hang up when they meet MQTT 5; one that is just starting does so as well.
+            other = speaks_another_version(error) or self._hung_up >= HANG_UPS
+            if self._protocol is not ProtocolVersion.V5 or self.options.protocol != "auto" or not other:
+                raise self._early(error) from error
         try:
             client = await self._enter(ProtocolVersion.V311)
         except (MqttError, OSError, ValueError) as error:
-            raise self.fault(error) from error
+            raise self._early(error) from error
         self._protocol = ProtocolVersion.V311
+        _log.warning("sink %s: %s does not know MQTT 5: from now on 3.1.1 is used", self.id, self.place)
         return client
 
     async def _enter(self, protocol: ProtocolVersion) -> AckClient:
@@ -207,7 +218,7 @@ class MqttSink:
                 raise delivery.verdict from error
             raise self.fault(error.__cause__ if isinstance(error.__cause__, Exception) else error) from error
 
-    async def _leave(self, client: AckClient, fault: str) -> None:
+    async def _leave(self, client: AckClient, fault: str, window: Window) -> None:
         """Say goodbye as far as the broker still listens: the DISCONNECT that follows discards the last will.
 
         After a fault, and where no answer comes, with QoS 0: written at once, past everything that waits."""
@@ -217,7 +228,7 @@ class MqttSink:
             topic = self.topics.status
             status = to_json(offline(self.gateway, self.version, fault or "stopped", rfc3339(self.clock())))
             properties = MessageProperties() if self._protocol is ProtocolVersion.V5 else None
-            if not fault:
+            if not fault and not window.full:
                 with suppress(MqttError, TimeoutError):
                     async with asyncio.timeout(FAREWELL_S):
                         await client.publish(topic, status, qos=1, retain=True, properties=properties)
@@ -239,6 +250,17 @@ class MqttSink:
 
     def online(self) -> dict[str, object]:
         return online(self.gateway, self.version, self.head(), rfc3339(self.clock()))
+
+    def _early(self, error: Exception) -> SinkError:
+        """Of a connection that did not even come about."""
+        text, tls = str(self.fault(error)), self.options.tls
+        hung_up = isinstance(error, ClosedEarly)
+        if text.endswith(BROKE):
+            hung_up = True
+            text += f" before it had answered; is this a port {'without' if tls is not None else 'with'} TLS?"
+        if hung_up and tls is not None and tls.cert_file is None:
+            text += " Does it want our certificate (tls.cert_file)?"
+        return SinkError(text)
 
     def fault(self, error: Exception) -> SinkError:
         """The SinkError that tells what a foreign error means to the operator."""

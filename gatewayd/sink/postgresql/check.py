@@ -12,10 +12,10 @@ from ipaddress import ip_address
 from gatewayd.errors import SinkError
 from gatewayd.model import DIRECT, Archived, Flag, Kind, RawStatus, Reading
 from gatewayd.obis import Obis
-from gatewayd.sink.check import Level, Remark, error, fine, warning
+from gatewayd.sink.check import Remark, error, fine, warning
 from gatewayd.sink.division import BatchRefused
 from gatewayd.sink.postgresql.faults import RightMissing
-from gatewayd.sink.postgresql.migrations import is_hypertable, migrate, owns_table, timescaledb_schema
+from gatewayd.sink.postgresql.migrations import is_hypertable, owns_table, rehearse, timescaledb_schema
 from gatewayd.sink.postgresql.session import Session
 from gatewayd.sink.postgresql.sql import literal
 from gatewayd.sink.postgresql.writer import Writer
@@ -58,12 +58,15 @@ def remarks(session: Session, writer: Writer, months: int) -> list[Remark]:
     """Everything that was looked at, in the order of importance to a reader."""
     found = [_connection(session)]
     found += _settings(session)
-    migrated = _step(lambda: [_migrations(session)])
-    found += migrated
-    if all(remark.level is Level.FINE for remark in migrated):
-        found += _step(lambda: [_probe(session, writer)])
-        found += _step(lambda: list(_timescale(session, months)))
-    return found
+    return found + _step(lambda: _rehearsal(session, writer, months))
+
+
+def _rehearsal(session: Session, writer: Writer, months: int) -> list[Remark]:
+    """The schema, the probe and TimescaleDB, in one transaction that is rolled back."""
+    writer.make_stage()
+    with session.transaction(commit=False):
+        schema = fine(f"schema {session.target.schema} {rehearse(session)}")
+        return [schema, _probe(session, writer), *_timescale(session, months)]
 
 
 def _step(step: Callable[[], list[Remark]]) -> list[Remark]:
@@ -72,7 +75,7 @@ def _step(step: Callable[[], list[Remark]]) -> list[Remark]:
     except RightMissing as missing:
         return [error(str(missing), f"an owner of the database must run there: {missing.remedy}")]
     except (SinkError, BatchRefused) as fault:
-        return [error(str(fault), "see the fault itself; `gatewayd sink check` again afterwards")]
+        return [error(str(fault), "mend that, then run `gatewayd sink check` again")]
 
 
 def _connection(session: Session) -> Remark:
@@ -156,17 +159,11 @@ def _settings(session: Session) -> Iterator[Remark]:
         )
 
 
-def _migrations(session: Session) -> Remark:
-    return fine(f"schema {session.target.schema} is in version {migrate(session)}")
-
-
 def _probe(session: Session, writer: Writer) -> Remark:
     archived = probe()
     reading = archived.reading
-    writer.make_stage()
-    with session.transaction(commit=False):
-        writer.put([archived])
-        rows = session.query(_READ_BACK + literal(writer.gateway))
+    writer.put([archived])
+    rows = session.query(_READ_BACK + literal(writer.gateway))
     expected = [
         reading.at,
         "18446744073709551.615",

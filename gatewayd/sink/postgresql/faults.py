@@ -15,8 +15,8 @@ from gatewayd.errors import SinkError
 from gatewayd.sink.division import BatchRefused
 from gatewayd.sink.postgresql.sql import quoted
 
-_CONTENT = ("22", "23")
-"""Data exceptions and violated constraints: this row will be refused again."""
+_CONTENT = ("22", "23", "54")
+"""Data exceptions, violated constraints, limits of the program: this row will be refused again."""
 _NO_ANSWER = "is it overloaded, stopped or behind a firewall?"
 
 

@@ -51,6 +51,20 @@ def migrate(session: Session) -> int:
     return newest
 
 
+def rehearse(session: Session) -> str:
+    """For a check: what the schema is, and where it has to be changed, that inside the transaction that is open, which
+    is to be rolled back. Raises SinkError, RightMissing."""
+    migrations = shipped()
+    newest = migrations[-1].number
+    applied = _applied(session, newest)
+    if applied == newest and _codes_are_complete(session):
+        return f"is in version {newest}"
+    _apply(session, migrations)
+    return (
+        f"{'is not there yet' if not applied else f'is in version {applied}'}; the sink brings it to version {newest}"
+    )
+
+
 def _apply(session: Session, migrations: list[Migration]) -> None:
     target = session.target
     session.query(f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext({literal(target.schema)}))")

@@ -17,7 +17,7 @@ from gatewayd.model import Archived
 from gatewayd.options import SecretUnavailable
 from gatewayd.sink import FAREWELL_S, Delivery, Ledger
 from gatewayd.sink.check import Remark
-from gatewayd.sink.division import deliver_in_parts
+from gatewayd.sink.division import Division
 from gatewayd.sink.postgresql.options import PostgresqlOptions
 from gatewayd.sink.tls import tls_context
 
@@ -37,6 +37,7 @@ class PostgresqlSink:
         self.linger_s = options.linger_s
         self._options = options
         self._gateway = gateway
+        self._division = Division(f"database {options.host}:{options.port}")
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Delivery]:
@@ -46,7 +47,7 @@ class PostgresqlSink:
 
             writer = Writer(thread.session, self._gateway)
             await thread.run(writer.prepare)
-            yield _Connection(thread, writer)
+            yield _Connection(thread, writer, self._division)
 
     async def check(self, months: int) -> list[Remark]:
         """See Sink.check."""
@@ -67,8 +68,9 @@ class PostgresqlSink:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("gatewayd"):
                 raise
+            missing = error.name.partition(".")[0]
             raise SinkError(
-                f"the PostgreSQL sink needs {error.name}, which is not installed: pip install gatewayd[postgresql]"
+                f"the PostgreSQL sink needs {missing}, which is not installed: pip install gatewayd[postgresql]"
             ) from error
         try:
             password = options.password()
@@ -99,15 +101,16 @@ class PostgresqlSink:
 class _Connection:
     """The Delivery of a PostgresqlSink."""
 
-    def __init__(self, thread: "_Thread", writer: "Writer") -> None:
+    def __init__(self, thread: "_Thread", writer: "Writer", division: Division) -> None:
         self._thread = thread
         self._writer = writer
+        self._division = division
 
     async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
         async def send(part: Sequence[Archived]) -> None:
             await self._thread.run(lambda: self._writer.store(part))
 
-        await deliver_in_parts(readings, send, ledger)
+        await self._division.deliver(readings, send, ledger)
 
     async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
         """What is there already stays as it is."""

@@ -1,6 +1,7 @@
 """Retention: whole sealed segments, the oldest first, never one that is not delivered, and it is written down."""
 
 import asyncio
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,16 +111,26 @@ def test_the_segment_that_is_written_never_goes(tmp_path: Path) -> None:
     assert [item.seq for item in everything(tmp_path)] == [13, 14, 15, 16]
 
 
-def test_a_young_one_keeps_those_behind_it(tmp_path: Path) -> None:
-    """A reading of the future in the second segment: the third is old, and stays all the same."""
+def test_a_reading_of_the_future_keeps_nothing(tmp_path: Path) -> None:
+    """A meter whose clock stands in 2040 must not fill up the disk: the age is that of the segment."""
     clock = Clock(BEGIN)
     with opened(tmp_path, now_us=clock) as store:
         for number in (1, 2, 3):
             append(store, entry(reading(number, at=day(5000) if number == 2 else clock.now)))
             seal(store)
         prune(store, day(100))
-        assert segments.segment_numbers(tmp_path) == [2, 3, 4]
+        assert segments.segment_numbers(tmp_path) == [4]
     assert verify(tmp_path).ok
+
+
+@pytest.mark.parametrize(("now", "left"), [(21, 3), (80, 3), (86, 1), (3650, 1), (-100, 1)])
+def test_a_clock_that_has_leapt_drops_nothing(tmp_path: Path, now: int, left: int) -> None:
+    """Sealed on days 5, 10, 15 and 20: whoever says that it is ten years later has to show that time has passed."""
+    clock = filled(tmp_path)
+    with opened(tmp_path, now_us=clock) as store:
+        told = dataclasses.replace(limits(day(12)), now_us=int(day(now).timestamp()) * US)
+        asyncio.run(store.prune(told))
+        assert segments.segment_numbers(tmp_path)[0] == left
 
 
 def test_an_old_reading_in_a_young_segment_keeps_nothing_from_its_age(tmp_path: Path) -> None:

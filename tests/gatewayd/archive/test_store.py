@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from gatewayd.archive import segments, set_aside
 from gatewayd.archive.records import Entry
 from gatewayd.archive.rows import from_us
-from gatewayd.archive.set_aside import SetAside
+from gatewayd.archive.set_aside import Count, SetAside
 from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveError
 from gatewayd.model import DIRECT, Archived, Exchange, Flag, Kind, Outcome, Ratio, RawStatus, Reading, ValueSide
@@ -679,7 +679,7 @@ def test_what_was_set_aside_is_remembered(tmp_path: Path) -> None:
         put_aside(store, SetAside("tsdb", 9, 12, "damaged"), SetAside("mqtt", 7, 7, "too long"))
         put_aside(store, SetAside("tsdb", 9, 9, "still damaged"))
     at = from_us(5_000_000)
-    assert set_aside.counts(tmp_path) == {"mqtt": 1, "tsdb": 4}
+    assert set_aside.counts(tmp_path) == {"mqtt": Count(1, 1), "tsdb": Count(4, 1)}
     assert set_aside.listed(tmp_path, "mqtt") == [SetAside("mqtt", 7, 7, "too long", at)]
     assert set_aside.listed(tmp_path) == [
         SetAside("mqtt", 7, 7, "too long", at),
@@ -696,15 +696,48 @@ def test_a_damaged_state_loses_no_reading_and_stops_nothing(tmp_path: Path) -> N
         assert set_aside.counts(tmp_path) == {}
         put_aside(store, SetAside("mqtt", 1, 1, "why"))
         assert append(store, entry(reading(2)))[0].seq == 2
-    assert set_aside.counts(tmp_path) == {"mqtt": 1}
+    assert set_aside.counts(tmp_path) == {"mqtt": Count(1, 1)}
 
 
-def test_the_writer_goes_on_when_the_state_cannot_be_written_and_the_caller_is_told(tmp_path: Path) -> None:
+def test_a_state_that_is_damaged_while_the_gateway_runs_is_made_anew(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         append(store, entry(reading(1)))
         holder = apsw.Connection(str(set_aside.state_path(tmp_path)))
         holder.execute("DROP TABLE set_aside")
         holder.close()
-        with pytest.raises(ArchiveError, match="what sink mqtt refuses cannot be written down"):
+        segment = store._segment
+        put_aside(store, SetAside("mqtt", 1, 1, "why"))
+        assert set_aside.counts(tmp_path) == {"mqtt": Count(1, 1)}
+        assert append(store, entry(reading(2)))[0].seq == 2
+        assert store._segment is segment, "the fault of a sink does not touch the archive"
+
+
+def test_the_caller_is_told_when_nothing_can_be_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ArchiveError("the disk is full")
+
+    with opened(tmp_path) as store:
+        append(store, entry(reading(1)))
+        monkeypatch.setattr(set_aside, "put", full)
+        segment = store._segment
+        with pytest.raises(ArchiveError, match="the disk is full"):
             put_aside(store, SetAside("mqtt", 1, 1, "why"))
+        assert append(store, entry(reading(2)))[0].seq == 2
+        assert store._segment is segment
+
+
+@pytest.mark.parametrize("place", range(0, 12288, 997))
+def test_a_flipped_byte_in_the_state_stops_nothing(tmp_path: Path, place: int) -> None:
+    with opened(tmp_path) as store:
+        append(store, entry(reading(1)))
+        put_aside(store, *(SetAside("mqtt", seq, seq, f"reason {seq}") for seq in range(1, 40, 2)))
+    path = set_aside.state_path(tmp_path)
+    data = bytearray(path.read_bytes())
+    if place >= len(data):
+        pytest.skip("the file is shorter")
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+    with opened(tmp_path) as store:
+        set_aside.counts(tmp_path)
+        put_aside(store, SetAside("tsdb", 1, 1, "why"))
         assert append(store, entry(reading(2)))[0].seq == 2

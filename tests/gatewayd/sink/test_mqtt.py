@@ -1,9 +1,11 @@
 """The MQTT sink without a broker: options, errors in plain words, descriptions of meters."""
 
+import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiomqtt import MqttError
@@ -12,11 +14,16 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
+from gatewayd.errors import SinkError
 from gatewayd.model import Point, RawStatus
-from gatewayd.sink.meta import Descriptions
-from gatewayd.sink.mqtt import MqttOptions
+from gatewayd.sink.home_assistant import Discovery
+from gatewayd.sink.meta import CODES, Descriptions
+from gatewayd.sink.mqtt import MqttOptions, MqttSink
+from gatewayd.sink.mqtt.client import Publication
+from gatewayd.sink.mqtt.delivery import MqttDelivery
 from gatewayd.sink.mqtt.faults import words
-from tests.gatewayd.sink.samples import METER, register
+from gatewayd.sink.topics import Topics
+from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, register
 
 
 def test_defaults() -> None:
@@ -140,3 +147,84 @@ def test_the_document_of_a_meter() -> None:
         ],
         "units": {},
     }
+
+
+class ScriptedClient:
+    """Stands for a connected client: keeps what is sent, and the test acknowledges it."""
+
+    receive_maximum: int | None = None
+    packet_limit: int | None = None
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Callable[[int], None]]] = []
+
+    def send(self, publication: Publication, _: object, acknowledged: Callable[[int], None]) -> None:
+        self.sent.append((publication.topic, acknowledged))
+
+    def hurry(self) -> None:
+        return
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def delivery(client: ScriptedClient, **options: Any) -> MqttDelivery:
+    sink = MqttSink("mqtt", MqttOptions(host="h", **options), "gw-1", [METER], head, clock, "0.1.0", quiet=True)
+    return MqttDelivery(sink, cast("Any", client), is_v5=False)
+
+
+def test_behind_a_message_that_is_refused_for_now_nothing_counts_as_done() -> None:
+    """It comes again in its order with all behind it, and the latest value stays the latest."""
+
+    async def main() -> None:
+        client, ledger = ScriptedClient(), ListOutbox([])
+        task = asyncio.create_task(delivery(client).deliver([register(seq) for seq in range(1, 11)], ledger))
+        await until(lambda: len(client.sent) == 1)
+        client.sent[0][1](0)
+        await until(lambda: len(client.sent) == 10)
+        for place, (_, acknowledged) in enumerate(client.sent[1:], 2):
+            acknowledged(0x97 if place == 3 else 0)
+        with pytest.raises(SinkError, match="says that its quota is exceeded"):
+            await task
+        assert ledger.acknowledged == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_one_window_for_all_who_send() -> None:
+    async def main() -> None:
+        client = ScriptedClient()
+        client.receive_maximum = 5
+        one = delivery(client)
+        live = asyncio.create_task(one.deliver([register(seq) for seq in range(1, 30)], ListOutbox([])))
+        await until(lambda: len(client.sent) == 1)
+        client.sent[0][1](0)
+        replayed = ListOutbox([])
+        again = asyncio.create_task(one.again([register(seq) for seq in range(1, 30)], "r1", replayed))
+        place, most = 1, 0
+        while not (live.done() and again.done()):
+            await asyncio.sleep(0)
+            most = max(most, len(client.sent) - place)
+            if place < len(client.sent):
+                client.sent[place][1](0)
+                place += 1
+        await asyncio.gather(live, again)
+        assert most == 5
+        assert replayed.acknowledged == list(range(1, 30))
+
+    asyncio.run(main())
+
+
+def test_noise_that_makes_codes_without_end_is_described_up_to_a_bound() -> None:
+    descriptions = Descriptions([METER])
+    discovery = Discovery("homeassistant", Topics("gatewayd", "gw-1"), "gw-1", "0.1.0", [METER])
+    noise = [register(seq, code=f"1-{seq // 200}:1.8.{seq % 200}") for seq in range(1, 5000)]
+    descriptions.note(noise)
+    discovery.note(noise)
+    units = descriptions.document(METER.id)["units"]
+    assert isinstance(units, dict)
+    assert len(units) == CODES
+    assert 0 < len(discovery.due()) <= CODES + 1

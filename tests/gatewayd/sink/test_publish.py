@@ -337,17 +337,37 @@ def test_an_archive_that_cannot_be_read_is_tried_again() -> None:
     asyncio.run(main())
 
 
-def test_faults_that_are_not_the_sinks_are_not_swallowed() -> None:
+def test_a_defect_is_told_with_all_its_details_and_ends_no_sink_for_good(caplog: pytest.LogCaptureFixture) -> None:
     class BrokenOutbox(ListOutbox):
+        broken = True
+
         async def get(self, limit: int, linger_s: float = 0.0) -> list[Archived]:
-            raise TimeoutError("not a sink's fault")
+            if self.broken:
+                self.broken = False
+                raise TimeoutError("nobody expects this")
+            return await super().get(limit, linger_s)
 
     async def main() -> None:
-        publisher = Publisher(ScriptedSink([], batch=10), BrokenOutbox([]), clock)
-        with pytest.raises(TimeoutError, match="not a sink's fault"):
-            await publisher.run()
+        outbox, pauses = BrokenOutbox(readings(3)), Pauses()
+        faults: list[str] = []
+
+        async def sleep(seconds: float) -> None:
+            faults.append(publisher.state.text)
+            await pauses.sleep(seconds)
+
+        publisher = Publisher(ScriptedSink([]), outbox, pauses.clock, sleep=sleep, uniform=longest)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        assert faults == [
+            "broken: a defect in gatewayd, please report what the log says: TimeoutError('nobody expects this')"
+        ]
+        assert pauses.asked == [LONGEST_PAUSE_S]
+        await publisher.drain(soon())
+        await task
 
     asyncio.run(main())
+    (critical,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert critical.exc_info is not None
 
 
 def test_what_the_other_side_asks_for_is_the_least_pause_up_to_five_minutes() -> None:
@@ -446,5 +466,50 @@ def test_batch_and_patience_are_those_of_the_sink_and_none_is_left_in_a_stop() -
         await task
         assert outbox.depth() == 0
         assert set(asked) <= {(7, 0.0), (7, 3.0)}
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_takes_nothing_mends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A database answers its greeting and refuses the login at the first write: broken, and said once."""
+
+    async def main() -> None:
+        sink, outbox, pauses = ScriptedSink([0, 0, 0, 2, 10**9]), ListOutbox(readings(5)), Pauses()
+        told: list[tuple[str, datetime | None]] = []
+        publisher = Publisher(sink, outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
+        connected = publisher._connected
+
+        def watched() -> None:
+            connected()
+            told.append((publisher.state.word, publisher.state.faulty_since))
+
+        publisher._connected = watched  # type: ignore[method-assign]
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: outbox.depth() == 0)
+        assert told[:4] == [("connected", None), *[("broken", START)] * 3]
+        assert publisher.state.word == "connected"
+        await publisher.drain(soon())
+        await task
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(main())
+    assert [record.message for record in caplog.records] == [
+        "sink mqtt: connected",
+        "sink mqtt: broken: connection lost",
+        "sink mqtt: connected (2 more failed attempts were not logged)",
+        "sink mqtt: broken: connection lost",
+        "sink mqtt: connected",
+    ]
+
+
+def test_with_nothing_to_deliver_a_connection_is_all_that_there_is() -> None:
+    async def main() -> None:
+        sink, outbox, pauses = ScriptedSink(["down"]), ListOutbox([]), Pauses()
+        publisher = Publisher(sink, outbox, pauses.clock, sleep=pauses.sleep, uniform=longest)
+        task = asyncio.create_task(publisher.run())
+        await until(lambda: publisher.state.word == "connected")
+        assert sink.connections == 2
+        await publisher.drain(soon())
+        await task
 
     asyncio.run(main())
