@@ -1,6 +1,7 @@
 """From the archive to a broker and to databases: speed beside a bare client or a floor, and memory, in one run."""
 
 import asyncio
+import gc
 import os
 import statistics
 import tempfile
@@ -16,6 +17,7 @@ from benchmarks.result import Result
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.records import Entry
 from gatewayd.archive.store import Store
+from gatewayd.daemon.threads import share_promptly
 from gatewayd.model import DIRECT, Exchange, Kind, Meter, MeteringType, Outcome, Ratio, Reading
 from gatewayd.obis import Obis
 from gatewayd.outbox import Outbox
@@ -47,6 +49,7 @@ RATIO = Ratio("200/5", "22000/100")
 
 
 def run() -> list[Result]:
+    share_promptly()  # as the daemon does
     with tempfile.TemporaryDirectory(dir=os.environ.get("GATEWAYD_BENCH_DIR")) as name:
         folder = Path(name)
         profiles = _profiles(folder / "profiles")
@@ -193,6 +196,8 @@ async def _drained(sink: Sink, store: Store, name: str, count: int) -> float:
     outbox = Outbox(name, store)
     publisher = Publisher(sink, outbox, _now)
     await outbox.open()
+    gc.collect()
+    gc.freeze()  # what other benchmarks have left in memory is not the sink's
     started = time.perf_counter()
     task = asyncio.create_task(publisher.run())
     await _until(lambda: outbox.cursor >= count or task.done())

@@ -21,7 +21,7 @@ from gatewayd.control import listening
 from gatewayd.daemon.build import build_acquisition, build_sink, build_store, build_workers, now, opened, sink_start
 from gatewayd.daemon.retention import retain
 from gatewayd.daemon.status import running_status
-from gatewayd.daemon.threads import DaemonThreads
+from gatewayd.daemon.threads import DaemonThreads, share_promptly
 from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
@@ -49,6 +49,7 @@ async def run(config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(DaemonThreads())
+    share_promptly()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with opened(build_store(config)) as store:

@@ -4,10 +4,15 @@ Rules: one thread for each piece of work, so that a name service that does not a
 are daemons: the end of the process does not wait for them, as that of a ThreadPoolExecutor would.
 """
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep the interpreter from others. Python's own 5 ms are what the event loop would
+wait at each of its turns while a sink compresses or the archive is read."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,3 +37,8 @@ class DaemonThreads(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing to do: what still waits is left behind."""
+
+
+def share_promptly() -> None:
+    """Let threads take turns more often than Python does by itself; for the whole process."""
+    sys.setswitchinterval(SWITCH_SECONDS)

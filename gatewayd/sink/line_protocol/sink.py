@@ -25,7 +25,7 @@ from gatewayd.sink.line_protocol.transport import Answer, place
 
 WATCH_S = 60.0
 """How often the counters of VictoriaMetrics are looked at while readings are delivered."""
-PIECE = 1000
+LARGEST, SMALLEST = 2500, 250
 """Lines that are made, compressed and sent at once, while the database works on those before."""
 
 _log = logging.getLogger("gatewayd.sink.line_protocol")
@@ -113,5 +113,9 @@ class _Connection:
         self._session.judge(await self._session.http.run(work))
 
     def _pieces(self, readings: Sequence[Archived]) -> Iterator[bytes]:
-        for start in range(0, len(readings), PIECE):
-            yield self._lines.text(readings[start : start + PIECE])
+        start, count = 0, len(readings)
+        while start < count:
+            # Ever smaller ones in the end: when the last one is sent, little is left to wait for.
+            size = max(min(LARGEST, (count - start) // 2), SMALLEST)
+            yield self._lines.text(readings[start : start + size])
+            start += size
