@@ -71,7 +71,7 @@ class LineProtocolOptions(PasswordReference, TokenReference):
     """Whether requests are compressed; by default they are, but for QuestDB, which cannot unpack them."""
     timeout_s: float = Field(default=30.0, ge=0.5, le=300)
     """Seconds that a request may take from its first to its last byte."""
-    batch: int = Field(default=10_000, ge=1, le=50_000)
+    batch: int = Field(default=20_000, ge=1, le=50_000)
     """Readings in one request at most."""
     linger_s: float = Field(default=1.0, ge=0, le=60)
     """Seconds to wait until a request is full."""

@@ -27,7 +27,7 @@ class PostgresqlOptions(PasswordReference):
     """Encrypt the connection and check the server's certificate; without this block nothing is encrypted."""
     timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds to wait for a connection and for any one answer of the database."""
-    batch: int = Field(default=5000, ge=1, le=50_000)
+    batch: int = Field(default=20_000, ge=1, le=50_000)
     """Readings stored in one transaction at most."""
     linger_s: float = Field(default=1.0, ge=0, le=3600)
     """Seconds to wait for a batch to fill up."""

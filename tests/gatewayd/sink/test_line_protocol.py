@@ -234,7 +234,7 @@ def options(**given: Any) -> LineProtocolOptions:
 
 def test_defaults() -> None:
     found = options()
-    assert (found.measurement, found.batch, found.linger_s, found.compressed) == ("reading", 10_000, 1.0, True)
+    assert (found.measurement, found.batch, found.linger_s, found.compressed) == ("reading", 20_000, 1.0, True)
     assert not options(dialect="questdb").compressed
     assert not options(gzip=False).compressed
 

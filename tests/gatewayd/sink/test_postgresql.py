@@ -46,12 +46,12 @@ def test_options_have_defaults_that_work() -> None:
         5432,
         "gatewayd",
         None,
-        5000,
+        20_000,
         1.0,
         30.0,
     )
     sink = PostgresqlSink("pg", options, "gw-1")
-    assert (sink.id, sink.batch, sink.linger_s) == ("pg", 5000, 1.0)
+    assert (sink.id, sink.batch, sink.linger_s) == ("pg", 20_000, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def until_gone(connection: socket.socket) -> None:
 
 
 def garbage(connection: socket.socket) -> None:
-    connection.sendall(b"?\0\0\0\x08what" + bytes(5000))
+    connection.sendall(b"?\0\0\0\x08what" + bytes(20_000))
     until_gone(connection)
 
 
