@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gatewayd.archive import segments
-from gatewayd.archive.follow import Follower
+from gatewayd.archive.follow import Follower, _check_order
 from gatewayd.archive.query import Selection
 from gatewayd.archive.records import Entry
 from gatewayd.archive.rows import to_us
@@ -113,6 +113,17 @@ def test_a_damaged_segment_gives_what_comes_before_it_first(tmp_path: Path) -> N
     with pytest.raises(ArchiveDamaged, match=r"segment-000002.*archive verify"):
         follower.after(12, 100)
     assert follower.after(24, 1)[0].seq == 25
+
+
+@pytest.mark.parametrize("moved_to", [3, 0, -5, 2**62])
+def test_a_damaged_number_is_damage_and_no_hole(moved_to: int) -> None:
+    """A flipped bit in a row's number: the rows come out of their order, and a count of them would notice nothing."""
+    numbers = [1, 2, 3, 4, 5, 6, 7, 8]
+    _check_order(numbers, 0, 8)
+    numbers[6] = moved_to
+    with pytest.raises(ValueError, match="out of order"):
+        _check_order(numbers, 0, 2**62 - 1)
+    _check_order([2, 3, 7], 1, 7)  # a hole is for the outbox to tell
 
 
 def test_where_to_begin_for_what_was_archived_since(tmp_path: Path) -> None:
