@@ -36,6 +36,22 @@ PUSH_BAUD = 9600
 MODEM_BAUD = 9600
 
 
+_PTY = click.option(
+    "--pty",
+    "link",
+    type=click.Path(path_type=Path),
+    metavar="LINK",
+    help="Serve a pseudo-terminal; LINK becomes a symbolic link to it.",
+)
+_TCP = click.option(
+    "--tcp",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve 127.0.0.1:PORT, one connection after the other; 0 takes a free port.",
+)
+
+
 @click.group()
 def main() -> None:
     """Simulated meters, and an MQTT broker for the demonstration.
@@ -54,20 +70,8 @@ def main() -> None:
     help="What the meter sends: a raw capture with its own STX (sent as it stands, even when cut or wrong), "
     "a mode D or P1 telegram beginning with /, or plain data lines (framed here).",
 )
-@click.option(
-    "--pty",
-    "link",
-    type=click.Path(path_type=Path),
-    metavar="LINK",
-    help="Serve a pseudo-terminal; LINK becomes a symbolic link to it.",
-)
-@click.option(
-    "--tcp",
-    "port",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Serve 127.0.0.1:PORT, one connection after the other; 0 takes a free port.",
-)
+@_PTY
+@_TCP
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -256,20 +260,8 @@ def broker(port: int) -> None:
 
 
 @main.command("modem")
-@click.option(
-    "--pty",
-    "link",
-    type=click.Path(path_type=Path),
-    metavar="LINK",
-    help="Serve a pseudo-terminal; LINK becomes a symbolic link to it.",
-)
-@click.option(
-    "--tcp",
-    "port",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Serve 127.0.0.1:PORT, one connection after the other; 0 takes a free port.",
-)
+@_PTY
+@_TCP
 @click.option(
     "--connect-to",
     "target",

@@ -57,6 +57,7 @@ class AckClient(Client):
         self.granted: Properties | None = None
         self.connecting = threading.Event()
         self.abandoned = False
+        self.is_v5 = False
         self._unacknowledged: dict[int, Acknowledged] = {}
         self._client.connect_timeout = self.timeout
 

@@ -98,7 +98,7 @@ class MqttSink:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[MqttDelivery]:
         client = await self._connected()
-        delivery = MqttDelivery(self, client, is_v5=self._protocol is ProtocolVersion.V5)
+        delivery = MqttDelivery(self, client, is_v5=client.is_v5)
         fault = ""
         try:
             with _ungrouped():
@@ -130,19 +130,24 @@ class MqttSink:
     async def _connected(self) -> AckClient:
         """A client that is connected, with the newest version of MQTT that the broker knows."""
         try:
-            return await self._enter(self._protocol)
+            client = await self._enter(self._protocol)
         except (MqttError, OSError, ValueError) as error:
             self._hung_up = self._hung_up + 1 if isinstance(error, ClosedEarly) else 0
             # Some old brokers only hang up when they meet MQTT 5; one that is just starting does so as well.
-            other = speaks_another_version(error) or self._hung_up >= HANG_UPS
+            told = speaks_another_version(error)
+            other = told or self._hung_up >= HANG_UPS
             if self._protocol is not ProtocolVersion.V5 or self.options.protocol != "auto" or not other:
                 raise self._early(error) from error
+        else:
+            self._hung_up = 0
+            return client
         try:
             client = await self._enter(ProtocolVersion.V311)
         except (MqttError, OSError, ValueError) as error:
             raise self._early(error) from error
-        self._protocol = ProtocolVersion.V311
-        _log.warning("sink %s: %s does not know MQTT 5: from now on 3.1.1 is used", self.id, self.place)
+        if told:  # one that only hung up is asked for 5 each time: 3.1.1 does not tell what it throws away
+            self._protocol = ProtocolVersion.V311
+        _log.warning("sink %s: %s does not know MQTT 5: 3.1.1 is used", self.id, self.place)
         return client
 
     async def _enter(self, protocol: ProtocolVersion) -> AckClient:
@@ -193,6 +198,7 @@ class MqttSink:
             logger=self._silent,
             will=None if self.quiet else will,
         )
+        client.is_v5 = is_v5
         client.pending_calls_threshold = options.window
         return client
 
@@ -227,7 +233,7 @@ class MqttSink:
                 return
             topic = self.topics.status
             status = to_json(offline(self.gateway, self.version, fault or "stopped", rfc3339(self.clock())))
-            properties = MessageProperties() if self._protocol is ProtocolVersion.V5 else None
+            properties = MessageProperties() if client.is_v5 else None
             if not fault and not window.full:
                 with suppress(MqttError, TimeoutError):
                     async with asyncio.timeout(FAREWELL_S):
