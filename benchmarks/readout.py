@@ -22,7 +22,7 @@ from drivers.iec62056_21.wire.session import SessionSettings
 from drivers.iec62056_21.wire.telegram import read_block
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.serial import open_serial
-from gatewayd.model import Answer, Meter, Request
+from gatewayd.model import Answer, Meter, Registers
 from simulators.line import floor_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ async def _read(device: Path) -> tuple[float, bytes]:
     started = time.monotonic()
     channel = RecordingChannel(open_serial("bench", device, 300, None, 0.0))
     try:
-        answer = await _answer(driver.execute(channel, Request()))
+        answer = await _answer(driver.execute(channel, Registers()))
     finally:
         await channel.close()
     seconds = time.monotonic() - started

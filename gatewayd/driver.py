@@ -24,6 +24,12 @@ Clock = Callable[[], datetime]
 class Driver(Protocol):
     """One meter's driver, built once and used for every session with it."""
 
+    @property
+    def credentials(self) -> str:
+        """A text that changes when the meter's password or keys are changed, "" where it has none; never a secret.
+
+        After MeterRefused nothing is sent to the meter until this changes."""
+
     def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
         """Run one session over an open channel.
 

@@ -70,6 +70,10 @@ class Flag(IntFlag):
     TIME_AMBIGUOUS = auto()
     BACKWARD = auto()
     GATEWAY_CLOCK = auto()
+    DISTURBED = auto()
+    METER_ERROR = auto()
+    STATUS_UNKNOWN = auto()
+    LOG_CLEARED = auto()
 
     @property
     def texts(self) -> list[str]:
@@ -188,8 +192,8 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of a meter. `registers` empty means the whole readout or every object that the map names."""
+class Registers:
+    """Registers are asked for. `registers` empty means the whole readout or every object that the map names."""
 
     registers: tuple[Obis, ...] = ()
 
@@ -197,6 +201,29 @@ class Request:
     def text(self) -> str:
         """For logs and the archive; never holds a secret."""
         return "registers " + (" ".join(str(obis) for obis in self.registers) if self.registers else "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Rows of a load profile or event log are asked for: those whose instant (the END of an interval) lies after
+    `start` and not after `end`; both UTC, `start` is earlier than `end`."""
+
+    obis: Obis
+    start: datetime
+    end: datetime
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive; never holds a secret."""
+        return f"profile {self.obis} {_minute(self.start)}/{_minute(self.end)}"
+
+
+def _minute(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Request = Registers | Profile
+"""What is asked of a meter."""
 
 
 class Outcome(Enum):
@@ -237,9 +264,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of one OBIS code at one instant, as the meter sent it.
 
     `raw` are the bytes of the value on the wire, `raw_text` the value as the meter wrote it, without unit, digits and
-    blanks untouched; `more` the further values of the same data set (`(02.468*kW)(1703100930)` has one). `at` is the
-    end of an interval, the instant of a maximum or event, else the time of reading. `obis` is None where the meter's
-    own code (`obis_raw`) is no OBIS code.
+    blanks untouched; `more` the further values of the same data set (`(02.468*kW)(1703100930)` has one), and for an
+    interval the meter's status word as it stands. `at` is the end of an interval, the instant of a maximum or event,
+    else the time of reading. `obis` is None where the meter's own code (`obis_raw`) is no OBIS code.
     """
 
     meter: str

@@ -213,4 +213,14 @@ FLAG_CODES: dict[Flag, tuple[Code, ...]] = {
     Flag.TIME_AMBIGUOUS: (),
     Flag.BACKWARD: (),
     Flag.GATEWAY_CLOCK: (),
+    Flag.DISTURBED: (
+        Code(System.AMR_PROFILE, "bit 2", "DNV: data not valid"),
+        Code(System.EDIS, "bit 2", "measured value disturbed"),
+    ),
+    Flag.METER_ERROR: (
+        Code(System.AMR_PROFILE, "bit 0", "ERR: critical error"),
+        Code(System.EDIS, "bit 0", "fatal error"),
+    ),
+    Flag.STATUS_UNKNOWN: (),
+    Flag.LOG_CLEARED: (Code(System.EDIS, "bit 13", "log erased"), Code(System.EDIS, "bit 14", "profile erased")),
 }

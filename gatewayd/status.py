@@ -26,6 +26,25 @@ class Fault(Enum):
     TIME_TWICE = auto()
     TIME_INVALID = auto()
     OTHER_SERIAL = auto()
+    SEASON_DOUBTFUL = auto()
+    POWER_FAILED = auto()
+    POWER_CAME_BACK = auto()
+    CLOCK_SET = auto()
+    INTERVAL_PARTIAL = auto()
+    METER_RESET = auto()
+    SEASON_CHANGED = auto()
+    SEASON_SUMMER = auto()
+    VALUE_DISTURBED = auto()
+    CLOCK_DOUBTFUL = auto()
+    METER_FATAL = auto()
+    METER_ERROR_BEGAN = auto()
+    METER_ERROR_ENDED = auto()
+    PARAMETERS_SET = auto()
+    LOG_ERASED = auto()
+    PROFILE_ERASED = auto()
+    TAMPERED = auto()
+    DATA_RECOVERED = auto()
+    BIT_UNKNOWN = auto()
 
 
 class Verdict(NamedTuple):
@@ -65,6 +84,36 @@ TABLE: dict[Fault, Rule] = {
     Fault.TIME_INVALID: Rule(RawStatus.TRUE, Flag.CLOCK_INVALID, "the time that belongs to the value is no date"),
     Fault.OTHER_SERIAL: Rule(
         RawStatus.TRUE, Flag.SERIAL_MISMATCH, "the meter that answered has another serial number than configured"
+    ),
+    Fault.SEASON_DOUBTFUL: Rule(
+        RawStatus.TRUE, Flag.TIME_AMBIGUOUS, "the meter's season digit contradicts legal time; set `clock` of the meter"
+    ),
+    # What meters say of intervals in their status words (PPDS annex 5, 2.12 and 3.2; EDIS, IDIS and DSMR).
+    Fault.POWER_FAILED: Rule(RawStatus.TRUE, Flag.POWER_DOWN, "the supply failed in the interval"),
+    Fault.POWER_CAME_BACK: Rule(RawStatus.TRUE, Flag.POWER_DOWN, "the supply came back in the interval"),
+    Fault.CLOCK_SET: Rule(RawStatus.TRUE, Flag.CLOCK_ADJUSTED, "the meter's clock was set in the interval"),
+    Fault.INTERVAL_PARTIAL: Rule(
+        RawStatus.DISTORTED, Flag.PARTIAL_INTERVAL, "the interval is shorter or longer than its nominal length"
+    ),
+    Fault.METER_RESET: Rule(RawStatus.TRUE, Flag.RESET, "the meter was reset, or a billing period ended"),
+    Fault.SEASON_CHANGED: Rule(RawStatus.TRUE, Flag.DST, "daylight saving began or ended"),
+    Fault.SEASON_SUMMER: Rule(RawStatus.TRUE, Flag.DST, "daylight saving is in force"),
+    Fault.VALUE_DISTURBED: Rule(RawStatus.DISTORTED, Flag.DISTURBED, "the meter says that the value is disturbed"),
+    Fault.CLOCK_DOUBTFUL: Rule(
+        RawStatus.DISTORTED, Flag.CLOCK_INVALID, "the meter does not trust its clock (reserve exhausted)"
+    ),
+    Fault.METER_FATAL: Rule(RawStatus.DISTORTED, Flag.METER_ERROR, "the meter reports a fatal error"),
+    Fault.METER_ERROR_BEGAN: Rule(RawStatus.TRUE, Flag.METER_ERROR, "an error of the meter began"),
+    Fault.METER_ERROR_ENDED: Rule(RawStatus.TRUE, Flag.METER_ERROR, "an error of the meter ended"),
+    Fault.PARAMETERS_SET: Rule(RawStatus.TRUE, Flag.CONFIG_CHANGED, "a parameter of the meter was changed"),
+    Fault.LOG_ERASED: Rule(RawStatus.TRUE, Flag.LOG_CLEARED, "the meter's event log was erased"),
+    Fault.PROFILE_ERASED: Rule(RawStatus.TRUE, Flag.LOG_CLEARED, "the meter's load profile was erased"),
+    Fault.TAMPERED: Rule(RawStatus.TRUE, Flag.TAMPER, "the meter reports tampering (cover, magnet, phase sequence)"),
+    Fault.DATA_RECOVERED: Rule(RawStatus.TRUE, Flag.RECOVERED, "the meter recovered the value after a power failure"),
+    Fault.BIT_UNKNOWN: Rule(
+        RawStatus.DISTORTED,
+        Flag.STATUS_UNKNOWN,
+        "a bit of the meter's status word has no known meaning; the right vendor profile explains it",
     ),
 }
 

@@ -15,8 +15,8 @@ from drivers.iec62056_21.wire.session import Action, Done, ReadoutSession, Send,
 from drivers.iec62056_21.wire.telegram import Check, Telegram
 from gatewayd.channel import Channel, Framing
 from gatewayd.driver import Clock, Driver, DriverKind, Setting
-from gatewayd.errors import ChannelTimeout, GatewayError, ProtocolError
-from gatewayd.model import Answer, Kind, Meter, Outcome, Reading, Request
+from gatewayd.errors import ChannelTimeout, GatewayError, MeterDiffers, ProtocolError
+from gatewayd.model import Answer, Kind, Meter, Outcome, Reading, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.status import Fault, judge
 
@@ -42,8 +42,14 @@ class Iec62056_21Driver:
         self._clock = clock
         self._zone = zone
 
+    @property
+    def credentials(self) -> str:
+        return ""
+
     async def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
         """One readout. It always holds everything; `request.registers` chooses what becomes a reading."""
+        if not isinstance(request, Registers):
+            raise MeterDiffers(f"meter {self._meter.id} on line {self._meter.line}: no profiles yet")
         session = ReadoutSession(self._settings)
         try:
             telegram, parity_errors = await _converse(channel, session)
@@ -51,7 +57,7 @@ class Iec62056_21Driver:
             raise self._named(error) from error
         yield self._answer(telegram, request, parity_errors)
 
-    def _answer(self, telegram: Telegram, request: Request, parity_errors: int) -> Answer:
+    def _answer(self, telegram: Telegram, request: Registers, parity_errors: int) -> Answer:
         faults = telegrams.telegram_faults(telegram, parity_errors)
         vendor = choose(self._vendor, str(telegram.identification or ""))
         now = self._clock()

@@ -5,11 +5,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from drivers.iec62056_21.vendors import AUTO, vendors
+from drivers.iec62056_21.vendors import AUTO, Rate, vendors
 from drivers.iec62056_21.wire.framing import ADDRESS_LIMIT
 from gatewayd.options import Options
-
-Rate = Literal[300, 600, 1200, 2400, 4800, 9600, 19200]
 
 
 class Iec62056_21Options(Options):

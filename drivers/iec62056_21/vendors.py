@@ -5,13 +5,71 @@ no profile knows is read by `generic`.
 """
 
 import re
+from decimal import Decimal
 from functools import cache
 from importlib import resources
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gatewayd.options import Options
+from gatewayd.status import Fault
+
+Rate = Literal[300, 600, 1200, 2400, 4800, 9600, 19200]
+"""The rates that an acknowledgement can choose (IEC 62056-21 6.3.14)."""
+
+
+class WakeUp(Options):
+    """Characters that wake a battery-powered meter before the sign-on (IEC 62056-21 annex B)."""
+
+    seconds: Decimal = Field(default=Decimal("2.2"), gt=0, le=10)
+    """How long NUL characters are sent."""
+    pause_s: Decimal = Field(default=Decimal("1.6"), ge=0, le=10)
+    """How long nothing is sent after them."""
+
+
+class Password(Options):
+    """How the meter wants its password (IEC 62056-21 6.3.5, P0 to P2)."""
+
+    command: Literal["P1", "P2"] = "P1"
+    """The command that carries it."""
+    length: int = Field(default=0, ge=0, le=32)
+    """A shorter password is filled up to this length; 0 leaves it as it is."""
+    fill: Annotated[str, Field(pattern=r"^[ -~]?$")] = "0"
+    """The character that fills it up, on the left."""
+    needed: bool = True
+    """False where profiles can be read without one."""
+
+
+class StatusWord(Options):
+    """The status word of a table: its width in bits, and what each bit means (names of gatewayd.status.Fault)."""
+
+    bits: Literal[8, 16, 24, 32] = 16
+    """Width as the meter writes it: two hexadecimal digits for eight bits."""
+    meaning: dict[int, Fault | None] = Field(default_factory=dict)
+    """Mask of the bit -> fault, written in lower case; null for a bit that says nothing about the value."""
+
+    @field_validator("meaning", mode="before")
+    @classmethod
+    def _faults(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        names = {fault.name.lower(): fault for fault in Fault}
+        return {mask: names.get(name, name) if isinstance(name, str) else name for mask, name in value.items()}
+
+
+class Table(Options):
+    """One load profile or event log of the meter."""
+
+    code: str
+    """The code as the meter wants it in a request: P.01."""
+    kind: Literal["profile", "log"] = "profile"
+    """Rows are intervals, or events."""
+    status: StatusWord | None = None
+    """Its status word; absent: the vendor's for this kind."""
+    time: Literal["end", "start"] = "end"
+    """Which end of the interval the meter's time stamps name (VDEW, EMH, MetCom: the end)."""
 
 
 class Vendor(Options):
@@ -23,6 +81,43 @@ class Vendor(Options):
     """Regular expression for the beginning of the identification message, for `vendor: auto`."""
     medium: int = Field(default=1, ge=0, le=15)
     """Group A of reduced OBIS codes: 1 electricity, 6 heat, 7 gas."""
+    models: tuple[str, ...] = ()
+    """The models that it is for, as people call them."""
+    start_baud: Rate | None = None
+    """Rate of the sign-on where it is not 300 Bd."""
+    max_baud: Rate = 19200
+    """Highest rate that its ports really keep up."""
+    wake_up: WakeUp | None = None
+    """What wakes the meter before a sign-on; absent where it is always awake."""
+    clock: Literal["legal", "standard", "utc"] = "legal"
+    """What its clock shows: legal time, standard time all the year, UTC."""
+    season_digit: bool = True
+    """False where the digit before a time means nothing (always 0)."""
+    access: Literal["readout", "R1", "R2", "R5"] = "readout"
+    """How single registers are read: out of the data readout, or each by a command in programming mode."""
+    password: Password = Password()
+    """How it wants its password."""
+    profile_command: Literal["R5", "R6", "R1", "R2", "R3"] = "R5"
+    """Command that reads profiles; R5 sends all in one block, R6 in partial blocks with a check each."""
+    profile_fallback: Literal["R5", "R6"] | None = "R6"
+    """Second command, where the first is answered by an error (old A1500: R5 only; some Iskra: R6 only)."""
+    window: str = "{start};{end}"
+    """What stands in the brackets of a request for a range."""
+    window_time: str = "zYYMMDDhhmm"
+    """How its times are written: z season digit, YY or YYYY, MM, DD, hh, mm, ss; everything else stands for itself."""
+    window_days: int = Field(default=31, ge=1, le=400)
+    """Longest range of one request; longer ones are cut."""
+    profile_status: StatusWord = StatusWord()
+    """Status word of its load profiles."""
+    log_status: StatusWord = StatusWord()
+    """Status word of its event logs."""
+    tables: tuple[Table, ...] = (
+        Table(code="P.01"),
+        Table(code="P.02"),
+        Table(code="P.98", kind="log"),
+        Table(code="P.99", kind="log"),
+    )
+    """Profiles and logs that it has."""
     sources: tuple[str, ...]
     """Where the facts come from."""
 

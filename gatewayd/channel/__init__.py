@@ -43,8 +43,8 @@ class Channel(Protocol):
     def parity_errors(self) -> int:
         """Characters with wrong parity since the channel was opened, where this can be seen."""
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
-        """Hand all of `data` to the line."""
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
+        """Hand all of `data` to the line. What is `secret` is masked wherever it is written down, its echo too."""
 
     async def receive(self, *, deadline: float) -> bytes:
         """At least one byte, as many as are there."""

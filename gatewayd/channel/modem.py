@@ -116,7 +116,7 @@ class ModemChannel:
     def parity_errors(self) -> int:
         return self._parity_errors + (self._parity.errors if self._parity else 0)
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         await self._call.send(self._parity.encode(data) if self._parity else data, deadline)
 
     async def receive(self, *, deadline: float) -> bytes:

@@ -91,7 +91,7 @@ class Rfc2217Channel:
             raise type(error)(f"{error}{said}{remedy}") from error
         self._buffer.clear()
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         self._check()
         await self._until(lambda: not self._held, deadline, lambda: "has suspended us and does not let us go on")
         encoded = telnet.escape(self._parity.encode(data) if self._parity else data)

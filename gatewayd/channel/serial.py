@@ -78,7 +78,7 @@ class SerialChannel:
     def parity_errors(self) -> int:
         return self._parity_errors + (self._parity.errors if self._parity else 0)
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         rest = memoryview(self._parity.encode(data) if self._parity else data)
         while rest:
             self._check_open()

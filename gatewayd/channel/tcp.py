@@ -53,7 +53,7 @@ class TcpChannel:
     def parity_errors(self) -> int:
         return self._parity_errors + (self._parity.errors if self._parity else 0)
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         try:
             async with asyncio.timeout_at(deadline):
                 self._writer.write(self._parity.encode(data) if self._parity else data)

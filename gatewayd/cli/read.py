@@ -14,7 +14,7 @@ from gatewayd.acquire import Result
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.cli.output import print_readings, warn
 from gatewayd.config import Config, MeterSettings
-from gatewayd.model import Request
+from gatewayd.model import Registers, Request
 from gatewayd.obis import Obis
 
 
@@ -35,7 +35,7 @@ def read(config_path: Path, meter: str, obis: tuple[Obis, ...], as_json: bool) -
     """Read METER now: the given OBIS codes, or everything it sends."""
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
-    result = asyncio.run(_read(config, find_meter(config, meter), Request(obis)))
+    result = asyncio.run(_read(config, find_meter(config, meter), Registers(obis)))
     print_readings(result.readings, config.gateway.zone, as_json=as_json)
     if result.fault is not None:
         raise result.fault

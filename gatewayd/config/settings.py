@@ -17,7 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gatewayd.config.identifiers import Id
 from gatewayd.errors import Finding
-from gatewayd.model import Meter, MeteringType, Point, Ratio, Request
+from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.options import Options
 
@@ -160,7 +160,7 @@ class Job:
 
     @property
     def request(self) -> Request:
-        return Request(self.registers)
+        return Registers(self.registers)
 
 
 @dataclass(frozen=True, slots=True)

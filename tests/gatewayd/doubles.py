@@ -46,7 +46,7 @@ class ScriptedChannel:
     def parity_errors(self) -> int:
         return 0
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         self.sent += data
 
     async def receive(self, *, deadline: float) -> bytes:
@@ -73,6 +73,7 @@ class ScriptedDriver:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self.credentials = ""
 
     def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
         return self._conversation(channel, request)

@@ -24,7 +24,7 @@ from gatewayd.errors import (
     ProtocolError,
     SessionDeadline,
 )
-from gatewayd.model import DIRECT, Answer, Exchange, Flag, Kind, Meter, Outcome, Ratio, RawStatus, Request
+from gatewayd.model import DIRECT, Answer, Exchange, Flag, Kind, Meter, Outcome, Ratio, RawStatus, Registers, Request
 from gatewayd.obis import Obis
 from tests.gatewayd.archive.samples import everything, opened, reading_from
 from tests.gatewayd.doubles import (
@@ -43,7 +43,7 @@ from tests.gatewayd.doubles import (
 )
 
 PRAGUE = ZoneInfo("Europe/Prague")
-WANTED = Request((Obis.parse("1.8.0"),))
+WANTED = Registers((Obis.parse("1.8.0"),))
 SOUND = Answer((reading(),))
 
 

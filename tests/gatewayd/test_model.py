@@ -25,7 +25,7 @@ from gatewayd.model import (
     Ratio,
     RawStatus,
     Reading,
-    Request,
+    Registers,
     ValueSide,
     number,
     transformation,
@@ -308,6 +308,10 @@ BITS_IN_ARCHIVES = {
     "time_ambiguous": 0x2000000,
     "backward": 0x4000000,
     "gateway_clock": 0x8000000,
+    "disturbed": 0x10000000,
+    "meter_error": 0x20000000,
+    "status_unknown": 0x40000000,
+    "log_cleared": 0x80000000,
 }
 
 
@@ -364,8 +368,8 @@ def test_a_reading_is_called_by_its_code_or_as_the_meter_called_it() -> None:
 
 
 def test_a_request_tells_what_is_asked() -> None:
-    assert Request().text == "registers all"
-    assert Request((Obis.parse("1.8.0"), Obis.parse("C.1.0"))).text == "registers 1-0:1.8.0*255 0-0:96.1.0*255"
+    assert Registers().text == "registers all"
+    assert Registers((Obis.parse("1.8.0"), Obis.parse("C.1.0"))).text == "registers 1-0:1.8.0*255 0-0:96.1.0*255"
 
 
 def test_an_answer_is_sound_only_when_the_exchange_was() -> None:
@@ -379,7 +383,7 @@ def test_an_answer_is_sound_only_when_the_exchange_was() -> None:
         reading("1"),
         Ratio(),
         Meter("em", "iec62056_21", "optical"),
-        Request(),
+        Registers(),
         Answer(()),
         Exchange("em", "optical", "registers all", AT, AT, b"", Outcome.DONE),
         archived(reading("1"), DIRECT),

@@ -15,7 +15,7 @@ from gatewayd import worker
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.channel import Channel
 from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError
-from gatewayd.model import Answer, Meter, Request
+from gatewayd.model import Answer, Meter, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.schedule import At, Every, Rhythm
 from gatewayd.worker import Job, LineWorker
@@ -77,7 +77,7 @@ class Plant:
 
 
 def job(station: Station, rhythm: Rhythm = QUARTER, *codes: str) -> Job:
-    return Job(station, Request(tuple(map(Obis.parse, codes))), rhythm)
+    return Job(station, Registers(tuple(map(Obis.parse, codes))), rhythm)
 
 
 def work(
@@ -269,7 +269,7 @@ def test_two_jobs_of_which_one_fails_are_one_state_of_the_meter(
         nonlocal broken
         broken = plant.clock.now < START + timedelta(hours=6)
         plant.sessions.append((name, plant.clock.now))
-        if broken and request.registers == (Obis.parse("99.9.9"),):
+        if broken and request == Registers((Obis.parse("99.9.9"),)):
             raise ProtocolError("meter em-1 does not have 1-0:99.9.9*255")
         yield Answer((reading(meter=name),))
 

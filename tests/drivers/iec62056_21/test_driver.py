@@ -23,7 +23,7 @@ from gatewayd.channel import Channel, Framing
 from gatewayd.config import parse
 from gatewayd.driver import Driver, Setting
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError, MeterSilent, ProtocolError
-from gatewayd.model import Answer, Flag, Meter, Outcome, RawStatus, Request
+from gatewayd.model import Answer, Flag, Meter, Outcome, RawStatus, Registers, Request
 from gatewayd.obis import Obis
 from tests.drivers.iec62056_21.conversation import (
     BLOCK,
@@ -63,7 +63,7 @@ class ScriptedChannel:
     def parity_errors(self) -> int:
         return self._counted
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         assert deadline > asyncio.get_running_loop().time()
         self.log.append(data)
         if data in self._table:
@@ -100,7 +100,7 @@ def build(options: dict[str, Any] | None = None, line_baud: int | None = None) -
     return KIND.build(setting)
 
 
-def run(channel: Channel, request: Request = Request(), line_baud: int | None = None, **options: Any) -> Answer:  # noqa: B008
+def run(channel: Channel, request: Request = Registers(), line_baud: int | None = None, **options: Any) -> Answer:  # noqa: B008
     """The one answer of one session."""
 
     async def session() -> list[Answer]:
@@ -112,7 +112,7 @@ def run(channel: Channel, request: Request = Request(), line_baud: int | None = 
 
 
 def asked(*codes: str) -> Request:
-    return Request(tuple(Obis.parse(code) for code in codes))
+    return Registers(tuple(Obis.parse(code) for code in codes))
 
 
 # -- a readout -------------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_an_abstract_object_is_found_under_the_medium_that_the_meter_writes() ->
     """`F.F` is asked for; the meter writes `1-0:F.F`. A code of energy stays what it is: `1.8.0` is not `1-1:1.8.0`."""
     sent = block(b"1-0:F.F(00)\r\n1-1:1.8.0(5*kWh)\r\n1-0:1.0.0(7)\r\n")
     table: dict[bytes, bytes | GatewayError] = {SIGN_ON: IDENTIFICATION, OPTION: sent}
-    answer = run(ScriptedChannel(table), Request((Obis.parse("F.F"), Obis.parse("1.8.0"), Obis.parse("0-0:1.0.0"))))
+    answer = run(ScriptedChannel(table), Registers((Obis.parse("F.F"), Obis.parse("1.8.0"), Obis.parse("0-0:1.0.0"))))
     assert [(reading.obis_raw, reading.status) for reading in answer.readings] == [
         ("1-0:F.F", RawStatus.TRUE),
         ("", RawStatus.MISSING),
@@ -277,7 +277,7 @@ def test_a_fault_of_the_line_passes_with_the_meters_name(at: bytes) -> None:
 
 def test_a_line_that_takes_no_data_is_a_fault_of_the_line() -> None:
     class Stuck(ScriptedChannel):
-        async def send(self, data: bytes, *, deadline: float) -> None:
+        async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
             raise ChannelTimeout("line optical takes no more data")
 
     with pytest.raises(ChannelTimeout, match="em-1001"):
@@ -308,7 +308,7 @@ def test_cancellation_passes_through(place: str) -> None:
             self.there.set()
             await asyncio.Event().wait()
 
-        async def send(self, data: bytes, *, deadline: float) -> None:
+        async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
             if place == "send":
                 await self._hang()
             await super().send(data, deadline=deadline)
@@ -327,7 +327,7 @@ def test_cancellation_passes_through(place: str) -> None:
         channel = Hanging()
 
         async def session() -> None:
-            async with aclosing(build().execute(channel, Request())) as answers:
+            async with aclosing(build().execute(channel, Registers())) as answers:
                 async for _ in answers:
                     raise AssertionError("an answer from nowhere")
 
@@ -347,7 +347,7 @@ def test_a_driver_is_used_for_many_sessions() -> None:
     driver = build()
 
     async def session(channel: Channel) -> list[Answer]:
-        async with aclosing(driver.execute(channel, Request())) as answers:
+        async with aclosing(driver.execute(channel, Registers())) as answers:
             return [answer async for answer in answers]
 
     async def scenario() -> None:

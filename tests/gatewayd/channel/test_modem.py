@@ -38,7 +38,7 @@ from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
 from gatewayd.driver import Setting
 from gatewayd.errors import ChannelError, ChannelTimeout
-from gatewayd.model import Answer, Meter, Outcome, Request
+from gatewayd.model import Answer, Meter, Outcome, Registers
 from tests.gatewayd.channel.pseudo_terminal import soon
 from tests.gatewayd.doubles import TestClock
 from tests.simulators.reader import BODY, LINES, QUICK, Simulator, simulate
@@ -89,7 +89,7 @@ class FakeModem:
         self._fault = error
         self.arrived.set()
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         assert deadline > asyncio.get_running_loop().time()
         if self._fault is not None:
             raise self._fault
@@ -569,7 +569,7 @@ async def readout(channel: Channel) -> Answer:
         clock=lambda: datetime(2026, 11, 26, tzinfo=UTC),
         zone=ZoneInfo("Europe/Prague"),
     )
-    async with aclosing(KIND.build(setting).execute(channel, Request())) as answers:
+    async with aclosing(KIND.build(setting).execute(channel, Registers())) as answers:
         (answer,) = [answer async for answer in answers]
     return answer
 

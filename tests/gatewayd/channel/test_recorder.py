@@ -17,7 +17,7 @@ class Line:
         self.calls: list[object] = []
         self.parity_errors = 7
 
-    async def send(self, data: bytes, *, deadline: float) -> None:
+    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         self.calls.append(("send", data, deadline))
 
     async def receive(self, *, deadline: float) -> bytes:
@@ -59,5 +59,18 @@ def test_what_is_sent_passes_through_and_is_not_kept() -> None:
         assert channel.parity_errors == 7
         assert isinstance(channel, RecordingChannel)
         assert not channel.waiting
+
+    asyncio.run(run())
+
+
+def test_of_the_echo_of_a_secret_only_asterisks_are_kept() -> None:
+    async def run() -> None:
+        password = b"\x01P1\x02(12345678)\x03\x61"
+        channel = RecordingChannel(Line(b"\x01P1\x02(1234", b"5678)\x03\x61\x06", b"\x021.8.0(12345678)"))
+        await channel.send(password, deadline=1, secret=True)
+        for _ in range(3):
+            await channel.receive(deadline=0)
+        # The meter's own digits are not the password, though they look like it.
+        assert channel.take() == b"*" * len(password) + b"\x06\x021.8.0(12345678)"
 
     asyncio.run(run())

@@ -708,7 +708,7 @@ def test_an_answer_that_can_no_longer_be_sent_does_not_hide_what_was_received() 
         async def receive(self, *, deadline: float) -> bytes:
             return b"abc\xff\xfd\x18"
 
-        async def send(self, data: bytes, *, deadline: float) -> None:
+        async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
             raise ChannelError("line server: broken pipe")
 
     async def run() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gatewayd import config
 from gatewayd.errors import ConfigError, Finding
-from gatewayd.model import Meter, MeteringType, Point, Ratio, Request, ValueSide
+from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, ValueSide
 from gatewayd.obis import Obis
 from tests.gatewayd.config.doubles import (
     DRIVERS,
@@ -117,7 +117,7 @@ def test_jobs(everything: config.Config) -> None:
     assert second == config.Job((), at=time(0, 5))
     assert everything.meters[1].jobs == (config.Job((), at=time(23, 59, 30)),)
     assert everything.meters[2].jobs == (config.Job((), every=timedelta(hours=1)),)
-    assert first.request == Request(first.registers)
+    assert first.request == Registers(first.registers)
 
 
 def test_sinks(everything: config.Config) -> None:
