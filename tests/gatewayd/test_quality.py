@@ -45,23 +45,25 @@ def test_the_amr_profile_status() -> None:
         "bit 6": {"RECOVERED"},
         "bit 5": {"CLOCK_ADJUSTED"},
         "bit 3": {"DST"},
-        "bit 2": {"DISTORTED"},
+        "bit 2": {"DISTORTED", "DISTURBED"},
         "bit 1": {"DISTORTED", "CLOCK_INVALID"},
-        "bit 0": {"DISTORTED"},
+        "bit 0": {"DISTORTED", "METER_ERROR"},
     }
 
 
 def test_the_edis_status_word() -> None:
-    """Requirements 4.1; bits 13 to 15 stand for no flag of ours."""
+    """Requirements 4.1; bit 15 stands for no flag of ours."""
     assert found(System.EDIS) == {
         "bit 7": {"POWER_DOWN", "PARTIAL_INTERVAL"},
         "bit 6": {"POWER_DOWN", "PARTIAL_INTERVAL"},
         "bit 5": {"CLOCK_ADJUSTED"},
         "bit 4": {"RESET"},
         "bit 3": {"DST"},
-        "bit 2": {"DISTORTED"},
+        "bit 2": {"DISTORTED", "DISTURBED"},
         "bit 1": {"DISTORTED"},
-        "bit 0": {"DISTORTED"},
+        "bit 0": {"DISTORTED", "METER_ERROR"},
+        "bit 13": {"LOG_CLEARED"},
+        "bit 14": {"LOG_CLEARED"},
     }
 
 
