@@ -1,63 +1,108 @@
 """One session with one meter: line -> channel -> driver -> exchange and readings -> archive.
 
 Rules: whatever a session received is archived, however it ended, cancelled included; the readings of an answer are
-archived before anybody else sees them; a fault of line or meter is a result, not an exception.
+archived before anybody else sees them; a fault of line or meter is a result, not an exception; a meter that has refused
+its credentials is sent nothing until they change (refusals.py). What a call has cost is archived with its result.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import date
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from msgspec.structs import replace
-
-from gatewayd.archive.records import Entry
 from gatewayd.archive.store import Store
+from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel import Channel
+from gatewayd.channel.modem_options import CallRecord
 from gatewayd.channel.recorder import RecordingChannel
+from gatewayd.dialling import PhoneNumber
 from gatewayd.driver import Clock, Driver
 from gatewayd.errors import (
     ArchiveError,
     ChannelError,
     GatewayError,
-    MeterDiffers,
     MeterRefused,
     MeterSilent,
-    ProtocolError,
     SessionDeadline,
 )
-from gatewayd.legal_time import legal_day
-from gatewayd.model import Answer, Archived, Exchange, Kind, Meter, Outcome, RawStatus, Reading, Request
-from gatewayd.status import Fault, judge
+from gatewayd.exchange_notes import Notes
+from gatewayd.model import Archived, Meter, Outcome, Request
+from gatewayd.refusals import Refusals
+from gatewayd.verdicts import fault_of, outcome_of
 
 SESSION_SECONDS = 900.0
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An exclusive communication resource and how to open it. `open` raises ChannelError."""
-
-    id: str
-    open: Callable[[], Awaitable[Channel]]
+log = logging.getLogger("gatewayd.acquire")
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A meter with the driver that speaks to it."""
+    """A meter with the driver that speaks to it, and its number where it is called."""
 
     meter: Meter
     driver: Driver
+    phone: PhoneNumber | None = None
+
+
+class Sim(Protocol):
+    """The PIN of a line's SIM. What was refused once is never sent again, not by another process either."""
+
+    @property
+    def credentials(self) -> str:
+        """A text that changes when the PIN is changed, "" where there is none; never the PIN."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was sent in this process and not accepted."""
+
+    def withhold(self) -> None:
+        """Do not send it."""
+
+
+OnCall = Callable[[CallRecord], None]
+"""Gets the record of every attempt to call, once, after the hang-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An exclusive communication resource and how to open it for a station. `open` raises ChannelError.
+
+    A line that `calls` costs money while it is open: `open` calls the station's number and tells what that has cost.
+    `session_seconds` is the longest session on it, None: that of the acquisition.
+    """
+
+    id: str
+    open: Callable[[Station, OnCall], Awaitable[Channel]]
+    calls: bool = False
+    session_seconds: float | None = None
+    sim: Sim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a session brought. `fault` is None when every exchange was sound and complete."""
+    """What a request brought. `fault` is None when every exchange was sound and complete."""
 
     meter: str
     readings: tuple[Archived, ...]
     fault: GatewayError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a session brought: a result for each request that was tried, in order; and the call, where there was one."""
+
+    results: tuple[Result, ...]
+    call: CallRecord | None = None
+
+
+Progress = Callable[[RecordingChannel], None]
+
+
+def _always() -> bool:
+    return True
 
 
 class Acquisition:
@@ -68,166 +113,160 @@ class Acquisition:
         self._clock = clock
         self._zone = zone
         self._session_seconds = session_seconds
+        self._refusals = Refusals(store, clock)
 
-    async def run(
+    async def run(self, line: Line, station: Station, request: Request, on_progress: Progress | None = None) -> Result:
+        """A session with one request. Faults of line and meter come back in the result; ArchiveError is raised."""
+        (result,) = (await self.session(line, station, (request,), on_progress)).results
+        return result
+
+    async def session(
         self,
         line: Line,
         station: Station,
-        request: Request,
-        on_progress: Callable[[RecordingChannel], None] | None = None,
-    ) -> Result:
-        """One session. Faults of line and meter come back in the result; ArchiveError is raised."""
-        notes = _Notes(station.meter, line.id, request, self._clock, self._zone)
-        archived: list[Archived] = []
-        fault: GatewayError | None = None
-        end: GatewayError | None = None
+        requests: Sequence[Request],
+        on_progress: Progress | None = None,
+        go_on: Callable[[], bool] = _always,
+    ) -> Session:
+        """One session with all requests (at least one), one after the other, each archived as its own exchange.
+
+        The rest is not tried when the line has failed, the meter is silent or refuses, or `go_on` says no. Faults of
+        line and meter come back in the results; ArchiveError is raised.
+        """
+        credentials = station.driver.credentials
+        standing = await self._refusals.standing(station.meter.id, line.id, credentials)
+        if standing is not None:
+            return Session((Result(station.meter.id, (), standing),))
+        if line.sim is not None and await self._refusals.standing(_sim(line), line.id, line.sim.credentials):
+            line.sim.withhold()
+        calls: list[CallRecord] = []
+
+        def on_call(record: CallRecord) -> None:
+            calls.append(record)
+            self._store.submit(audit_of(record, station.meter.id))
+            log.log(*log_line(record, station.meter.id))
+
+        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0])
+        await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
+        if line.sim is not None and line.sim.refused:
+            await self._refusals.note(_sim(line), line.sim.credentials, MeterRefused(f"line {line.id}: the PIN"))
+        last = talk.results[-1].fault  # after a refusal nothing more was asked
+        if isinstance(last, MeterRefused):
+            await self._refusals.note(station.meter.id, credentials, last)
+        elif talk.results[0].fault is None:
+            await self._refusals.lift(station.meter.id)
+        return Session(tuple(talk.results), calls[0] if calls else None)
+
+
+def _sim(line: Line) -> str:
+    """Under which name the refusal of a PIN is remembered; no meter has a name with blanks."""
+    return f"SIM of line {line.id}"
+
+
+class _Talk:
+    """One session under way: the request that is being asked, what it has brought, and the results before it."""
+
+    def __init__(
+        self, store: Store, clock: Clock, zone: ZoneInfo, line: Line, station: Station, request: Request
+    ) -> None:
+        self.results: list[Result] = []
+        self._store = store
+        self._line = line
+        self._station = station
+        self._notes = Notes(station.meter, line.id, request, clock, zone)
+        self._asking = True
+        self._archived: list[Archived] = []
+        self._fault: GatewayError | None = None
+
+    async def hold(
+        self,
+        requests: Sequence[Request],
+        on_call: OnCall,
+        on_progress: Progress | None,
+        go_on: Callable[[], bool],
+        seconds: float,
+    ) -> None:
+        """From opening the line to closing it."""
         try:
-            async with asyncio.timeout(self._session_seconds):
-                channel = RecordingChannel(await _opened(line, station.meter))
-                notes.channel = channel
-                if on_progress is not None:
-                    on_progress(channel)
-                try:
-                    async with aclosing(station.driver.execute(channel, request)) as answers:
-                        async for answer in answers:
-                            archived += await self._store.append(notes.answered(answer))
-                            fault = fault or _fault_of(station.meter, line.id, answer)
-                finally:
-                    await channel.close()
+            async with asyncio.timeout(seconds):
+                await self._converse(requests, on_call, on_progress, go_on)
         except TimeoutError:
-            end = SessionDeadline(
-                f"meter {station.meter.id} on line {line.id} was not finished after {self._session_seconds:.0f} s"
-            )
+            if self._asking:
+                await self._finished(
+                    SessionDeadline(
+                        f"meter {self._station.meter.id} on line {self._line.id} was not finished after {seconds:.0f} s"
+                    )
+                )
         except ArchiveError:
             raise
         except GatewayError as error:
-            end = error
+            await self._finished(error)
         except asyncio.CancelledError:
-            self._store.submit(notes.ended(Outcome.CANCELLED, "cancelled"))
+            if self._asking:
+                self._store.submit(self._notes.ended(Outcome.CANCELLED, "cancelled"))
             raise
         except Exception as error:  # a defect of ours is passed on; what the meter sent is kept all the same
-            await self._store.append(notes.ended(Outcome.PROTOCOL_ERROR, f"defect in gatewayd: {error!r}"))
+            await self._store.append(self._notes.ended(Outcome.PROTOCOL_ERROR, f"defect in gatewayd: {error!r}"))
             raise
+
+    async def _converse(
+        self,
+        requests: Sequence[Request],
+        on_call: OnCall,
+        on_progress: Progress | None,
+        go_on: Callable[[], bool],
+    ) -> None:
+        channel = RecordingChannel(await self._opened(on_call))
+        self._notes.channel = channel
+        if on_progress is not None:
+            on_progress(channel)
+        try:
+            for request in requests:
+                if self.results and (unlikely_to_go_on(self.results[-1].fault) or not go_on()):
+                    return
+                if self.results:
+                    self._begin(request)
+                await self._ask(channel, request)
+        finally:
+            await channel.close()
+
+    async def _opened(self, on_call: OnCall) -> Channel:
+        try:
+            return await self._line.open(self._station, on_call)
+        except ChannelError as error:
+            raise type(error)(f"meter {self._station.meter.id}: {error}") from error
+
+    def _begin(self, request: Request) -> None:
+        self._notes.begin(request)
+        self._asking, self._archived, self._fault = True, [], None
+
+    async def _ask(self, channel: Channel, request: Request) -> None:
+        station = self._station
+        try:
+            async with aclosing(station.driver.execute(channel, request)) as answers:
+                async for answer in answers:
+                    self._archived += await self._store.append(self._notes.answered(answer))
+                    self._fault = self._fault or fault_of(station.meter, self._line.id, request, answer)
+        except ArchiveError:
+            raise
+        except GatewayError as error:
+            await self._finished(error)
+        else:
+            await self._finished(None)
+
+    async def _finished(self, end: GatewayError | None) -> None:
+        """The request is over: archive what no exchange tells of yet, and put down the result."""
         if end is not None:
-            await self._store.append(notes.ended(_outcome_of(end), str(end)))
-        elif notes.waiting:
-            await self._store.append(notes.ended(Outcome.DONE, "after the last answer"))
+            await self._store.append(self._notes.ended(outcome_of(end), str(end)))
+        elif self._notes.waiting:
+            await self._store.append(self._notes.ended(Outcome.DONE, "after the last answer"))
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
-        if fault is None or isinstance(end, MeterRefused | SessionDeadline):
-            fault = end
-        return Result(station.meter.id, tuple(archived), fault)
+        if self._fault is None or isinstance(end, MeterRefused | SessionDeadline):
+            self._fault = end
+        self.results.append(Result(self._station.meter.id, tuple(self._archived), self._fault))
+        self._asking = False
 
 
-async def _opened(line: Line, meter: Meter) -> Channel:
-    try:
-        return await line.open()
-    except ChannelError as error:
-        raise type(error)(f"meter {meter.id}: {error}") from error
-
-
-class _Notes:
-    """The exchange that is under way: its times, its bytes, and the archive entry that they make."""
-
-    def __init__(self, meter: Meter, line: str, request: Request, clock: Clock, zone: ZoneInfo) -> None:
-        self._meter = meter
-        self._line = line
-        self._request = request
-        self._clock = clock
-        self._zone = zone
-        self._started = clock()
-        self._received = b""
-        self.channel: RecordingChannel | None = None
-
-    def answered(self, answer: Answer) -> Entry:
-        """The driver is through with an exchange."""
-        readings = _checked_serial(self._meter, answer)
-        serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
-        return self._entry(answer.outcome, answer.detail, readings, serial)
-
-    def ended(self, outcome: Outcome, detail: str) -> Entry:
-        """The session is over before the driver got an answer."""
-        return self._entry(outcome, detail, (), self._meter.serial)
-
-    @property
-    def waiting(self) -> bool:
-        """True when bytes were received that no exchange tells of yet."""
-        return bool(self._received) or (self.channel is not None and self.channel.waiting)
-
-    def _entry(self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str) -> Entry:
-        now = self._clock()
-        if self.channel is not None:
-            self._received += self.channel.take()
-        exchange = Exchange(
-            meter=self._meter.id,
-            line=self._line,
-            request=self._request.text,
-            started_at=self._started,
-            ended_at=max(now, self._started),
-            received=self._received,
-            outcome=outcome,
-            detail=detail,
-        )
-        ratios = tuple(self._meter.ratio_on(_day(reading, self._zone)) for reading in readings)
-        entry = Entry(exchange, readings, ratios, serial, self._meter.point, self._meter.metering_type)
-        # Only now: where readings cannot be made into an entry, the bytes go into the one that tells of the defect.
-        self._started, self._received = now, b""
-        return entry
-
-
-def _day(reading: Reading, zone: ZoneInfo) -> date:
-    """The legal-time day of a reading; an interval that ends at midnight belongs to the day before."""
-    return legal_day(reading.at, zone) if reading.kind is Kind.INTERVAL else reading.at.astimezone(zone).date()
-
-
-def _outcome_of(fault: GatewayError) -> Outcome:
-    match fault:
-        case ProtocolError():
-            return Outcome.PROTOCOL_ERROR
-        case MeterSilent():
-            return Outcome.SILENT
-        case MeterRefused():
-            return Outcome.REFUSED
-        case SessionDeadline():
-            return Outcome.DEADLINE
-        case ChannelError():
-            return Outcome.LINE_FAILED
-        case _:
-            return Outcome.PROTOCOL_ERROR
-
-
-def _fault_of(meter: Meter, line: str, answer: Answer) -> GatewayError | None:
-    """What an operator has to know of an answer that is not as it should be; its readings are archived all the same."""
-    where = f"meter {meter.id} on line {line}"
-    if answer.outcome is Outcome.REFUSED:
-        return MeterRefused(f"{where}: {answer.detail}")
-    if not answer.sound:
-        return ProtocolError(f"{where}: {answer.detail}; its values are marked distorted")
-    missing = [reading.code for reading in answer.readings if not reading.obis_raw]
-    if missing:
-        return MeterDiffers(f"{where} does not have {', '.join(missing)}")
-    if not answer.readings:
-        return ProtocolError(f"{where} sent a readout without a single value")
-    if _other_serial(meter, answer):
-        return MeterDiffers(f"{where}: serial {meter.serial} is configured, the meter says {answer.serials[0]}")
-    return None
-
-
-def _other_serial(meter: Meter, answer: Answer) -> bool:
-    """True when a serial number is configured and the meter names only others. Leading zeros do not count."""
-    if not meter.serial or not answer.serials:
-        return False
-    return _plain(meter.serial) not in {_plain(serial) for serial in answer.serials}
-
-
-def _plain(serial: str) -> str:
-    return serial.strip().lstrip("0").casefold()
-
-
-def _checked_serial(meter: Meter, answer: Answer) -> tuple[Reading, ...]:
-    if not _other_serial(meter, answer):
-        return answer.readings
-    status, flags = judge((Fault.OTHER_SERIAL,))
-    return tuple(
-        replace(reading, status=RawStatus.worst((reading.status, status)), flags=reading.flags | flags)
-        for reading in answer.readings
-    )
+def unlikely_to_go_on(fault: GatewayError | None) -> bool:
+    """Whether the next request of the session would only fail as well."""
+    return isinstance(fault, ChannelError | MeterSilent | MeterRefused | SessionDeadline)

@@ -1,13 +1,16 @@
 """The control socket: how the command line asks a running gateway. One line of JSON each way, then the connection ends.
+What goes on for longer (a trace) is answered by one line for each event, until one of the two closes the connection.
 
 Rules: a local socket beside the archive, for the user and the group of the gateway; a request only looks; it is short
-and so is its time. Whoever connects and says nothing costs nobody anything.
+and so is its time. Whoever connects and says nothing costs nobody anything, and whoever does not take what was asked
+for is dropped: the gateway never waits for a reader.
 """
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,9 @@ _REQUEST_LONGEST = 4096
 _PATIENCE_S = 5.0
 
 Handler = Callable[[], Awaitable[dict[str, object]]]
+Stream = Callable[[Mapping[str, str]], AsyncGenerator[dict[str, object], None]]
+"""Answers a request by one object for each event; GatewayError before the first one for what it refuses. The first
+object comes at once: it says that the request was understood."""
 
 
 class NotRunning(GatewayError):
@@ -28,18 +34,29 @@ class NotRunning(GatewayError):
 
 
 @contextlib.asynccontextmanager
-async def listening(folder: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
+async def listening(
+    folder: Path, handlers: Mapping[str, Handler], streams: Mapping[str, Stream] | None = None
+) -> AsyncIterator[None]:
     """Answer requests while the `async with` lasts. OSError when the socket cannot be made."""
+    running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 line = await reader.readline()
-                writer.write(msgspec.json.encode(await _answer(line, handlers)) + b"\n")
-                await writer.drain()
+            request = _request(line)
+            stream = (streams or {}).get(request.get("request", ""))
+            if stream is not None:
+                pump = asyncio.create_task(_pump(writer, stream(request)), name=f"stream {request['request']}")
+                running.add(pump)
+                await _until_gone(reader, pump)
+                return
+            async with asyncio.timeout(_PATIENCE_S):
+                await _say(writer, await _answer(request, handlers))
         except (TimeoutError, OSError, ValueError):
-            return  # ValueError: the line is too long
+            writer.transport.abort()  # ValueError: the line is too long. What a slow reader did not take is dropped.
         finally:
+            running.difference_update([task for task in running if task.done()])
             writer.close()
 
     with _short(folder) as path:
@@ -54,22 +71,54 @@ async def listening(folder: Path, handlers: Mapping[str, Handler]) -> AsyncItera
             yield
         finally:
             server.close()
+            for pump in running:
+                pump.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
 
 async def ask(folder: Path, request: str) -> dict[str, Any]:
     """What the gateway that writes the archive in `folder` answers. NotRunning; GatewayError for what it refuses."""
-    try:
-        with _short(folder) as path:
+    with _understood(folder):
+        async with asyncio.timeout(_PATIENCE_S), _asking(folder, {"request": request}) as reader:
+            return _checked(await reader.readline())
+
+
+async def follow(folder: Path, request: str, **details: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The events that a request brings, until the gateway stops or the caller does. Raises as `ask` does."""
+    async with contextlib.AsyncExitStack() as stack:
+        with _understood(folder):
+            reader = await stack.enter_async_context(_asking(folder, {"request": request, **details}))
             async with asyncio.timeout(_PATIENCE_S):
-                reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST)
-                try:
-                    writer.write(msgspec.json.encode({"request": request}) + b"\n")
-                    line = await reader.readline()
-                finally:
-                    writer.close()
-        answer = msgspec.json.decode(line, type=dict[str, Any])
+                event = _checked(await reader.readline())
+        while True:
+            yield event
+            try:
+                line = await reader.readline()
+            except OSError:  # as good as closed
+                return
+            if not line.endswith(b"\n"):
+                return
+            event = _checked(line)
+
+
+@contextlib.asynccontextmanager
+async def _asking(folder: Path, request: Mapping[str, str]) -> AsyncIterator[asyncio.StreamReader]:
+    with _short(folder) as path:
+        reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST)
+    try:
+        writer.write(msgspec.json.encode(request) + b"\n")
+        yield reader
+    finally:
+        writer.close()
+
+
+@contextlib.contextmanager
+def _understood(folder: Path) -> Iterator[None]:
+    """What can go wrong with a request, in the words of the one who asks."""
+    try:
+        yield
     except PermissionError as error:
         raise PermissionError(f"{folder / NAME}: only for root and the user and group of the gateway") from error
     except TimeoutError as error:
@@ -78,20 +127,64 @@ async def ask(folder: Path, request: str) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise NotRunning(f"no gateway answers at {folder / NAME}") from error
+
+
+def _checked(line: bytes) -> dict[str, Any]:
+    answer = msgspec.json.decode(line, type=dict[str, Any])
     if "error" in answer:
         raise GatewayError(f"the running gateway says: {answer['error']}")
     return answer
 
 
-async def _answer(line: bytes, handlers: Mapping[str, Handler]) -> dict[str, object]:
+def _request(line: bytes) -> dict[str, str]:
+    """What is asked for; empty when that is no request."""
     try:
-        name = msgspec.json.decode(line, type=dict[str, str]).get("request", "")
+        return msgspec.json.decode(line, type=dict[str, str])
     except msgspec.MsgspecError:
+        return {}
+
+
+async def _answer(request: Mapping[str, str], handlers: Mapping[str, Handler]) -> dict[str, object]:
+    name = request.get("request")
+    if name is None:
         return {"error": "that is no request"}
     handler = handlers.get(name)
     if handler is None:
         return {"error": f"there is no request '{name}'; is one of the two of another version?"}
     return await handler()
+
+
+async def _pump(writer: asyncio.StreamWriter, events: AsyncGenerator[dict[str, object], None]) -> None:
+    async with aclosing(events):
+        try:
+            async for event in events:
+                await _say(writer, event)
+        except GatewayError as error:
+            await _say(writer, {"error": str(error)})
+
+
+async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, object]) -> None:
+    writer.write(msgspec.json.encode(answer) + b"\n")
+    async with asyncio.timeout(_PATIENCE_S):
+        await writer.drain()
+
+
+async def _until_gone(reader: asyncio.StreamReader, pump: "asyncio.Task[None]") -> None:
+    """Until the pump ends, or the other side closes the connection. The pump's fault is raised."""
+    gone = asyncio.create_task(_end(reader), name="end of a stream")
+    try:
+        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (pump, gone):
+            task.cancel()
+        await asyncio.gather(pump, gone, return_exceptions=True)
+    if not pump.cancelled():
+        pump.result()
+
+
+async def _end(reader: asyncio.StreamReader) -> None:
+    while await reader.read(_REQUEST_LONGEST):
+        pass  # whatever is said after the request
 
 
 @contextlib.contextmanager

@@ -1,13 +1,14 @@
 """The worker of a line: which job runs next, and what happens when it fails.
 
 Rules: one session on a line at a time; a fault of one meter costs its own slot and nobody else's; a refusal is not
-retried; one log line for each change of a meter's state, not for each attempt.
+retried; one log line for each change of a meter's state, not for each attempt. Lines that call have a worker of their
+own: call_worker.py.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,11 +17,13 @@ from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
 from gatewayd.model import Request
+from gatewayd.refusals import LeftAlone, remedy
 from gatewayd.schedule import Rhythm, first_due, next_due
 
 RETRIES = 3
 BACK_OFF_SECONDS = (10.0, 30.0, 90.0)
-_LONGEST_WAIT = 30.0
+LONGEST_WAIT = 30.0
+"""Seconds: not longer at once, because the wall clock may be set meanwhile."""
 
 log = logging.getLogger("gatewayd.worker")
 
@@ -35,7 +38,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class _Pending:
+class Pending:
     """A job and when it is due next."""
 
     job: Job
@@ -43,6 +46,52 @@ class _Pending:
     retries: int = 0
     fault: GatewayError | None = None
     """How its last run ended."""
+
+    @property
+    def meter(self) -> str:
+        return self.job.station.meter.id
+
+    def settle(self, fault: GatewayError | None, now: datetime, zone: ZoneInfo, pauses: Sequence[float]) -> None:
+        """The job was run: when it is due next. After a fault it is tried again after these pauses in seconds, as long
+        as that is before its regular time; not after what asking again would not change."""
+        regular = next_due(self.job.rhythm, now, zone)
+        if fault is None or isinstance(fault, MeterRefused | MeterDiffers) or self.retries >= RETRIES:
+            self.due, self.retries = regular, 0
+            return
+        retry = now + timedelta(seconds=pauses[min(self.retries, len(pauses) - 1)])
+        self.due, self.retries = (retry, self.retries + 1) if retry < regular else (regular, 0)
+
+
+class MeterStates:
+    """Which meters cannot be read at present, and why; the log tells of each change once."""
+
+    def __init__(self, worker: str, pending: Sequence[Pending]) -> None:
+        self.faults: dict[str, str] = {}
+        self._worker = worker
+        self._pending = pending
+        self._refused: set[str] = set()
+
+    def note(self, pending: Pending, fault: GatewayError | None, defect: Exception | None = None) -> None:
+        """How a job has ended. Its meter is read again when the last run of every one of its jobs was sound."""
+        meter = pending.meter
+        before, pending.fault = pending.fault, fault
+        if isinstance(fault, MeterRefused):
+            text = str(fault)
+            if not isinstance(fault, LeftAlone):
+                text = f"{fault}; {remedy(pending.job.station.driver.credentials)}"
+            if meter not in self._refused:
+                self._refused.add(meter)
+                log.error("%s", text)
+            self.faults[meter] = text
+            return
+        self._refused.discard(meter)
+        if fault is not None:
+            if meter not in self.faults or (defect is not None and str(before) != str(fault)):
+                log.warning("%s", fault, exc_info=defect)
+            self.faults[meter] = str(fault)
+        elif meter in self.faults and not any(other.fault for other in self._pending if other.meter == meter):
+            del self.faults[meter]
+            log.info("meter %s on line %s is read again", meter, self._worker)
 
 
 class LineWorker:
@@ -58,14 +107,22 @@ class LineWorker:
         jitter: random.Random,
     ) -> None:
         self.line = line
-        self.faults: dict[str, str] = {}
-        """Meters that cannot be read at present, and why."""
         self._acquisition = acquisition
         self._clock = clock
         self._zone = zone
         self._jitter = jitter
         started = clock()
-        self._pending = [_Pending(job, first_due(job.rhythm, started, zone)) for job in jobs]
+        self._pending = [Pending(job, first_due(job.rhythm, started, zone)) for job in jobs]
+        self._states = MeterStates(line.id, self._pending)
+
+    @property
+    def name(self) -> str:
+        return self.line.id
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """Meters that cannot be read at present, and why."""
+        return self._states.faults
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the session that is under way then is finished or cancelled by the caller."""
@@ -73,12 +130,11 @@ class LineWorker:
             pending = min(self._pending, key=lambda waiting: waiting.due)
             delay = (pending.due - self._clock()).total_seconds()
             if delay > 0:
-                # Not longer at once than this: the wall clock may be set while we wait.
-                await _wait(stop, min(delay, _LONGEST_WAIT))
+                await wait(stop, min(delay, LONGEST_WAIT))
                 continue
             await self._work(pending)
 
-    async def _work(self, pending: _Pending) -> None:
+    async def _work(self, pending: Pending) -> None:
         job = pending.job
         defect: Exception | None = None
         try:
@@ -89,32 +145,12 @@ class LineWorker:
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other meters of the line
             defect = error
             fault = ProtocolError(f"meter {job.station.meter.id} on line {self.line.id}: defect in gatewayd: {error!r}")
-        self._note(pending, fault, defect)
-        now = self._clock()
-        regular = next_due(job.rhythm, now, self._zone)
-        if fault is None or isinstance(fault, MeterRefused | MeterDiffers) or pending.retries >= RETRIES:
-            pending.due, pending.retries = regular, 0
-            return
-        back_off = BACK_OFF_SECONDS[min(pending.retries, len(BACK_OFF_SECONDS) - 1)]
-        retry = now + timedelta(seconds=back_off * self._jitter.uniform(0.5, 1.0))
-        pending.due, pending.retries = (retry, pending.retries + 1) if retry < regular else (regular, 0)
-
-    def _note(self, pending: _Pending, fault: GatewayError | None, defect: Exception | None) -> None:
-        """Log a change of the meter's state. It is read again when the last run of every one of its jobs was sound."""
-        meter = pending.job.station.meter.id
-        before, pending.fault = pending.fault, fault
-        if fault is not None:
-            if meter not in self.faults or (defect is not None and str(before) != str(fault)):
-                log.warning("%s", fault, exc_info=defect)
-            self.faults[meter] = str(fault)
-        elif meter in self.faults and not any(
-            other.fault for other in self._pending if other.job.station.meter.id == meter
-        ):
-            del self.faults[meter]
-            log.info("meter %s on line %s is read again", meter, self.line.id)
+        self._states.note(pending, fault, defect)
+        pauses = [pause * self._jitter.uniform(0.5, 1.0) for pause in BACK_OFF_SECONDS]
+        pending.settle(fault, self._clock(), self._zone, pauses)
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def wait(stop: asyncio.Event, seconds: float) -> None:
     """Until the time has passed or `stop` is set."""
     try:
         async with asyncio.timeout(seconds):

@@ -1,7 +1,9 @@
-"""The ways in which a simulated meter misbehaves, and on which readouts.
+"""The ways in which a simulated meter misbehaves, and on which readouts, commands or blocks.
 
-Rules: the kinds are the words of `--misbehave`; random bytes come from the generator handed in, so that a seed repeats
-a run; noise never holds a character that opens or closes a message, because no reader could tell that from the truth.
+Rules: the kinds are the words of `--misbehave`; `:N` means every N-th readout, but the N-th command or block of a
+session in programming mode, where it is shown once in the meter's life unless `*` follows; random bytes come from the
+generator handed in, so that a seed repeats a run; noise never holds a character that opens or closes a message, because
+no reader could tell that from the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from simulators.telegram import ETX, STX, bcc
+from simulators.telegram import EOT, ETX, STX, bcc
 
 NOISE_LENGTH = 8
 BABBLE_CHUNK = 16
@@ -36,33 +38,63 @@ class Misbehaviour(StrEnum):
     HUGE = "huge"
     NAK = "nak"
     NO_ACK_SUPPORT = "no-ack-support"
+    BLOCK_BAD_BCC = "block-bad-bcc"
+    BLOCK_TRUNCATE = "block-truncate"
+    BLOCK_HANG_UP = "block-hang-up"
+    BLOCK_NOISE = "block-noise"
+    COMMAND_SILENCE = "command-silence"
+    COMMAND_NAK = "command-nak"
+    COMMAND_BREAK = "command-break"
+
+
+IN_PROGRAMMING = tuple(kind for kind in Misbehaviour if kind.startswith(("block-", "command-")))
+IN_READOUT = tuple(kind for kind in Misbehaviour if kind not in IN_PROGRAMMING)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of fault, shown on every `every`-th readout."""
+    """One kind of fault, shown on every `every`-th readout; in programming mode see `SessionFaults`."""
 
     kind: Misbehaviour
     every: int = 1
+    once: bool = False
 
 
 def parse(text: str) -> Fault:
-    """`KIND` or `KIND:N`; ValueError says what is wrong with it."""
+    """`KIND` or `KIND:N`, in programming mode also `KIND:N*`; ValueError says what is wrong with it."""
     name, colon, count = text.partition(":")
     try:
         kind = Misbehaviour(name)
     except ValueError:
         raise ValueError(f"{name!r} is none of {', '.join(Misbehaviour)}") from None
+    programming = kind in IN_PROGRAMMING
     if not colon:
-        return Fault(kind)
-    if not count.isdecimal() or int(count) < 1:
-        raise ValueError(f"{count!r} is not a count of readouts")
-    return Fault(kind, int(count))
+        return Fault(kind, 0 if programming else 1)
+    digits = count.removesuffix("*") if programming else count
+    if not digits.isdecimal() or int(digits) < 1:
+        raise ValueError(f"{count!r} is not a count of {name.partition('-')[0] if programming else 'readout'}s")
+    return Fault(kind, int(digits), once=programming and digits == count)
 
 
 def is_active(faults: tuple[Fault, ...], kind: Misbehaviour, readout: int) -> bool:
     """Whether the readout with this number, counted from 1, shows the fault."""
     return any(fault.kind is kind and readout % fault.every == 0 for fault in faults)
+
+
+class SessionFaults:
+    """The faults of programming mode. `every` is the number of the command or block in its session, 0 is each one."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self._left = [fault for fault in faults if fault.kind in IN_PROGRAMMING]
+
+    def strikes(self, kind: Misbehaviour, number: int) -> bool:
+        """Whether the command or block with this number, counted from 1, shows the fault now."""
+        for fault in self._left:
+            if fault.kind is kind and fault.every in (0, number):
+                if fault.once:
+                    self._left.remove(fault)
+                return True
+        return False
 
 
 def noise(randomness: random.Random) -> bytes:
@@ -85,7 +117,7 @@ def endless_lines(body: bytes) -> Iterator[bytes]:
 
 def spoiled(message: bytes) -> bytes:
     """The message with a wrong BCC or DSMR check sum; unchanged where it has neither."""
-    start, end = message.find(STX) + 1, message.find(ETX) + 1
+    start, end = message.find(STX) + 1, message.find(ETX if ETX in message else EOT) + 1
     if start and end and end < len(message):
         wrong = bcc(message[start:end]) ^ 0x55
         return message[:end] + bytes([wrong]) + message[end + 1 :]

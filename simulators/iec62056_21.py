@@ -1,8 +1,8 @@
-"""An IEC 62056-21 meter that plays a readout file: modes A, B, C, D and the entry of mode E.
+"""An IEC 62056-21 meter that plays a readout file: modes A, B, C, D, programming mode, and the entry of mode E.
 
-Rules: the meter answers and never begins (mode D excepted); it is half-duplex, so what arrives while it sends is lost,
-apart from a break; it returns to its start rate after every conversation; programming mode is refused with silence.
-Faults are asked for by readout number. A reader that goes away resets the meter.
+Rules: the meter answers and never begins (mode D excepted); what else it can do is in dialogue.py (programming mode)
+and hdlc.py (what a reader says after the entry of mode E); an option that it does not play is met with silence. Faults
+are asked for by readout number, which the bus counts.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
 from simulators import faults
+from simulators.dialogue import Dialogue
 from simulators.faults import Fault, Misbehaviour
-from simulators.line import Line
-from simulators.requests import Break, Inbox, OptionSelect, SignOn
+from simulators.hdlc import Frames
+from simulators.journal import Journal
+from simulators.port import Interrupted, Port
+from simulators.requests import Break, OptionSelect, SignOn
 from simulators.telegram import STX, Advance, Telegram, advanced, block, pushed
 from simulators.transport import Disconnected
 
@@ -30,8 +33,6 @@ NAK = b"\x15"
 BETWEEN_CHARACTERS_S = 1.5
 DRIP_S = 1.0
 UNREAD_S = 0.25
-
-_EVEN = bytes(byte | 0x80 if byte.bit_count() % 2 else byte for byte in range(128)) + bytes(range(128, 256))
 
 log = logging.getLogger("simulators.iec62056_21")
 
@@ -56,7 +57,7 @@ class Parity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the meter is. `identification` is the text after `/`; times are in seconds."""
+    """What the meter is. `identification` is the text after `/`; times are in seconds; a dead one never answers."""
 
     mode: Mode
     identification: bytes
@@ -66,170 +67,179 @@ class Settings:
     ack_wait_s: float
     push_every_s: float
     parity: Parity
-
-
-class Interrupted(Exception):
-    """The reader ended a transmission: by a break, or by a new sign-on where there is no end."""
+    hdlc_s: float
+    programming: bool
+    dead: bool = False
 
 
 class Meter:
-    """The meter's state machine on its line."""
+    """One meter on a line. `tables` holds what it sends, by the character after `/` of the sign-on: `?` and digits."""
 
     def __init__(
         self,
         settings: Settings,
-        telegram: Telegram,
-        line: Line,
+        tables: Mapping[str, Telegram],
+        port: Port,
+        dialogue: Dialogue,
+        journal: Journal,
         *,
         misbehaviours: tuple[Fault, ...],
         advances: tuple[Advance, ...],
         randomness: random.Random,
     ) -> None:
-        self._settings = settings
-        self._telegram = telegram
-        self._line = line
+        self.settings = settings
+        self._tables = tables
+        self._table = "?"
+        self._port = port
+        self._line = port.line
+        self._dialogue = dialogue
+        self._journal = journal
         self._faults = misbehaviours
         self._advances = advances
         self._random = randomness
-        self._inbox = Inbox()
         self._readout = 0
-        self._even_parity = settings.parity is Parity.EVEN
-        self._endless = False
-        self._again: SignOn | None = None
 
-    def run(self) -> NoReturn:
-        """Serve one reader after the other for ever."""
-        while True:
-            self._line.transport.connect()
-            self._inbox.clear()
-            self._again = None
-            try:
-                if self._settings.mode is Mode.D:
-                    self._push()
-                self._converse()
-            except Disconnected as gone:
-                log.info("line down: %s", gone)
-
-    def _converse(self) -> NoReturn:
-        while True:
-            self._line.baud = self._settings.start_baud
-            self._line.echo = self._is(Misbehaviour.ECHO, self._readout + 1)
-            sign_on = self._await_sign_on()
-            self._readout += 1
-            try:
-                self._answer(sign_on)
-                # Half-duplex: a meter hears nothing while it sends.
-                self._inbox.clear()
-            except Interrupted:
-                log.info("interrupted by the reader")
-            finally:
-                self._endless = False
-
-    def _await_sign_on(self) -> SignOn:
-        while True:
-            request = self._again or self._inbox.take()
-            self._again = None
-            if request is None:
-                self._inbox.add(self._line.receive(None))
-            elif isinstance(request, SignOn) and self._is_meant(request):
-                log.info("sign-on %r", request.address)
-                return request
-            else:
-                log.info("not for an idle meter: %s", request)
-
-    def _is_meant(self, sign_on: SignOn) -> bool:
+    def is_meant(self, sign_on: SignOn) -> bool:
+        """Whether this meter answers; a dead one never does."""
         # 6.3.2: leading zeros of the device address carry no meaning.
-        ours = self._settings.address
-        return ours is None or sign_on.address.lstrip("0") == ours.lstrip("0")
+        ours = self.settings.address
+        addressed = ours is None or sign_on.address.lstrip("0") == ours.lstrip("0")
+        return addressed and sign_on.table in self._tables and not self.settings.dead
 
-    def _answer(self, sign_on: SignOn) -> None:
-        settings, line = self._settings, self._line
+    def shows(self, kind: Misbehaviour, readout: int) -> bool:
+        """Whether the readout with this number, counted from 1, shows the fault."""
+        return faults.is_active(self._faults, kind, readout)
+
+    def answer(self, sign_on: SignOn, number: int) -> SignOn | None:
+        """One conversation, the `number`-th on this line; returns the sign-on that came instead of an option."""
+        settings, line = self.settings, self._line
+        self._readout = number
+        self._table = sign_on.table
+        self._port.even_parity = settings.parity is Parity.EVEN
         if self._is(Misbehaviour.SILENCE):
             log.info("silent")
-            return
+            return None
         if settings.parity is Parity.AUTO:
-            self._even_parity = sign_on.even_parity
+            self._port.even_parity = sign_on.even_parity
         reply_at = line.heard_until + settings.reaction_s
         if self._is(Misbehaviour.BABBLE):
             log.info("babbles")
-            self._send_endlessly(faults.babble(self._random), reply_at)
+            self._babble(reply_at)
         if self._is(Misbehaviour.NOISE):
-            self._send(faults.noise(self._random), reply_at)
-        self._send(self._coded(b"/" + settings.identification + b"\r\n"), reply_at)
+            self._port.send_raw(faults.noise(self._random), reply_at)
+        self._port.send(b"/" + settings.identification + b"\r\n", reply_at)
         log.info("identification %r at %d Bd", settings.identification, line.baud)
         rate = settings.identification[3:4].decode("latin-1")
         match settings.mode:
             case Mode.C | Mode.E:
-                self._await_option(rate)
+                return self._await_option(rate)
             case Mode.B:
                 self._send_block(MODE_B_BAUDS.get(rate, settings.start_baud), line.spoken_until + settings.reaction_s)
             case _:
                 self._send_block(settings.start_baud, line.spoken_until + settings.reaction_s)
+        return None
 
-    def _await_option(self, offered: str) -> None:
-        settings, line = self._settings, self._line
+    def _await_option(self, offered: str) -> SignOn | None:
+        settings, line, inbox = self.settings, self._line, self._port.inbox
         deadline = line.spoken_until + settings.ack_wait_s
         while True:
             if data := line.receive(deadline):
-                self._inbox.add(data)
+                inbox.add(data)
             elif time.monotonic() >= deadline:
                 log.info("no option select message: falls back to mode A")
                 self._send_block(settings.start_baud, deadline)
-                return
-            match self._inbox.take():
+                return None
+            match inbox.take():
                 case None:
-                    if self._inbox.has_begun_option():
+                    if inbox.has_begun_option():
                         deadline = max(deadline, line.heard_until + BETWEEN_CHARACTERS_S)
                 case OptionSelect() as choice:
+                    self._journal.note(f"option {choice.protocol}{choice.rate}{choice.option}")
                     if not self._is(Misbehaviour.NO_ACK_SUPPORT):
                         self._obey(choice, offered)
-                        return
+                        return None
                     log.info("ignores %s", choice)
                 case SignOn() as again:
-                    self._again = again
-                    raise Interrupted
+                    return again
                 case Break():
+                    self._journal.note("break")
                     raise Interrupted
 
     def _obey(self, choice: OptionSelect, offered: str) -> None:
-        settings, line = self._settings, self._line
+        settings, line = self.settings, self._line
         reply_at = line.heard_until + settings.reaction_s
-        if choice.protocol not in "01" or choice.option != "0":
-            log.warning("not played by this meter: %s", choice)
-        elif choice.rate not in MODE_C_BAUDS or MODE_C_BAUDS[choice.rate] > MODE_C_BAUDS.get(offered, 0):
+        baud = MODE_C_BAUDS.get(choice.rate, 0)
+        if not 0 < baud <= MODE_C_BAUDS.get(offered, 0):
             log.info("rate %s refused: falls back to mode A", choice.rate)
-            self._send_block(settings.start_baud, reply_at)
-        else:
-            self._send_block(MODE_C_BAUDS[choice.rate], reply_at)
+            if choice.protocol in "01" and choice.option == "0":
+                self._send_block(settings.start_baud, reply_at)
+            return
+        match choice.protocol, choice.option:
+            case (("0" | "1"), "0"):
+                self._send_block(baud, reply_at)
+            case (("0" | "1"), "1") if settings.programming:
+                line.baud = baud
+                self._dialogue.converse(self._telegram().body)
+            case "2", "2" if settings.mode is Mode.E:
+                line.baud = baud
+                self._stand_in_hdlc(choice, reply_at)
+            case _:
+                log.warning("not played by this meter: %s", choice)
+
+    def _stand_in_hdlc(self, choice: OptionSelect, after: float) -> None:
+        """Mode E, annex E: the confirmation still has 7 bits and parity; then 8N1 until nothing comes for a while."""
+        line = self._line
+        self._port.send(b"\x06" + f"{choice.protocol}{choice.rate}{choice.option}".encode() + b"\r\n", after)
+        # The break of mode C means nothing any more.
+        self._port.inbox.clear()
+        frames = Frames()
+        while True:
+            deadline = max(line.heard_until, line.spoken_until) + self.settings.hdlc_s
+            if data := line.receive(deadline):
+                for frame in frames.feed(data):
+                    self._journal.note(f"hdlc {frame.hex()}")
+            elif time.monotonic() >= deadline:
+                self._journal.note("hdlc timeout")
+                return
+
+    def _telegram(self) -> Telegram:
+        # Only the values of the main table advance: `--advance` is checked against that one.
+        telegram = self._tables[self._table]
+        return advanced(telegram, self._advances, self._readout) if self._table == "?" else telegram
 
     def _send_block(self, baud: int, after: float) -> None:
         self._line.baud = baud
         if self._is(Misbehaviour.NAK):
             log.info("answers NAK")
-            self._send(self._coded(NAK), after)
+            self._port.send(NAK, after)
             return
-        telegram = advanced(self._telegram, self._advances, self._readout)
+        telegram = self._telegram()
         if self._is(Misbehaviour.NOISE):
-            self._send(faults.noise(self._random), after)
+            self._port.send_raw(faults.noise(self._random), after)
         self._send_faulty(block(telegram), bytes([STX]), telegram.body, after)
+        # Half-duplex: a meter hears nothing while it sends.
+        self._port.inbox.clear()
         log.info("readout %d sent at %d Bd", self._readout, baud)
 
-    def _push(self) -> NoReturn:
-        settings, line = self._settings, self._line
+    def push(self) -> NoReturn:
+        """Mode D (6.4.5): one telegram after the other for ever."""
+        settings, line = self.settings, self._line
+        self._port.deaf = True
+        self._port.even_parity = settings.parity is Parity.EVEN
         line.baud = settings.start_baud
         due = time.monotonic()
         while True:
-            line.echo = self._is(Misbehaviour.ECHO, self._readout + 1)
+            line.echo = self.shows(Misbehaviour.ECHO, self._readout + 1)
             line.wait_until(due, lambda _: None)
             self._readout += 1
             if not self._is(Misbehaviour.SILENCE):
                 if due > line.spoken_until + UNREAD_S:
                     line.transport.discard_unread()
-                telegram = advanced(self._telegram, self._advances, self._readout)
+                telegram = self._telegram()
                 if self._is(Misbehaviour.BABBLE):
-                    self._send_endlessly(faults.babble(self._random), due)
+                    self._babble(due)
                 if self._is(Misbehaviour.NOISE):
-                    self._send(faults.noise(self._random), due)
+                    self._port.send_raw(faults.noise(self._random), due)
                 opening = b"/" + settings.identification + b"\r\n\r\n"
                 self._send_faulty(pushed(telegram, settings.identification), opening, telegram.body, due)
                 log.info("telegram %d pushed at %d Bd", self._readout, line.baud)
@@ -240,38 +250,29 @@ class Meter:
         if self._is(Misbehaviour.BAD_BCC):
             message = faults.spoiled(message)
         if self._is(Misbehaviour.HUGE):
-            self._send(self._coded(opening), after)
-            self._send_endlessly(map(self._coded, faults.endless_lines(body)), after)
+            self._port.send(opening, after)
+            self._send_endlessly(faults.endless_lines(body), after)
         if self._is(Misbehaviour.DRIP):
-            self._send(self._coded(opening), after)
-            drops = (bytes([byte]) for text in faults.endless_lines(body) for byte in self._coded(text))
+            self._port.send(opening, after)
+            drops = (bytes([byte]) for text in faults.endless_lines(body) for byte in text)
             self._send_endlessly(drops, after, pause_s=DRIP_S)
         if self._is(Misbehaviour.TRUNCATE):
             message = message[: len(message) // 2]
         if self._is(Misbehaviour.HANG_UP):
-            self._send(self._coded(message[: len(message) // 2]), after)
+            self._port.send(message[: len(message) // 2], after)
             self._line.transport.hang_up()
             raise Disconnected("hung up in the middle of the data")
-        self._send(self._coded(message), after)
+        self._port.send(message, after)
+
+    def _babble(self, after: float) -> NoReturn:
+        self._port.even_parity = False
+        self._send_endlessly(faults.babble(self._random), after)
 
     def _send_endlessly(self, pieces: Iterable[bytes], after: float, *, pause_s: float = 0.0) -> NoReturn:
-        self._endless = True
+        self._port.endless = True
         for piece in pieces:
-            self._send(piece, max(after, self._line.spoken_until + pause_s))
+            self._port.send(piece, max(after, self._line.spoken_until + pause_s))
         raise Interrupted
 
-    def _send(self, data: bytes, after: float) -> None:
-        self._line.send(data, after=after, hear=self._hear)
-
-    def _hear(self, data: bytes) -> None:
-        if self._settings.mode is Mode.D:
-            return
-        self._inbox.add(data)
-        if self._inbox.interrupts(sign_on_too=self._endless):
-            raise Interrupted
-
-    def _coded(self, data: bytes) -> bytes:
-        return data.translate(_EVEN) if self._even_parity else data
-
-    def _is(self, kind: Misbehaviour, readout: int | None = None) -> bool:
-        return faults.is_active(self._faults, kind, self._readout if readout is None else readout)
+    def _is(self, kind: Misbehaviour) -> bool:
+        return self.shows(kind, self._readout)

@@ -134,9 +134,10 @@ class PseudoTerminal:
         with contextlib.suppress(OSError):
             if str(self._link.readlink()) == os.ttyname(self._theirs):
                 self._link.unlink()
-        os.close(self._ours)
-        os.close(self._theirs)
-        self._ours = self._theirs = -1
+        # Forgotten first: a signal may come in between, and closing ends with it.
+        ours, theirs, self._ours, self._theirs = self._ours, self._theirs, -1, -1
+        os.close(ours)
+        os.close(theirs)
 
 
 class TcpServer:

@@ -1,181 +1,224 @@
-"""The thin loop between the session and the channel: event -> bytes -> channel -> event.
+"""The driver of a meter by IEC 62056-21: which session a request needs, and what it is told before.
 
-Rules: no state of its own but the session's; everything that has to be decided is decided in wire/. The rate that the
-line had before is the channel's to restore.
+Rules: everything that is said on the line is decided in wire/, the loop is in conversation.py; here sessions are
+chosen, settings put together and passwords read. A password is read at the beginning of each session, and where there
+should be one and is none, nothing is sent.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from drivers.iec62056_21 import readings as telegrams
+from drivers.iec62056_21.answers import Source, readout_answer
+from drivers.iec62056_21.commands import Commands, access_of
+from drivers.iec62056_21.conversation import Conversation
+from drivers.iec62056_21.naming import named
 from drivers.iec62056_21.options import Iec62056_21Options
-from drivers.iec62056_21.vendors import choose
-from drivers.iec62056_21.wire.session import Action, Done, ReadoutSession, Send, SessionSettings, SetRate, Wait
-from drivers.iec62056_21.wire.telegram import Check, Telegram
-from gatewayd.channel import Channel, Framing
+from drivers.iec62056_21.vendors import AUTO, Vendor, WakeUp, choose
+from drivers.iec62056_21.wire.fork import Chosen, Fork
+from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification
+from drivers.iec62056_21.wire.outgoing import Login
+from drivers.iec62056_21.wire.programming import ProgrammingSession
+from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
+from drivers.iec62056_21.wire.session import Done, Ready, SessionSettings
+from gatewayd.channel import Channel
 from gatewayd.driver import Clock, Driver, DriverKind, Setting
-from gatewayd.errors import ChannelTimeout, GatewayError, MeterDiffers, ProtocolError
-from gatewayd.model import Answer, Kind, Meter, Outcome, Reading, Registers, Request
-from gatewayd.obis import Obis
-from gatewayd.status import Fault, judge
+from gatewayd.errors import GatewayError, MeterDiffers
+from gatewayd.model import Answer, Meter, Profile, Registers, Request
 
-_SEND_TIMEOUT = 30.0
 _MODE_D_BAUD = 9600
 _FALLBACK_AFTER = SessionSettings().fallback_after
-_OUTCOME_OF = {
-    Check.RIGHT: Outcome.DONE,
-    Check.NONE_DEFINED: Outcome.DONE,
-    Check.BCC_WRONG: Outcome.CHECK_FAILED,
-    Check.CRC_WRONG: Outcome.CHECK_FAILED,
-    Check.CUT_SHORT: Outcome.TRUNCATED,
-}
+_DEFAULTS = Iec62056_21Options()
 
 
 class Iec62056_21Driver:
-    """Reads the data readout of one meter."""
+    """Reads one meter: its readout, single registers, load profiles and logs."""
 
-    def __init__(self, meter: Meter, settings: SessionSettings, vendor: str, clock: Clock, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        settings: SessionSettings,
+        vendor: str,
+        clock: Clock,
+        zone: ZoneInfo,
+        options: Iec62056_21Options = _DEFAULTS,
+    ) -> None:
         self._meter = meter
         self._settings = settings
         self._vendor = vendor
         self._clock = clock
         self._zone = zone
+        self._options = options
 
     @property
     def credentials(self) -> str:
-        return ""
+        return self._options.fingerprint
 
     async def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
-        """One readout. It always holds everything; `request.registers` chooses what becomes a reading."""
-        if not isinstance(request, Registers):
-            raise MeterDiffers(f"meter {self._meter.id} on line {self._meter.line}: no profiles yet")
-        session = ReadoutSession(self._settings)
+        """A readout holds everything; `request.registers` chooses what becomes a reading. Single registers may also be
+        asked for by commands, profiles and logs always are: one Answer for each."""
         try:
-            telegram, parity_errors = await _converse(channel, session)
+            async with aclosing(self._exchanges(channel, request)) as answers:
+                async for answer in answers:
+                    yield answer
         except GatewayError as error:
-            raise self._named(error) from error
-        yield self._answer(telegram, request, parity_errors)
+            raise named(error, self._meter.id, self._meter.line) from error
 
-    def _answer(self, telegram: Telegram, request: Registers, parity_errors: int) -> Answer:
-        faults = telegrams.telegram_faults(telegram, parity_errors)
-        vendor = choose(self._vendor, str(telegram.identification or ""))
-        now = self._clock()
-        found = telegrams.readings(telegram, faults, meter=self._meter.id, at=now, zone=self._zone, vendor=vendor)
-        serials = telegrams.serial_numbers(found)
-        wanted = _chosen(found, request.registers, lambda obis: self._not_sent(obis, faults))
-        return Answer(
-            readings=wanted,
-            outcome=Outcome.CHECK_FAILED if faults == (Fault.PARITY,) else _OUTCOME_OF[telegram.check],
-            detail=telegram.detail or (f"{parity_errors} characters with wrong parity" if parity_errors else ""),
-            serials=serials,
-            identification=str(telegram.identification or ""),
+    def _exchanges(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        match request:
+            case Profile():
+                if self._settings.mode == "D":
+                    raise MeterDiffers("only pushes its telegrams (mode: D): profiles cannot be asked for")
+                return self._by_commands(channel, self._programming(), request)
+            case Registers(registers) if registers and self._settings.mode != "D":
+                return self._by_access(channel, request)
+            case Registers():
+                return self._readouts(channel, request)
+
+    def _by_access(self, channel: Channel, request: Registers) -> AsyncGenerator[Answer, None]:
+        """Registers out of the readout or by commands: as configured, else as the vendor profile says. Who names lists
+        wants them read out."""
+        if self._options.tables != _DEFAULTS.tables:
+            return self._readouts(channel, request)
+        if self._options.access == "auto" and self._vendor == AUTO:
+            password = self._options.password()
+            fork = Fork(self._settings, lambda identification: self._chosen(identification, password))
+            return self._by_commands(channel, fork, request)
+        if access_of(choose(self._vendor, ""), self._options).register_command == "readout":
+            return self._readouts(channel, request)
+        return self._by_commands(channel, self._programming(), request)
+
+    async def _readouts(self, channel: Channel, request: Registers) -> AsyncGenerator[Answer, None]:
+        """One readout, or one for each of the configured lists; a register is missing when it is in none of them."""
+        rest = request.registers
+        for number, table in enumerate(self._options.tables, 1):
+            session = readout_session(self._settings, table)
+            async with Conversation(channel, session) as conversation:
+                event = await conversation.until_event(session.start(conversation.now))
+            assert isinstance(event, Done)  # the only event of a readout
+            answer = self._readout_answer(event, Registers(rest), conversation.parity_errors)
+            if rest and number < len(self._options.tables) and answer.sound:
+                came = tuple(reading for reading in answer.readings if reading.obis_raw)
+                rest = tuple(reading.obis for reading in answer.readings if not reading.obis_raw and reading.obis)
+                if came:
+                    yield replace(answer, readings=came)
+                if not rest:
+                    return
+            else:
+                yield answer
+
+    async def _by_commands(
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Request
+    ) -> AsyncGenerator[Answer, None]:
+        async with Conversation(channel, session) as conversation:
+            event = await conversation.until_event(session.start(conversation.now))
+            match event, session.chosen if isinstance(session, Fork) else session:
+                case Ready(operand), ProgrammingSession() as programming:
+                    commands = self._commands(conversation, programming)
+                    await commands.identify(operand)
+                    asked = commands.profile(request) if isinstance(request, Profile) else commands.registers(request)
+                    async with aclosing(asked) as answers:
+                        async for answer in answers:
+                            yield answer
+                case Done() as done, ReadoutSession() if isinstance(request, Registers):
+                    yield self._readout_answer(done, request, conversation.parity_errors)
+                case _:
+                    raise AssertionError(f"{event} out of {session}")
+
+    def _commands(self, conversation: Conversation, session: ProgrammingSession) -> Commands:
+        access = access_of(self._vendor_of(session.identification), self._options)
+        return Commands(conversation, session, access, self._meter, self._clock, self._zone)
+
+    def _readout_answer(self, event: Done, request: Registers, parity_errors: int) -> Answer:
+        identification = event.telegram.identification
+        vendor = self._vendor_of(identification)
+        source = Source(self._meter.id, self._clock(), self._zone, vendor, str(identification or ""))
+        return readout_answer(source, event.telegram, parity_errors, request.registers)
+
+    def _vendor_of(self, identification: Identification | None) -> Vendor:
+        return choose(self._vendor, str(identification or ""))
+
+    # -- programming mode -------------------------------------------------------------------------------------------
+
+    def _chosen(self, identification: Identification, password: str | None) -> Chosen:
+        access = access_of(self._vendor_of(identification), self._options)
+        if access.register_command == "readout":
+            return ReadoutSession(self._settings)
+        return self._programming_with(password)
+
+    def _programming(self) -> ProgrammingSession:
+        password = self._options.password()
+        if self._vendor != AUTO:
+            self._login(choose(self._vendor, ""), password)  # the line need not be used to know that it is missing
+        return self._programming_with(password)
+
+    def _programming_with(self, password: str | None) -> ProgrammingSession:
+        settings = self._settings
+        if settings.mode == "A":  # never another rate than the first one that there is
+            settings = replace(settings, max_baud=SIGN_ON_BAUD, max_baud_of=None)
+        return ProgrammingSession(
+            settings,
+            lambda identification: self._login(self._vendor_of(identification), password),
+            self._options.allowed_writes,
         )
 
-    def _not_sent(self, obis: Obis, faults: tuple[Fault, ...]) -> Reading:
-        verdict = judge((*faults, Fault.NOT_IN_READOUT))
-        return Reading(
-            meter=self._meter.id,
-            obis=obis,
-            obis_raw="",
-            kind=Kind.REGISTER,
-            at=self._clock(),
-            raw=b"",
-            raw_text="",
-            status=verdict.status,
-            flags=verdict.flags,
-        )
-
-    def _named(self, error: GatewayError) -> GatewayError:
-        """The same error with the meter and the line in its text."""
-        text = f"meter {self._meter.id} on line {self._meter.line}"
-        message = str(error)
-        if message.startswith("line "):
-            return type(error)(f"meter {self._meter.id}: {message}")
-        return (
-            ProtocolError(f"{text} {message}", error.raw)
-            if isinstance(error, ProtocolError)
-            else type(error)(f"{text} {message}")
-        )
-
-
-async def _converse(channel: Channel, session: ReadoutSession) -> tuple[Telegram, int]:
-    """The telegram, and how many of its characters had wrong parity."""
-    loop = asyncio.get_running_loop()
-    actions = session.start(loop.time())
-    parity_before = channel.parity_errors
-    while True:
-        telegram, until = await _perform(channel, actions, loop.time)
-        if telegram is not None:
-            return telegram, channel.parity_errors - parity_before
-        if not session.in_telegram:  # noise at a wrong rate or before the block harms no value
-            parity_before = channel.parity_errors
-        try:
-            data = await channel.receive(deadline=until)
-        except ChannelTimeout:
-            actions = session.expired(loop.time())
-        else:
-            actions = session.feed(data, loop.time())
-
-
-async def _perform(
-    channel: Channel, actions: tuple[Action, ...], time: Callable[[], float]
-) -> tuple[Telegram | None, float]:
-    until = time()
-    for action in actions:
-        match action:
-            case Send(data):
-                await channel.send(data, deadline=time() + _SEND_TIMEOUT)
-            case SetRate(baud):
-                await channel.set_line(baud, Framing.E71, deadline=time() + _SEND_TIMEOUT)
-            case Wait(wait_until):
-                until = wait_until
-            case Done(telegram):
-                return telegram, until
-    return None, until
-
-
-def _chosen(
-    found: tuple[Reading, ...], registers: tuple[Obis, ...], not_sent: Callable[[Obis], Reading]
-) -> tuple[Reading, ...]:
-    """All readings, or those of the wanted registers in the meter's order and then what did not come."""
-    if not registers:
-        return found
-    there = {reading.obis for reading in found}
-    wanted: set[Obis] = set()
-    missing: list[Obis] = []
-    for obis in registers:
-        same = (
-            {obis} if obis in there else {other for other in there if other is not None and _same_object(obis, other)}
-        )
-        wanted |= same
-        missing += [] if same else [obis]
-    came = tuple(reading for reading in found if reading.obis in wanted)
-    return came + tuple(map(not_sent, missing))
-
-
-def _same_object(asked: Obis, sent: Obis) -> bool:
-    """Abstract objects (C.1.0, F.F) have no medium and no channel, but some meters write 1-0:F.F for them."""
-    return asked.c >= 94 and (asked.a, asked.b) == (0, 0) and asked.groups[2:] == sent.groups[2:]
+    def _login(self, vendor: Vendor, password: str | None) -> Login:
+        form = vendor.password
+        if password is None:
+            if form.needed:
+                raise MeterDiffers(
+                    f"needs a password for this (vendor profile {vendor.name}) and none is configured: write it into "
+                    "a file and name that as password_file"
+                )
+            return Login()
+        text = password.rjust(form.length, form.fill) if form.fill else password
+        return Login(form.command, f"({text})")
 
 
 def _build(setting: Setting) -> Driver:
     options = setting.options
     assert isinstance(options, Iec62056_21Options)  # the registry pairs driver and options
-    default_baud = setting.line_baud or (_MODE_D_BAUD if options.mode == "D" else 300)
-    settings = SessionSettings(
+    return Iec62056_21Driver(
+        setting.meter,
+        settings_of(options, setting.line_baud),
+        options.vendor,
+        setting.clock,
+        setting.zone,
+        options,
+    )
+
+
+def settings_of(options: Iec62056_21Options, line_baud: int | None) -> SessionSettings:
+    """What sessions need: the options, then the line, then the vendor profile; of `auto` what is known before it is
+    chosen."""
+    vendor = choose(options.vendor, "")  # generic in place of auto
+    wake_up = vendor.wake_up if options.wake_up == "auto" else None
+    if options.wake_up == "yes":
+        wake_up = vendor.wake_up or WakeUp()
+    return SessionSettings(
         mode=options.mode,
         address=options.address,
-        start_baud=options.start_baud or default_baud,
-        max_baud=options.max_baud,
+        start_baud=options.start_baud
+        or line_baud
+        or vendor.start_baud
+        or (_MODE_D_BAUD if options.mode == "D" else SIGN_ON_BAUD),
+        max_baud=options.max_baud or vendor.max_baud,
+        max_baud_of=None if options.max_baud or options.vendor != AUTO else _highest_of,
+        baud_after_sign_on=options.baud_after_sign_on,
         attempts=options.attempts,
         response_timeout=options.response_timeout_s,
         # A line with a delay of its own delays the answer to the acknowledgement as well.
         fallback_after=max(_FALLBACK_AFTER, options.response_timeout_s - 0.5),
         character_timeout=options.character_timeout_s,
         push_timeout=options.push_timeout_s,
+        wake_up=float(wake_up.seconds) if wake_up else 0.0,
+        wake_up_pause=float(wake_up.pause_s) if wake_up else 0.0,
     )
-    return Iec62056_21Driver(setting.meter, settings, options.vendor, setting.clock, setting.zone)
+
+
+def _highest_of(identification: Identification) -> int:
+    return choose(AUTO, str(identification)).max_baud
 
 
 KIND = DriverKind(build=_build, options=Iec62056_21Options)

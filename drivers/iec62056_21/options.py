@@ -1,13 +1,16 @@
 """What may stand under `iec62056_21:` in the configuration of a meter."""
 
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from drivers.iec62056_21.vendors import AUTO, Rate, vendors
 from drivers.iec62056_21.wire.framing import ADDRESS_LIMIT
-from gatewayd.options import Options
+from gatewayd.options import Options, PasswordReference, SecretUnavailable
+
+_WRITE = re.compile(r"([WE][0-9]) ([^()\x00-\x20\x7f-\U0010ffff]*)")
 
 
 class Iec62056_21Options(Options):
@@ -20,9 +23,11 @@ class Iec62056_21Options(Options):
     address: str = Field(default="")
     """Device address for the sign-on; empty where one meter is alone on its line."""
     start_baud: Rate | None = Field(default=None)
-    """Rate of the sign-on, or of the telegrams in mode D; default: the line's `baud`, else 300, in mode D 9600."""
-    max_baud: Rate = Field(default=19200)
-    """Highest rate to choose, where the line is worse than the meter thinks."""
+    """Rate of the sign-on, or of the telegrams in mode D; default: the line's `baud`, else the vendor profile's."""
+    max_baud: Rate | None = Field(default=None)
+    """Highest rate to choose, where the line is worse than the meter thinks; default: the vendor profile's."""
+    baud_after_sign_on: Rate | None = Field(default=None)
+    """Rate behind the sign-on, whatever the meter offers; default: what it offers."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often to sign on before the meter counts as silent."""
     response_timeout_s: int = Field(default=2, ge=1, le=60)
@@ -31,6 +36,20 @@ class Iec62056_21Options(Options):
     """Longest pause between two characters."""
     push_timeout_s: int = Field(default=15, ge=1, le=3600)
     """Mode D: longest time to the beginning of a telegram."""
+    wake_up: Literal["auto", "yes", "no"] = Field(default="auto")
+    """NUL characters before each sign-on, for meters that sleep; auto: as the named vendor profile says."""
+    password_file: Path | None = Field(default=None)
+    """File that holds the meter's password in its first line; it is read at the beginning of each session."""
+    access: Literal["auto", "readout", "R1", "R2", "R5"] = Field(default="auto")
+    """How single registers are read: out of the readout, or each by this command; auto: as the vendor profile says."""
+    tables: tuple[Literal["", "2", "3", "4"], ...] = Field(default=("",), min_length=1)
+    """Lists to read out one after the other: "" is the standard one (`/?!`), "2" the one behind `/2!`."""
+    profile_command: Literal["auto", "R1", "R2", "R3", "R5", "R6"] = Field(default="auto")
+    """Command that reads profiles and logs; auto: as the vendor profile says."""
+    clock: Literal["auto", "legal", "standard", "utc"] = Field(default="auto")
+    """What the meter's clock shows: legal time, standard time all the year, UTC; auto: as the vendor profile says."""
+    writes: tuple[str, ...] = Field(default=())
+    """Commands that may change the meter, each with its address: `W5 0.9.1`. Nothing else of the kind is ever sent."""
 
     @field_validator("address")
     @classmethod
@@ -45,3 +64,38 @@ class Iec62056_21Options(Options):
         if value != AUTO and value not in vendors():
             raise ValueError(f"'{value}' is no vendor profile; known: {', '.join([AUTO, *vendors()])}")
         return value
+
+    @field_validator("writes")
+    @classmethod
+    def _writes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if not _WRITE.fullmatch(text):
+                raise ValueError(f"'{text}' is no command and address; expected W or E, a digit, the address: W5 0.9.1")
+        return value
+
+    @property
+    def allowed_writes(self) -> frozenset[tuple[str, str]]:
+        """Command and address of what `writes` allows."""
+        pairs = (text.partition(" ") for text in self.writes)
+        return frozenset((command, address) for command, _, address in pairs)
+
+    def password(self) -> str | None:
+        """The password as it stands in its file, None without one; SecretUnavailable when there is none in it."""
+        text = PasswordReference(password_file=self.password_file).password()
+        if text is not None and not re.fullmatch(r"[ -'*-~]{1,32}", text):
+            raise SecretUnavailable(
+                f"the password file {self.password_file} holds no password that IEC 62056-21 can send: its first line "
+                "has to be 1 to 32 printable characters of ASCII without brackets"
+            )
+        return text
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the password file is changed; "" without one. No part of the password."""
+        if self.password_file is None:
+            return ""
+        try:
+            found = self.password_file.stat()
+        except OSError:
+            return f"{self.password_file}:unreadable"
+        return f"{self.password_file}:{found.st_mtime_ns}:{found.st_size}"

@@ -1,18 +1,20 @@
 """Vendor profiles: what differs from meter to meter is data, in vendors/*.yaml, each with its source.
 
 Rules: a profile is chosen by name, or by the meter's identification when the configuration says `auto`; a meter that
-no profile knows is read by `generic`.
+no profile knows is read by `generic`. A profile that contradicts itself does not load. A bit of a status word that no
+source explains is not in its map: then the values under it are distorted and flagged, not guessed at.
 """
 
 import re
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from gatewayd.obis import Obis
 from gatewayd.options import Options
 from gatewayd.status import Fault
 
@@ -56,7 +58,17 @@ class StatusWord(Options):
         if not isinstance(value, dict):
             return value
         names = {fault.name.lower(): fault for fault in Fault}
-        return {mask: names.get(name, name) if isinstance(name, str) else name for mask, name in value.items()}
+        unknown = [name for name in value.values() if isinstance(name, str) and name not in names]
+        if unknown:
+            raise ValueError(f"{unknown} are no faults of gatewayd.status")
+        return {mask: names[name] if isinstance(name, str) else name for mask, name in value.items()}
+
+    @model_validator(mode="after")
+    def _masks(self) -> Self:
+        for mask in self.meaning:
+            if mask.bit_count() != 1 or not 0 < mask < 1 << self.bits:
+                raise ValueError(f"mask {mask:#x} is not one bit of a word of {self.bits} bits")
+        return self
 
 
 class Table(Options):
@@ -71,6 +83,12 @@ class Table(Options):
     time: Literal["end", "start"] = "end"
     """Which end of the interval the meter's time stamps name (VDEW, EMH, MetCom: the end)."""
 
+    @field_validator("code")
+    @classmethod
+    def _code(cls, value: str) -> str:
+        Obis.parse(value)
+        return value
+
 
 class Vendor(Options):
     """One profile."""
@@ -78,7 +96,8 @@ class Vendor(Options):
     name: str
     """Name in the configuration."""
     identification: str = Field(default="")
-    """Regular expression for the beginning of the identification message, for `vendor: auto`."""
+    """Regular expression for the beginning of the identification message, for `vendor: auto`; empty where no real
+    identification is known, and then the profile is chosen by its name only."""
     medium: int = Field(default=1, ge=0, le=15)
     """Group A of reduced OBIS codes: 1 electricity, 6 heat, 7 gas."""
     models: tuple[str, ...] = ()
@@ -97,6 +116,8 @@ class Vendor(Options):
     """How single registers are read: out of the data readout, or each by a command in programming mode."""
     password: Password = Password()
     """How it wants its password."""
+    serial_code: str = ""
+    """Code by which a read command brings its serial number (0.0.0, C.1.0); empty where that is not known."""
     profile_command: Literal["R5", "R6", "R1", "R2", "R3"] = "R5"
     """Command that reads profiles; R5 sends all in one block, R6 in partial blocks with a check each."""
     profile_fallback: Literal["R5", "R6"] | None = "R6"
@@ -118,8 +139,26 @@ class Vendor(Options):
         Table(code="P.99", kind="log"),
     )
     """Profiles and logs that it has."""
-    sources: tuple[str, ...]
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
     """Where the facts come from."""
+
+    @field_validator("identification")
+    @classmethod
+    def _identification(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError("expected a regular expression for the whole message, which begins with /")
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"'{value}' is no regular expression: {error}") from None
+        return value
+
+    @field_validator("tables")
+    @classmethod
+    def _tables(cls, value: tuple[Table, ...]) -> tuple[Table, ...]:
+        if len({Obis.parse(table.code) for table in value}) < len(value):
+            raise ValueError("two tables have the same code")
+        return value
 
 
 GENERIC = "generic"
@@ -139,7 +178,11 @@ def vendors() -> dict[str, Vendor]:
 
 
 def choose(name: str, identification: str) -> Vendor:
-    """The profile `name`, or for `auto` the one whose identification fits, else generic."""
+    """The profile `name`, or for `auto` the one whose identification fits, else generic.
+
+    `identification` is the whole message without its line end. Not more than one profile fits a real one: a test goes
+    through all that are known.
+    """
     known = vendors()
     if name != AUTO:
         return known[name]

@@ -8,3 +8,10 @@ CREATE TABLE IF NOT EXISTS set_aside (
     reason          TEXT    NOT NULL,                    -- in the words of the sink
     PRIMARY KEY (sink, first_seq)
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS refused (
+    meter           TEXT    NOT NULL PRIMARY KEY,        -- id of the meter that refused its password or keys
+    credentials     TEXT    NOT NULL,                    -- a text that changes with them; never a secret
+    at              INTEGER NOT NULL,                    -- when, in microseconds since 1970-01-01 UTC
+    text            TEXT    NOT NULL                     -- in the words of the driver
+) STRICT;

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import apsw
 
-from gatewayd.archive import chain, rows, segments, set_aside
+from gatewayd.archive import chain, refused, rows, segments, set_aside
 from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
+from gatewayd.archive.refused import Refused
 from gatewayd.archive.retention import Kept, Limits, droppable, kept
 from gatewayd.archive.segment import OpenSegment
 from gatewayd.archive.set_aside import SetAside
@@ -174,7 +175,15 @@ class Store:
     async def set_aside(self, aside: SetAside) -> None:
         """Remember readings that a sink does not get; returns when that is on the disk. ArchiveError."""
         now_us = self._now_us()
-        await self._call(lambda: self._put_set_aside(aside, now_us), of_segment=False)
+        await self._state_call(lambda state: set_aside.put(state, aside, now_us))
+
+    async def refused(self, refusal: Refused) -> None:
+        """Remember that a meter refused; returns when that is on the disk. ArchiveError."""
+        await self._state_call(lambda state: refused.put(state, refusal))
+
+    async def admitted(self, meter: str) -> None:
+        """Forget that a meter refused. ArchiveError."""
+        await self._state_call(lambda state: refused.clear(state, meter))
 
     def _put(self, work: _Work) -> bool:
         """False when the writer has been told to stop: nobody would ever take the work from the queue."""
@@ -194,6 +203,9 @@ class Store:
         if not self._put(_Call(action, result, of_segment)):
             raise self._refusal()
         await asyncio.shield(asyncio.wrap_future(result))
+
+    async def _state_call(self, change: Callable[[apsw.Connection], None]) -> None:
+        await self._call(lambda: self._change_state(change), of_segment=False)
 
     def _run(self) -> None:
         go_on = True
@@ -449,14 +461,14 @@ class Store:
             log.log(level, "archive segment %s dropped: %s", dropped.path.name, dropped.text)
         return kept(self.folder, limits)
 
-    def _put_set_aside(self, aside: SetAside, now_us: int) -> None:
+    def _change_state(self, change: Callable[[apsw.Connection], None]) -> None:
         try:
-            set_aside.put(self._state, aside, now_us)
+            change(self._state)
         except ArchiveError:  # a file that is damaged is put aside when it is opened anew
             with contextlib.suppress(apsw.Error):
                 self._state.close(True)
             self._state = set_aside.open_state(self.folder)
-            set_aside.put(self._state, aside, now_us)
+            change(self._state)
 
     def _audit(self, type_: str, subject: str, detail: str = "") -> Audit:
         return Audit(rows.from_us(self._now_us()), "gateway", "archive", type_, subject, "done", detail)

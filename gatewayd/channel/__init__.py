@@ -56,3 +56,13 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give the line back. Never raises, may be called twice."""
+
+
+class ControlLines(Protocol):
+    """DTR and DCD, where the way to a modem has them. Both raise ChannelError only, and neither waits."""
+
+    def set_dtr(self, on: bool) -> None:
+        """Switch DTR; off makes a modem with AT&D2 hang up."""
+
+    def carrier(self) -> bool:
+        """DCD; follows the carrier with AT&C1. A cable without this wire says off for ever."""

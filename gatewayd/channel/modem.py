@@ -14,9 +14,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-from gatewayd.channel import Channel, Framing
+from gatewayd.channel import Channel, ControlLines, Framing
 from gatewayd.channel.at import (
     Actions,
     AtDialogue,
@@ -38,25 +37,15 @@ from gatewayd.channel.modem_options import (
     CallResult,
     ModemOptions,
     ModemStatus,
-    PhoneNumber,
     SimPin,
 )
 from gatewayd.channel.parity import SoftwareParity
+from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import ChannelError, ChannelTimeout
 
 _CARRIER_POLL = 0.25
 
 log = logging.getLogger("gatewayd.channel.modem")
-
-
-class ControlLines(Protocol):
-    """DTR and DCD, where the way to the modem has them. Both raise ChannelError only."""
-
-    def set_dtr(self, on: bool) -> None:
-        """Switch DTR; off makes a modem with AT&D2 hang up."""
-
-    def carrier(self) -> bool:
-        """DCD; follows the carrier with AT&C1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +144,7 @@ class _Call:
         self._connected_at: datetime | None = None
         self._connected = 0.0
         self._dialled = False
+        self._carrier_seen = False
         self._sent = self._received = 0
 
     @property
@@ -204,8 +194,8 @@ class _Call:
         end: Ready | Connected | Failed | HungUp | None = None
         for action in actions:
             match action:
-                case Send(data):
-                    await self._inner.send(data, deadline=limit)
+                case Send(data, shown):
+                    await self._inner.send(data, deadline=limit, secret="****" in shown)
                 case SetDtr(on):
                     if self._control is not None:
                         self._control.set_dtr(on)
@@ -213,6 +203,7 @@ class _Call:
                     end = action
                 case Connected():
                     self._connected_at, self._connected = self.line.clock(), self._loop.time()
+                    self._carrier_fell()
                     end = action
                 case Dialled():
                     self._dialled = True
@@ -268,7 +259,7 @@ class _Call:
             now = max(self._loop.time(), until)
             if self._timer is not None and now >= self._timer:
                 self._hear(self._at.expired(now))
-            elif self._control is not None and not self._control.carrier():
+            elif self._carrier_fell():
                 self._hear(self._at.carrier_gone(now))
             elif now >= deadline:
                 raise ChannelTimeout(f"line {self.line.name}: nothing received in time") from None
@@ -277,6 +268,15 @@ class _Call:
             raise
         else:
             self._hear(self._at.feed(data, self._loop.time()))
+
+    def _carrier_fell(self) -> bool:
+        """DCD was on in this call and is off. A cable without DCD, or a modem with AT&C0, must not end a call."""
+        if self._control is None:
+            return False
+        carrier = self._control.carrier()
+        fell = self._carrier_seen and not carrier
+        self._carrier_seen = self._carrier_seen or carrier
+        return fell
 
     def _hear(self, actions: Actions) -> None:
         """What comes of bytes in a call. Never waits, so that cancellation cannot come between."""

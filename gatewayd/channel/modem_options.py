@@ -1,7 +1,7 @@
-"""What a modem line is told and what it tells: numbers, the PIN, init steps, states, results, back-off and cost.
+"""What a modem line is told and what it tells: the PIN, init steps, states, results, back-off and cost.
 
-Rules: values without I/O and clock. No PIN and no whole telephone number is in any repr or text of them; only
-`PhoneNumber.digits` and `SimPin.spend` give the secret away, and only the AT engine asks. The PIN is given away once.
+Rules: values without I/O and clock. No PIN is in any repr or text of them; only `SimPin.spend` gives it away, once, and
+only the AT engine asks.
 """
 
 import re
@@ -11,40 +11,9 @@ from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 
-_NUMBER = re.compile(r"\+?[0-9*#]+(?:[,W]+[0-9*#]+)*")
-_NUMBER_LIMIT = 40
+from gatewayd.dialling import Dialling, Network, Step, checked_bearer
+
 _PIN = re.compile(r"[0-9]{4,8}")
-_COMMAND = re.compile(r"AT[\x20-\x7e]{0,100}", re.IGNORECASE)
-_BEARER = re.compile(r"[0-9]{1,3}(?:,[0-9]){0,2}")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PhoneNumber:
-    """A number as the modem dials it: digits, `*`, `#`, a leading `+`; `,` is a pause, `W` waits for a second tone.
-
-    ValueError for anything else: `;` would make a voice call, and a line end would begin another command.
-    """
-
-    digits: str
-
-    def __post_init__(self) -> None:
-        if len(self.digits) > _NUMBER_LIMIT or not _NUMBER.fullmatch(self.digits):
-            raise ValueError(
-                f"a telephone number has up to {_NUMBER_LIMIT} of 0-9 * #, after an optional +; , (pause) and W (wait "
-                "for the tone) may stand inside"
-            )
-
-    @property
-    def masked(self) -> str:
-        """Enough to know it by, e.g. +42060****89: at least four characters are hidden, and not how many."""
-        shown = max(0, min(6, len(self.digits) - 6))
-        return f"{self.digits[:shown]}****{self.digits[-2:] if len(self.digits) >= 6 else ''}"
-
-    def __str__(self) -> str:
-        return self.masked
-
-    def __repr__(self) -> str:
-        return f"PhoneNumber({self.masked})"
 
 
 class PinUse(Enum):
@@ -80,42 +49,17 @@ class SimPin:
         self._use, pin, self._pin = PinUse.SENT, self._pin, None
         return pin
 
+    def withhold(self) -> None:
+        """It was refused before this process began: it is not given away at all."""
+        if self._use is PinUse.UNUSED:
+            self._use, self._pin = PinUse.REFUSED, None
+
     def judged(self, accepted: bool) -> None:
         """The modem has answered the PIN."""
         self._use = PinUse.ACCEPTED if accepted else PinUse.REFUSED
 
     def __repr__(self) -> str:
         return f"SimPin({self._use.value})"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the set-up. Real modems reject some; what may be rejected is not required."""
-
-    command: str
-    required: bool = False
-
-    def __post_init__(self) -> None:
-        if not _COMMAND.fullmatch(self.command):
-            raise ValueError("an init step is one line of printable ASCII that begins with AT")
-        words = self.command.upper().replace(" ", "")
-        if words.startswith(("ATD", "ATA", "ATO")) or "+CPIN" in words or "+CLCK" in words or "+CPWD" in words:
-            raise ValueError("an init step does not dial, answer, or touch the PIN; gatewayd does that itself, once")
-
-
-class Network(Enum):
-    """Where the modem dials: a SIM, registration and signal exist only in a cellular network."""
-
-    CELLULAR = "cellular"
-    PSTN = "pstn"
-
-
-class Dialling(Enum):
-    """What stands after ATD: the modem's own setting, tone, or pulse."""
-
-    DEFAULT = ""
-    TONE = "T"
-    PULSE = "P"
 
 
 DEFAULT_STEPS = (
@@ -154,8 +98,7 @@ class ModemOptions:
     hang_up: float = 8.0
 
     def __post_init__(self) -> None:
-        if self.bearer and not _BEARER.fullmatch(self.bearer):
-            raise ValueError("a bearer is SPEED[,NAME[,CE]] of AT+CBST, for instance 7,0,1")
+        checked_bearer(self.bearer)
         for name in ("setup", "command", "poll", "guard", "carrier_guard", "hang_up"):
             if not 0 < getattr(self, name) < 3600:
                 raise ValueError(f"{name} is a time in seconds, above 0 and below 3600")
@@ -271,7 +214,7 @@ REMEDY: Mapping[CallResult, str] = MappingProxyType(
         CallResult.REFUSED: "check the number, the bearer and the SIM's services",
         CallResult.TIMEOUT: "a longer setup time, or another bearer; is the number right?",
         CallResult.NOT_REGISTERED: "check antenna, coverage and the SIM's contract",
-        CallResult.SIM: "put the SIM into a telephone and look; then restart gatewayd",
+        CallResult.SIM: "put the SIM into a telephone and look, correct the PIN file, then restart gatewayd",
         CallResult.MODEM: "check power, cable and baud rate of the modem, and its init steps",
     }
 )

@@ -18,7 +18,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 
-from gatewayd.channel import Framing, telnet
+from gatewayd.channel import ControlLines, Framing, telnet
 from gatewayd.channel.parity import SoftwareParity
 from gatewayd.channel.tcp import TcpChannel, open_tcp
 from gatewayd.channel.telnet import Setting
@@ -66,6 +66,7 @@ class Rfc2217Channel:
         self._port: dict[Setting, int] = {}
         self._wanted: dict[Setting, int] = {}
         self._unanswered: Counter[Setting] = Counter()
+        self._carrier = False
         self._seven_bits = True
         self._character_s = 0.0
         self._wire_free_at = 0.0
@@ -76,6 +77,20 @@ class Rfc2217Channel:
     @property
     def parity_errors(self) -> int:
         return self._parity_errors + (self._parity.errors if self._parity else 0)
+
+    def control_lines(self) -> ControlLines:
+        """DTR and DCD of the server's port. Whether it has them, and tells of DCD, shows later."""
+        self._connection.write(telnet.modem_state_wanted())
+        return self
+
+    def set_dtr(self, on: bool) -> None:
+        self._check()
+        self._connection.write(telnet.dtr(on))
+
+    def carrier(self) -> bool:
+        """What the server has told last; off as long as it has told nothing."""
+        self._check()
+        return self._carrier
 
     async def begin(self, baud: int, *, deadline: float) -> None:
         """Agree on the options and set the port for the first time."""
@@ -246,6 +261,8 @@ class Rfc2217Channel:
                 self._answered(event)
             case telnet.Flow(held):
                 self._held = held
+            case telnet.ModemState() as state:
+                self._carrier = state.carrier
             case telnet.Signal(telnet.Code.AYT):
                 # RFC 854 wants a visible answer; text would go out to the meter.
                 self._replies += telnet.signal(telnet.Code.NOP)

@@ -3,18 +3,21 @@
 Rules: the device is locked for this process (flock) as long as the channel is open; a change of rate waits until
 everything sent has left, flushes nothing and keeps every byte received; where the kernel refuses 7E1 (pseudo-terminals,
 some adapters) parity is done in software; the first rate is restored on close; the port is never reopened in
-mid-session. Measurements behind these rules: docs/adr/0004-own-serial-channel.md.
+mid-session. Opening a port raises DTR, and closing it lets DTR fall (HUPCL): a modem hangs up then. Measurements
+behind these rules: docs/adr/0004-own-serial-channel.md.
 """
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import struct
 import termios
 from pathlib import Path
 
 import serial
 
-from gatewayd.channel import Framing
+from gatewayd.channel import ControlLines, Framing
 from gatewayd.channel.parity import SoftwareParity
 from gatewayd.errors import ChannelError, ChannelTimeout
 
@@ -78,6 +81,29 @@ class SerialChannel:
     def parity_errors(self) -> int:
         return self._parity_errors + (self._parity.errors if self._parity else 0)
 
+    def control_lines(self) -> ControlLines | None:
+        """DTR and DCD; None where the device has none, as a pseudo-terminal (ENOTTY, EINVAL)."""
+        try:
+            self._modem_lines()
+        except OSError:
+            return None
+        return self
+
+    def set_dtr(self, on: bool) -> None:
+        self._check_open()
+        request = termios.TIOCMBIS if on else termios.TIOCMBIC
+        try:
+            fcntl.ioctl(self._fd, request, struct.pack("I", termios.TIOCM_DTR))
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def carrier(self) -> bool:
+        self._check_open()
+        try:
+            return bool(self._modem_lines() & termios.TIOCM_CAR)
+        except OSError as error:
+            raise self._gone(error) from error
+
     async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         rest = memoryview(self._parity.encode(data) if self._parity else data)
         while rest:
@@ -127,6 +153,10 @@ class SerialChannel:
         with contextlib.suppress(termios.error, OSError, serial.SerialException):
             self._port.close()
         self._fault = self._fault or ChannelError(f"line {self._name} is closed")
+
+    def _modem_lines(self) -> int:
+        lines: int = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCMGET, struct.pack("I", 0)))[0]
+        return lines
 
     def _configure(self, baud: int, framing: Framing) -> None:
         rate: int | None = getattr(termios, f"B{baud}", None) if baud > 0 else None  # B0 would hang up

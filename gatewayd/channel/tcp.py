@@ -63,6 +63,13 @@ class TcpChannel:
         except (OSError, RuntimeError) as error:
             raise ChannelError(f"{self._where} closed the connection: {error}") from error
 
+    def write(self, data: bytes) -> None:
+        """Hand over a few bytes that need no parity, without waiting. ChannelError."""
+        try:
+            self._writer.write(data)
+        except (OSError, RuntimeError) as error:
+            raise ChannelError(f"{self._where} closed the connection: {error}") from error
+
     async def receive(self, *, deadline: float) -> bytes:
         try:
             async with asyncio.timeout_at(deadline):

@@ -48,7 +48,10 @@ class Setting(IntEnum):
 
 
 NO_FLOW_CONTROL = 1
-_SUSPEND, _RESUME = 108, 109
+DTR_ON, DTR_OFF = 8, 9
+"""Values of SET-CONTROL."""
+_MODEM_STATE_MASK = 11
+_NOTIFY_MODEM_STATE, _SUSPEND, _RESUME = 107, 108, 109
 _ANSWER = 100
 _PARITY = {"N": 1, "O": 2, "E": 3}
 _NAMES = {
@@ -105,13 +108,24 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class ModemState:
+    """NOTIFY-MODEMSTATE: the modem status register of the port; bit 7 is DCD, bits 0 to 3 are what has changed."""
+
+    value: int
+
+    @property
+    def carrier(self) -> bool:
+        return bool(self.value & 0x80)
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
-    """A subnegotiation that nobody here acts on: modem and line states, signatures, other options."""
+    """A subnegotiation that nobody here acts on: line states, signatures, other options."""
 
     body: bytes
 
 
-Event = Data | Signal | Negotiation | Confirmed | Flow | Other
+Event = Data | Signal | Negotiation | Confirmed | Flow | ModemState | Other
 
 
 class Decoder:
@@ -176,6 +190,8 @@ def _com_port(body: bytes) -> Event:
     code, value = body[1], body[2:]
     if code in (_SUSPEND, _RESUME):
         return Flow(held=code == _SUSPEND)
+    if code == _NOTIFY_MODEM_STATE and value:
+        return ModemState(value[0])
     try:
         setting = Setting(code - _ANSWER)
     except ValueError:
@@ -207,6 +223,16 @@ def request(setting: Setting, value: int) -> bytes:
     value_bytes = value.to_bytes(_size(setting), "big")
     head = bytes((Code.IAC, Code.SB, Option.COM_PORT, setting))
     return head + escape(value_bytes) + bytes((Code.IAC, Code.SE))
+
+
+def dtr(on: bool) -> bytes:
+    """SET-CONTROL 8 or 9."""
+    return request(Setting.CONTROL, DTR_ON if on else DTR_OFF)
+
+
+def modem_state_wanted() -> bytes:
+    """SET-MODEMSTATE-MASK for all bits: many servers then tell the present state at once."""
+    return bytes((Code.IAC, Code.SB, Option.COM_PORT, _MODEM_STATE_MASK)) + escape(b"\xff") + bytes((Code.IAC, Code.SE))
 
 
 def _size(setting: Setting) -> int:

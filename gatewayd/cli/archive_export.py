@@ -61,7 +61,7 @@ def export(
     for finding in extract.verdict.findings:
         click.echo(finding.text, err=True)
     columns = (*COLUMNS, damaged_column()) if even_damaged else COLUMNS
-    with _complete(output) as stream:
+    with complete(output) as stream:
         write(_rows(extract, zone, even_damaged=even_damaged), columns, stream)
     for fault in extract.faults:
         click.echo(fault, err=True)
@@ -84,7 +84,7 @@ def _rows(extract: Extract, zone: ZoneInfo, *, even_damaged: bool) -> Iterator[l
 
 
 @contextmanager
-def _complete(output: Path) -> Iterator[BinaryIO]:
+def complete(output: Path) -> Iterator[BinaryIO]:
     """Standard output, or a file that takes its name when everything is in it. A pipe or a device is written to."""
     if output == _STDOUT:
         yield sys.stdout.buffer

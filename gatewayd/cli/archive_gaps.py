@@ -14,7 +14,7 @@ from gatewayd import daemon
 from gatewayd.archive.query import Reader, Selection
 from gatewayd.archive.stats import profiles
 from gatewayd.cli.output import console, print_json
-from gatewayd.cli.read import obis_code
+from gatewayd.cli.session import obis_code
 from gatewayd.gaps import Day, Gap, completeness, gaps_of_day
 from gatewayd.legal_time import QUARTER, day_bounds, days, end_label
 from gatewayd.model import Kind, RawStatus

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gatewayd.archive.query import Selection
-from gatewayd.cli.read import obis_code
+from gatewayd.cli.session import obis_code
 from gatewayd.model import Kind, RawStatus
 from gatewayd.obis import Obis
 

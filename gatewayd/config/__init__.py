@@ -8,6 +8,7 @@ configuration import this package.
     on the way: guide and schema say what belongs where; messages, wording and checks say what is wrong
 """
 
+from gatewayd.config.lines import Line, ModemLine, Rfc2217Line, SerialLine, TcpLine
 from gatewayd.config.loading import load, parse
 from gatewayd.config.schema import json_schema
 from gatewayd.config.settings import (
@@ -15,12 +16,8 @@ from gatewayd.config.settings import (
     Config,
     GatewaySettings,
     Job,
-    Line,
     MeterSettings,
-    Rfc2217Line,
-    SerialLine,
     SinkSettings,
-    TcpLine,
 )
 
 __all__ = [
@@ -30,6 +27,7 @@ __all__ = [
     "Job",
     "Line",
     "MeterSettings",
+    "ModemLine",
     "Rfc2217Line",
     "SerialLine",
     "SinkSettings",

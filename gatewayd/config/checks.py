@@ -7,7 +7,8 @@ other part of the file is wrong; what has the wrong form is passed over here, th
 from collections.abc import Collection, Iterator
 from datetime import date
 
-from gatewayd.config.definition import LATER_LINE_TYPES, LINE_TYPES
+from gatewayd.config import line_checks
+from gatewayd.config.definition import LINE_TYPES
 from gatewayd.config.identifiers import ean_doubt, eic_doubt
 from gatewayd.config.nodes import Fault, Loc, Mapping, Node, Scalar, Sequence, Tree, path
 from gatewayd.config.wording import one_of, shown
@@ -21,11 +22,12 @@ def faults(tree: Tree, drivers: Collection[str], sinks: Collection[str]) -> Iter
     for name, line in lines.items():
         yield from _line(("lines", name), line)
     meters = list(_items(tree, "meters"))
+    yield from line_checks.faults(lines, meters)
     yield from _doubles(tree, meters)
     yield from _doubles(tree, list(_items(tree, "sinks")))
     for loc, meter in meters:
         yield from _unknown(loc, meter, "driver", "drivers", drivers)
-        yield from _unknown(loc, meter, "line", "lines", lines)
+        yield from _unknown(loc, meter, "line", "lines", {*lines, *line_checks.pools(lines)})
         yield from _foreign_options(loc, meter, drivers)
         yield from _ratio(loc, meter)
         yield from _profile_jobs(loc, meter)
@@ -39,8 +41,8 @@ def warnings(tree: Tree) -> Iterator[Fault]:
     if not meters:
         yield Fault(("meters",), "no meters are configured, so nothing is read")
     used = {_text(meter, "line") for _, meter in meters}
-    for name in _lines(tree):
-        if name not in used:
+    for name, line in _lines(tree).items():
+        if name not in used and line_checks.pool_of(line) not in used:
             yield Fault(("lines", name), "no meter uses this line", at_key=True)
     yield from _shared_devices(tree)
     for loc, meter in meters:
@@ -84,10 +86,7 @@ def _line(loc: Loc, line: Node) -> Iterator[Fault]:
     if not kind or kind in LINE_TYPES:
         return
     known = f"this version knows the line types {', '.join(LINE_TYPES[:-1])} and {LINE_TYPES[-1]}"
-    if kind in LATER_LINE_TYPES:
-        yield Fault((*loc, "type"), f"lines of type '{kind}' are not in this version of gatewayd; {known}")
-    else:
-        yield Fault((*loc, "type"), f"unknown line type {shown(kind, loc)}; {known}")
+    yield Fault((*loc, "type"), f"unknown line type {shown(kind, loc)}; {known}")
 
 
 def _doubles(tree: Tree, items: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:

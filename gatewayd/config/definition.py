@@ -5,105 +5,32 @@ documentation everywhere. Drivers and sinks bring their own option classes, hand
 """
 
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from datetime import date, time
 from decimal import Decimal
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
     create_model,
     model_validator,
 )
 
 from gatewayd.config.identifiers import Ean, Eic, Id
+from gatewayd.config.lines import ModemLine, Rfc2217Line, SerialLine, TcpLine
 from gatewayd.config.settings import (
     NO_POINT,
     ArchiveSettings,
     GatewaySettings,
     Job,
     MeterSettings,
-    Rfc2217Line,
-    SerialLine,
-    TcpLine,
 )
-from gatewayd.model import MeteringType, Point, Ratio, ValueSide, transformation
-from gatewayd.obis import Obis
+from gatewayd.config.values import Pair, Period, Phone, Registers, Start
+from gatewayd.model import MeteringType, Point, Ratio, ValueSide
 from gatewayd.options import Options
-
-LONGEST_PERIOD = timedelta(days=31)
-
-
-def _pair(text: str) -> str:
-    if text:
-        try:
-            transformation(text)
-        except ValueError:
-            raise ValueError("is not a ratio; expected primary/secondary such as 200/5") from None
-    return text
-
-
-def _code(text: object) -> object:
-    if isinstance(text, str):
-        try:
-            return Obis.parse(text)
-        except ValueError:
-            raise ValueError("is not an OBIS code; expected one such as 1-0:1.8.0, 1.8.0 or C.1.0") from None
-    return text
-
-
-def _all(value: object) -> object:
-    if value == "all":
-        return ()
-    if value == []:
-        raise ValueError("is an empty list; write 'all' for everything that the meter offers")
-    return value
-
-
-def _period(every: timedelta) -> timedelta:
-    if not timedelta(seconds=1) <= every <= LONGEST_PERIOD:
-        raise ValueError("is not a period from 1s to 31d")
-    return every
-
-
-Start = Annotated[
-    Literal["now", "beginning"] | date,
-    WithJsonSchema(
-        {
-            "anyOf": [{"enum": ["now", "beginning"]}, {"type": "string", "format": "date"}],
-            "x-expected": "now, beginning or a day such as 2026-11-01",
-        }
-    ),
-]
-Pair = Annotated[
-    str,
-    AfterValidator(_pair),
-    Field(json_schema_extra={"pattern": r"^( *[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)? *)?$"}),
-]
-Code = Annotated[
-    Obis,
-    BeforeValidator(_code),
-    WithJsonSchema({"type": ["string", "number"], "x-expected": "an OBIS code such as 1-0:1.8.0"}),
-]
-Registers = Annotated[
-    tuple[Code, ...],
-    BeforeValidator(_all),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "all"},
-                {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
-            ],
-            "x-expected": "a list of OBIS codes such as [1-0:1.8.0, 1-0:2.8.0], or all",
-        }
-    ),
-]
 
 
 class PointEntry(Options):
@@ -148,7 +75,7 @@ class JobEntry(Options):
 
     registers: Registers
     """OBIS codes to read, or all."""
-    every: Annotated[timedelta, AfterValidator(_period)] | None = None
+    every: Period | None = None
     """Period such as 15m, from 1s to 31d."""
     at: time | None = None
     """Legal time of day such as 00:05."""
@@ -172,7 +99,9 @@ class MeterEntry(Options):
     driver: str
     """The driver, which is the protocol that the meter speaks."""
     line: str
-    """The line on which the meter is reached: a key under lines."""
+    """The line on which the meter is reached: a key under lines, or a pool of modem lines."""
+    phone: Phone | None = None
+    """The number of the meter's modem, such as +420601234589; on lines of type modem and only there."""
     metering_type: MeteringType = MeteringType.C
     """Metering type of decree 359/2020."""
     serial: str = Field(default="", max_length=64)
@@ -195,6 +124,7 @@ class MeterEntry(Options):
             ratio=tuple(entry.ratio() for entry in self.ratio),
             options=getattr(self, DRIVER_OPTIONS),
             jobs=tuple(entry.job() for entry in self.jobs),
+            phone=self.phone,
         )
 
 
@@ -214,9 +144,8 @@ SINK_KEYS = tuple(SinkEntry.model_fields)
 """What stands beside the options of a sink's own type."""
 
 
-LineEntry = Annotated[SerialLine | TcpLine | Rfc2217Line, Field(discriminator="type")]
-LINE_TYPES = ("serial", "tcp", "rfc2217")
-LATER_LINE_TYPES = ("modem",)
+LineEntry = Annotated[SerialLine | TcpLine | Rfc2217Line | ModemLine, Field(discriminator="type")]
+LINE_TYPES = ("serial", "tcp", "rfc2217", "modem")
 DRIVER_OPTIONS = "driver_options"
 # Descriptions are handed on; there is no source of the classes built below to look them up in.
 _NO_SOURCE = {"use_attribute_docstrings": False}

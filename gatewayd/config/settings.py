@@ -1,30 +1,24 @@
 """What a configuration says, as frozen objects: the part that the rest of gatewayd works with.
 
 Rules: everything here is complete and checked; paths and names of secrets stay references, no file is read. The first
-four classes stand in the YAML as they are here; the others are made from it by gatewayd.config.definition.
+two classes and the lines (lines.py) stand in the YAML as they are; the others are made by gatewayd.config.definition.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import AfterValidator, BaseModel, Field
 
 from gatewayd.config.identifiers import Id
+from gatewayd.config.lines import FilePath, Line, ModemLine
+from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
 from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.options import Options
-
-BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200, 230400)
-"""The rates of IEC 62056-21 6.3.13.1 and those that serial adapters and RS-485 meters use besides."""
-
-FRAMINGS = ("7E1", "8N1", "8E1", "8O1", "8N2")
 
 
 def _zone(name: str) -> str:
@@ -33,34 +27,6 @@ def _zone(name: str) -> str:
     except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError, a folder of zones an OSError
         raise ValueError("is not the name of a time zone; expected one such as Europe/Prague") from None
     return name
-
-
-def _path(value: object) -> object:
-    if isinstance(value, str) and (not value.strip() or "\0" in value):
-        raise ValueError("is empty or no path; expected a path such as /var/lib/gatewayd")
-    return value
-
-
-def _rate(baud: int) -> int:
-    if baud not in BAUD_RATES:
-        raise ValueError(f"is not a standard rate; expected one of {', '.join(map(str, BAUD_RATES))}")
-    return baud
-
-
-FilePath = Annotated[Path, BeforeValidator(_path)]
-Baud = Annotated[int, AfterValidator(_rate), WithJsonSchema({"type": "integer", "enum": list(BAUD_RATES)})]
-# YAML 1.2 reads 7E1 and 8E1 as the numbers 70 and 80; an editor that checks with the schema sees those.
-Framing = Annotated[
-    Literal["7E1", "8N1", "8E1", "8O1", "8N2"],
-    WithJsonSchema({"enum": [*FRAMINGS, 70, 80], "x-expected": f"one of {', '.join(FRAMINGS)}"}),
-]
-Host = Annotated[
-    str,
-    Field(
-        pattern=r"^([A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?)$",
-        json_schema_extra={"x-expected": "a host name or address without scheme and port, such as 192.0.2.10"},
-    ),
-]
 
 
 class GatewaySettings(Options):
@@ -89,61 +55,6 @@ class ArchiveSettings(Options):
     """Size in MiB at which a segment is sealed before its month is over."""
 
 
-class SerialLine(Options):
-    """A serial port or an optical head."""
-
-    id: SkipJsonSchema[str] = ""
-    """The line's key under `lines`; not written in the line itself."""
-    type: Literal["serial"] = "serial"
-    """The kind of line."""
-    device: FilePath
-    """The serial device, such as /dev/ttyUSB0."""
-    baud: Baud | None = None
-    """Rate in baud; the driver's own when absent."""
-    framing: Framing | None = None
-    """Data bits, parity and stop bits; the driver's own when absent."""
-    switch_delay_ms: int = Field(default=0, ge=0, le=1000)
-    """Extra wait after a change of the rate, for USB adapters that need it."""
-
-
-class TcpLine(Options):
-    """A TCP endpoint: a meter with its own network, or a serial device server."""
-
-    id: SkipJsonSchema[str] = ""
-    """The line's key under `lines`; not written in the line itself."""
-    type: Literal["tcp"] = "tcp"
-    """The kind of line."""
-    host: Host
-    """Name or address of the endpoint, such as 192.0.2.10."""
-    port: int = Field(ge=1, le=65535)
-    """The TCP port, such as 4059."""
-    framing: Framing | None = None
-    """The driver's own when absent; 8N1 turns the parity in software off."""
-    connect_timeout_s: Decimal = Field(default=Decimal(10), gt=0, le=600)
-    """Seconds to wait for the connection."""
-
-
-class Rfc2217Line(Options):
-    """A port of a serial server that lets its client set rate and framing (RFC 2217), such as ser2net."""
-
-    id: SkipJsonSchema[str] = ""
-    """The line's key under `lines`; not written in the line itself."""
-    type: Literal["rfc2217"] = "rfc2217"
-    """The kind of line."""
-    host: Host
-    """Name or address of the serial server, such as 192.0.2.7."""
-    port: int = Field(ge=1, le=65535)
-    """The TCP port, such as 7001."""
-    baud: Baud | None = None
-    """Rate in baud; the driver's own when absent."""
-    framing: Framing | None = None
-    """Data bits, parity and stop bits; the driver's own when absent. With 8N1 the server's port has eight bits, and the
-    7E1 that a driver asks for is made in software: for servers that cannot do it and do not say so."""
-    connect_timeout_s: Decimal = Field(default=Decimal(10), gt=0, le=600)
-    """Seconds to wait until the server has connected, agreed and set its port."""
-
-
-Line = SerialLine | TcpLine | Rfc2217Line
 NO_POINT = Point()
 
 
@@ -165,7 +76,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
-    """A meter with the options of its driver (an instance of that driver's class) and its jobs."""
+    """A meter with the options of its driver (an instance of that driver's class) and its jobs. `line` may be the name
+    of a pool of modem lines."""
 
     id: str
     driver: str
@@ -176,6 +88,8 @@ class MeterSettings:
     point: Point = NO_POINT
     ratio: tuple[Ratio, ...] = ()
     jobs: tuple[Job, ...] = ()
+    phone: PhoneNumber | None = None
+    """The number of the meter's modem, where its line calls."""
 
     @property
     def meter(self) -> Meter:
@@ -211,3 +125,16 @@ class Config:
     meters: tuple[MeterSettings, ...]
     sinks: tuple[SinkSettings, ...]
     warnings: tuple[Finding, ...] = ()
+
+    @property
+    def pools(self) -> Mapping[str, tuple[ModemLine, ...]]:
+        """The modem lines of each pool."""
+        pools: dict[str, tuple[ModemLine, ...]] = {}
+        for line in self.lines.values():
+            if isinstance(line, ModemLine) and line.pool is not None:
+                pools[line.pool] = (*pools.get(line.pool, ()), line)
+        return pools
+
+    def lines_of(self, name: str) -> tuple[Line, ...]:
+        """The lines that a meter's `line` means: one, or all of a pool."""
+        return (self.lines[name],) if name in self.lines else self.pools[name]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from gatewayd.config.nodes import Loc, Mapping, Node, Scalar, Sequence
 
-_SECRET_KEY = re.compile(r"pass|secret|key|pin|token|credential", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"pass|secret|key|pin|token|credential|phone", re.IGNORECASE)
 _SECRET_WORDS = frozenset(("password", "passphrase", "passwd", "pass", "secret", "key", "pin", "token", "psk"))
 _SECRET_TEXT = re.compile(r"pass|secret|credential", re.IGNORECASE)
 _URL_USER = re.compile(r"//[^/\s]*@")

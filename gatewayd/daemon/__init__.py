@@ -16,22 +16,34 @@ from gatewayd.daemon.build import (
     opened,
 )
 from gatewayd.daemon.doubts import doubts
+from gatewayd.daemon.modems import Modem
+from gatewayd.daemon.probe import iec_words, probe
 from gatewayd.daemon.replay import replay
 from gatewayd.daemon.run import run
 from gatewayd.daemon.status import status_on_disk
+from gatewayd.daemon.trace import event_from, event_object, hear, hexadecimal, open_alone, printed
 
 __all__ = [
     "DRIVER_OPTIONS",
     "SINK_OPTIONS",
+    "Modem",
     "build_acquisition",
     "build_line",
     "build_sink",
     "build_station",
     "build_store",
     "doubts",
+    "event_from",
+    "event_object",
+    "hear",
+    "hexadecimal",
+    "iec_words",
     "load_config",
     "now",
+    "open_alone",
     "opened",
+    "printed",
+    "probe",
     "replay",
     "run",
     "status_on_disk",

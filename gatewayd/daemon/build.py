@@ -16,16 +16,22 @@ from pydantic import BaseModel
 
 from drivers import DRIVERS
 from gatewayd import __version__, legal_time
-from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.acquire import Acquisition, Line, OnCall, Station
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import GROUP_SECONDS, Store
+from gatewayd.call_worker import CallWorker
+from gatewayd.calls import Ledger
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.rfc2217 import open_rfc2217
 from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
-from gatewayd.config import Config, MeterSettings, Rfc2217Line, SerialLine, SinkSettings, TcpLine, load
+from gatewayd.channel.tracing import Tap
+from gatewayd.config import Config, MeterSettings, ModemLine, Rfc2217Line, SerialLine, SinkSettings, TcpLine, load
 from gatewayd.config import Job as JobSettings
+from gatewayd.config import Line as LineSettings
+from gatewayd.daemon.modems import Modem, build_modem_line
+from gatewayd.daemon.trace import traced
 from gatewayd.driver import Setting
 from gatewayd.outbox import Start
 from gatewayd.schedule import At, Every, Rhythm
@@ -52,22 +58,29 @@ def load_config(path: Path) -> Config:
     return load(path, DRIVER_OPTIONS, SINK_OPTIONS)
 
 
-def build_line(settings: SerialLine | TcpLine | Rfc2217Line) -> Line:
-    """How to open a configured line."""
+def build_line(settings: LineSettings, tap: Tap | None = None) -> Line:
+    """How to open a configured line. What a modem line remembers of its PIN lasts as long as the line.
+
+    `tap` is told of all its traffic."""
+    line = _line(settings, tap)
+    return line if tap is None or line.calls else traced(line, tap)  # a modem tells by itself: of its dialogue as well
+
+
+def _line(settings: LineSettings, tap: Tap | None) -> Line:
     framing = Framing(settings.framing) if settings.framing else None
     match settings:
         case SerialLine():
             delay = settings.switch_delay_ms / 1000
             baud = settings.baud or 300
 
-            async def open_device() -> Channel:
+            async def open_device(_station: Station, _on_call: OnCall) -> Channel:
                 return open_serial(settings.id, settings.device, baud, framing, delay)
 
             return Line(settings.id, open_device)
         case TcpLine():
             timeout = float(settings.connect_timeout_s)
 
-            async def connect() -> Channel:
+            async def connect(_station: Station, _on_call: OnCall) -> Channel:
                 deadline = asyncio.get_running_loop().time() + timeout
                 return await open_tcp(settings.id, settings.host, settings.port, framing, deadline=deadline)
 
@@ -76,24 +89,26 @@ def build_line(settings: SerialLine | TcpLine | Rfc2217Line) -> Line:
             patience = float(settings.connect_timeout_s)
             rate = settings.baud or 300
 
-            async def take_port() -> Channel:
+            async def take_port(_station: Station, _on_call: OnCall) -> Channel:
                 deadline = asyncio.get_running_loop().time() + patience
                 return await open_rfc2217(settings.id, host, port, rate, framing, deadline=deadline)
 
             return Line(settings.id, take_port)
+        case ModemLine():
+            return build_modem_line(Modem(settings, now, tap))
 
 
 def build_station(config: Config, settings: MeterSettings) -> Station:
     """A configured meter with its driver."""
-    line = config.lines[settings.line]
+    line = config.lines_of(settings.line)[0]
     setting = Setting(
         meter=settings.meter,
         options=settings.options,
-        line_baud=line.baud if isinstance(line, SerialLine | Rfc2217Line) else None,
+        line_baud=None if isinstance(line, TcpLine) else line.baud,
         clock=now,
         zone=config.gateway.zone,
     )
-    return Station(settings.meter, DRIVERS[settings.driver].build(setting))
+    return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone)
 
 
 def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
@@ -143,20 +158,31 @@ async def opened(store: Store) -> AsyncIterator[Store]:
         await asyncio.to_thread(store.close)
 
 
-def build_workers(config: Config, acquisition: Acquisition) -> list[LineWorker]:
-    """One worker for each line that has jobs."""
-    workers = []
-    for line_id, line in config.lines.items():
+Worker = LineWorker | CallWorker
+
+
+def build_workers(config: Config, acquisition: Acquisition, taps: Mapping[str, Tap]) -> list[Worker]:
+    """One worker for each line and each pool that has jobs; `taps` by line."""
+    workers: list[Worker] = []
+    for name in (*config.lines, *config.pools):
         jobs = [
             Job(station, job.request, _rhythm(job))
             for settings in config.meters
-            if settings.line == line_id
+            if settings.line == name
             for station in [build_station(config, settings)]
             for job in settings.jobs
         ]
-        if jobs:
+        if not jobs:
+            continue
+        lines = config.lines_of(name)
+        built = [build_line(line, taps.get(line.id)) for line in lines]
+        zone = config.gateway.zone
+        if built[0].calls:
+            windows = {line.id: line.call_window for line in lines if isinstance(line, ModemLine)}
+            workers.append(CallWorker(name, built, jobs, acquisition, Ledger(windows, zone), now, zone))
+        else:
             jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
-            workers.append(LineWorker(build_line(line), jobs, acquisition, now, config.gateway.zone, jitter))
+            workers.append(LineWorker(built[0], jobs, acquisition, now, zone, jitter))
     return workers
 
 

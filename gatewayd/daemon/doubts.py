@@ -19,6 +19,7 @@ from gatewayd.sink.postgresql.options import PostgresqlOptions
 def doubts(config: Config) -> tuple[Finding, ...]:
     """Findings without a line: they are not about the text."""
     found = [
+        *(finding for name, line in config.lines.items() for finding in _files(line, f"lines.{name}")),
         *(finding for n, meter in enumerate(config.meters) for finding in _files(meter.options, f"meters[{n}]")),
         *(finding for n, sink in enumerate(config.sinks) for finding in _files(sink.options, f"sinks[{n}]")),
     ]

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -16,20 +16,33 @@ from gatewayd import __version__
 from gatewayd.archive import set_aside
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
-from gatewayd.config import Config
+from gatewayd.call_worker import CallWorker
+from gatewayd.channel.tracing import Tap
+from gatewayd.config import Config, ModemLine
 from gatewayd.control import listening
-from gatewayd.daemon.build import build_acquisition, build_sink, build_store, build_workers, now, opened, sink_start
+from gatewayd.daemon.build import (
+    Worker,
+    build_acquisition,
+    build_sink,
+    build_store,
+    build_workers,
+    now,
+    opened,
+    sink_start,
+)
 from gatewayd.daemon.retention import retain
 from gatewayd.daemon.status import running_status
 from gatewayd.daemon.threads import DaemonThreads, share_promptly
+from gatewayd.daemon.trace import trace_stream
 from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
-from gatewayd.worker import LineWorker
 
 SHUTDOWN_SECONDS = 8.0
 """How long sinks may take to deliver what is left; with the rest a stop stays within 10 s."""
 _CANCEL_SECONDS = 3.0
+_DELIVER_SECONDS = 0.5
+"""What sinks get in any case, also where hanging up has taken most of the time."""
 
 log = logging.getLogger("gatewayd.daemon")
 
@@ -39,9 +52,10 @@ class Gateway:
     """Everything that runs, for the daemon's own tasks and for displays."""
 
     store: Store
-    workers: Sequence[LineWorker]
+    workers: Sequence[Worker]
     publishers: Sequence[Publisher]
     outboxes: Sequence[Outbox]
+    taps: Mapping[str, Tap]
 
 
 async def run(config: Config) -> None:
@@ -84,12 +98,15 @@ async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> No
         asides: dict[str, Count] = {}
         with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
             asides = await asyncio.to_thread(set_aside.counts, config.archive.path)
-        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since)
+        calling = [worker for worker in gateway.workers if isinstance(worker, CallWorker)]
+        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since, calling)
 
     try:
-        await stack.enter_async_context(listening(config.archive.path, {"status": status}))
+        await stack.enter_async_context(
+            listening(config.archive.path, {"status": status}, {"trace": trace_stream(gateway.taps)})
+        )
     except OSError as error:
-        log.error("the control socket cannot be made, so `gatewayd status` will not work: %s", error)
+        log.error("the control socket cannot be made, so `gatewayd status` and `trace` will not work: %s", error)
 
 
 def _assemble(config: Config, store: Store) -> Gateway:
@@ -98,12 +115,14 @@ def _assemble(config: Config, store: Store) -> Gateway:
         Publisher(build_sink(config, settings, store.published_head), outbox, now)
         for settings, outbox in zip(config.sinks, outboxes, strict=True)
     ]
-    return Gateway(store, build_workers(config, build_acquisition(config, store)), publishers, outboxes)
+    taps = {line: Tap(line, now) for line in config.lines}
+    workers = build_workers(config, build_acquisition(config, store), taps)
+    return Gateway(store, workers, publishers, outboxes, taps)
 
 
 async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:
     """Run all tasks; when `stop` comes, end them in the order acquisition, sinks."""
-    acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.line.id}") for worker in gateway.workers]
+    acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.name}") for worker in gateway.workers]
     sinks = [
         asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
     ]
@@ -113,9 +132,13 @@ async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> N
         await _until_stop([*acquisition, *sinks, retention], stopping)
     finally:
         stop.set()
-        await _cancel([*acquisition, retention, stopping])
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        # A call costs money until it is hung up on: that comes before what is waiting for sinks, which loses nothing.
+        await _cancel([*acquisition, retention, stopping], max(_CANCEL_SECONDS, _hang_up_seconds(config)))
         await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
-        deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS
+        rest = min(begun + SHUTDOWN_SECONDS, loop.time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS)
+        deadline = max(rest, loop.time() + _DELIVER_SECONDS)
         running = [publisher for publisher, task in zip(gateway.publishers, sinks, strict=True) if not task.done()]
         await asyncio.gather(*(publisher.drain(deadline) for publisher in running), return_exceptions=True)
         await _cancel(sinks)
@@ -132,8 +155,14 @@ async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.
                 log.critical("%s ended by a defect in gatewayd: %r", task.get_name(), error, exc_info=error)
 
 
-async def _cancel(tasks: Sequence["asyncio.Task[None] | asyncio.Task[bool]"]) -> None:
+def _hang_up_seconds(config: Config) -> float:
+    """How long the slowest modem may take to hang up, and its session to be archived."""
+    modems = [line for line in config.lines.values() if isinstance(line, ModemLine)]
+    return max((float(line.hang_up_s) + 0.5 for line in modems), default=0.0)
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None] | asyncio.Task[bool]"], seconds: float = _CANCEL_SECONDS) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
+        await asyncio.wait(tasks, timeout=seconds)

@@ -13,6 +13,7 @@ from gatewayd.archive.cursors import read_cursors
 from gatewayd.archive.head import read_head
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
+from gatewayd.call_worker import CallWorker
 from gatewayd.config import Config
 from gatewayd.errors import ArchiveError
 from gatewayd.publish import Publisher
@@ -28,8 +29,9 @@ def running_status(
     cursors: Mapping[str, int],
     asides: Mapping[str, Count],
     since: datetime,
+    calling: Sequence[CallWorker] = (),
 ) -> dict[str, object]:
-    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside."""
+    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; the workers that call."""
     seq, digest = store.published_head()
     return {
         "schema": SCHEMA,
@@ -42,6 +44,30 @@ def running_status(
             _sink(publisher, settings.type, cursors[settings.id], asides.get(settings.id, Count()))
             for settings, publisher in zip(config.sinks, publishers, strict=True)
         ],
+        "modems": [_modem(worker, line.id) for worker in calling for line in worker.lines],
+    }
+
+
+def _modem(worker: CallWorker, line: str) -> dict[str, object]:
+    """`pool` is the line itself where it is in none; the number is masked."""
+    call, fault = worker.calls.get(line), worker.parked.get(line)
+    seen = None if call is None else call.status
+    return {
+        "id": line,
+        "pool": worker.name,
+        "fault": fault,
+        "next_window": None if fault else rfc3339(worker.window(line)),
+        "last_call": None
+        if call is None
+        else {
+            "at": rfc3339(call.started_at),
+            "number": call.number,
+            "result": call.result.value,
+            "seconds": round(call.seconds),
+            "hung_up": call.hung_up,
+        },
+        "signal_dbm": None if seen is None else seen.signal_dbm,
+        "registration": None if seen is None or seen.registration is None else seen.registration.name.lower(),
     }
 
 
@@ -110,6 +136,7 @@ def status_on_disk(config: Config) -> dict[str, object]:
         "since": None,
         "archive": {"head": {"seq": seq, "hash": digest}, "fault": fault},
         "sinks": sinks,
+        "modems": [],
     }
 
 

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from gatewayd.acquire import Line, Station
+from gatewayd.acquire import Line, OnCall, Station
 from gatewayd.channel import Channel, Framing
+from gatewayd.channel.modem_options import CallRecord, CallResult, ModemStatus, Registration
+from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import ChannelError
 from gatewayd.model import Answer, Kind, Meter, Reading, Request
 from gatewayd.obis import Obis
 
 START = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
+NUMBER = PhoneNumber("+420601234589")
 PATIENCE = 20.0
 """Seconds after which a test gives up."""
 
@@ -80,22 +83,59 @@ class ScriptedDriver:
 
 
 def line_to(channel: Channel, name: str = "optical") -> Line:
-    async def connect() -> Channel:
+    async def connect(_station: Station, _on_call: OnCall) -> Channel:
         return channel
 
     return Line(name, connect)
 
 
 def dead_line(fault: ChannelError, name: str = "optical") -> Line:
-    async def connect() -> Channel:
+    async def connect(_station: Station, _on_call: OnCall) -> Channel:
         raise fault
 
     return Line(name, connect)
 
 
-def station(conversation: Conversation, meter: Meter | str = "em-1001") -> Station:
+class CallChannel(ScriptedChannel):
+    """A connected call: closing it tells what it has cost."""
+
+    def __init__(self, on_close: Callable[[], None], script: Iterable[bytes | Exception] = ()) -> None:
+        super().__init__(script)
+        self._on_close = on_close
+
+    async def close(self) -> None:
+        await super().close()
+        if self.closed == 1:
+            self._on_close()
+
+
+def call_record(
+    result: CallResult,
+    line: str = "gsm",
+    number: PhoneNumber = NUMBER,
+    at: datetime = START,
+    seconds: float = 34.0,
+) -> CallRecord:
+    connected = result in (CallResult.DONE, CallResult.LOST)
+    return CallRecord(
+        line=line,
+        number=number.masked,
+        started_at=at,
+        connected_at=at + timedelta(seconds=20) if connected else None,
+        ended_at=at + timedelta(seconds=20 + seconds),
+        seconds=seconds if connected else 0.0,
+        result=result,
+        dialled=True,
+        hung_up=True,
+        bytes_sent=12 if connected else 0,
+        bytes_received=345 if connected else 0,
+        status=ModemStatus(sim="READY", registration=Registration.ROAMING, signal=17, connect="9600/RLP"),
+    )
+
+
+def station(conversation: Conversation, meter: Meter | str = "em-1001", phone: PhoneNumber | None = None) -> Station:
     meter = Meter(meter, "scripted", "optical") if isinstance(meter, str) else meter
-    return Station(meter, ScriptedDriver(conversation))
+    return Station(meter, ScriptedDriver(conversation), phone)
 
 
 def reading(

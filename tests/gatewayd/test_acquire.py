@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from gatewayd.acquire import Acquisition, Line, Result, Station
+from gatewayd.acquire import Acquisition, Line, OnCall, Result, Station
 from gatewayd.archive.store import Store
 from gatewayd.channel import Channel
 from gatewayd.channel.recorder import RecordingChannel
@@ -202,7 +202,7 @@ def test_a_session_has_a_deadline_and_what_came_is_kept(tmp_path: Path) -> None:
 
 
 def test_opening_the_line_is_part_of_the_session(tmp_path: Path) -> None:
-    async def connect() -> Channel:
+    async def connect(_station: Station, _on_call: OnCall) -> Channel:
         await asyncio.Event().wait()
         raise AssertionError
 

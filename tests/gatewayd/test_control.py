@@ -1,15 +1,17 @@
-"""The control socket: one question, one answer; whoever talks nonsense or nothing costs nobody anything."""
+"""The control socket: a question, an answer or a stream; whoever talks nonsense or nothing costs nobody anything."""
 
 import asyncio
+import contextlib
 import socket
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from gatewayd import control
-from gatewayd.control import NotRunning, ask, listening
+from gatewayd.control import NotRunning, ask, follow, listening
 from gatewayd.errors import GatewayError
 
 PATIENCE = 10.0
@@ -98,3 +100,125 @@ def test_a_silent_client_holds_nobody_up(tmp_path: Path) -> None:
         return answer
 
     assert run(tmp_path, main) == "gw-1"
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+class Source:
+    """Events of a test: `count` of them at once, then nothing. `ended` is set when the gateway is through with them."""
+
+    def __init__(self, count: int, size: int = 1) -> None:
+        self.count = count
+        self.size = size
+        self.given = 0
+        self.ended = asyncio.Event()
+
+    async def stream(self, request: Mapping[str, str]) -> AsyncGenerator[dict[str, object], None]:
+        if request.get("line") != "optical":
+            raise GatewayError("no such line")
+        try:
+            yield {"event": "listening"}
+            for number in range(self.count):
+                self.given = number + 1
+                yield {"number": number, "padding": "x" * self.size}
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+
+def stream(folder: Path, source: Source, main: Callable[[], Awaitable[object]]) -> object:
+    async def whole() -> object:
+        async with asyncio.timeout(PATIENCE), listening(folder, {"status": status}, {"trace": source.stream}):
+            return await main()
+
+    return asyncio.run(whole())
+
+
+def test_a_stream_goes_on_until_the_reader_leaves(tmp_path: Path) -> None:
+    source = Source(3)
+
+    async def main() -> object:
+        found = []
+        async with aclosing(follow(tmp_path, "trace", line="optical")) as events:
+            async for event in events:
+                found.append(event.get("number", event.get("event")))
+                if len(found) == 4:
+                    break
+        await source.ended.wait()
+        return found, (await ask(tmp_path, "status"))["gateway"]
+
+    assert stream(tmp_path, source, main) == (["listening", 0, 1, 2], "gw-1")
+
+
+def test_a_stream_that_is_refused(tmp_path: Path) -> None:
+    async def main() -> object:
+        for request, line in (("trace", "elsewhere"), ("follow", "optical")):
+            with pytest.raises(GatewayError, match=r"the running gateway says: (no such line|there is no request)"):
+                await anext(follow(tmp_path, request, line=line))
+        return None
+
+    stream(tmp_path, Source(0), main)
+
+
+def test_a_stream_where_no_gateway_runs(tmp_path: Path) -> None:
+    async def main() -> None:
+        await anext(follow(tmp_path, "trace", line="optical"))
+
+    with pytest.raises(NotRunning):
+        asyncio.run(main())
+
+
+def test_a_reader_that_takes_nothing_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And meanwhile others are answered; the gateway does not collect what nobody takes."""
+    monkeypatch.setattr(control, "_PATIENCE_S", 0.3)
+    source = Source(100_000, size=10_000)
+
+    async def main() -> object:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / control.NAME, limit=1)
+        writer.write(b'{"request": "trace", "line": "optical"}\n')
+        answer = (await ask(tmp_path, "status"))["gateway"]
+        await source.ended.wait()
+        while len(asyncio.all_tasks()) > 1:  # until the gateway is through with this conversation
+            await asyncio.sleep(0)
+        reader._limit = 1 << 20  # type: ignore[attr-defined]  # from here on it takes everything
+        left = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(1 << 20):
+                left += len(piece)
+        writer.close()
+        assert left < source.given * source.size, "what was not taken in time is dropped, and kept by nobody"
+        return answer
+
+    assert stream(tmp_path, source, main) == "gw-1"
+    assert source.given < 1000
+
+
+def test_when_the_gateway_ends_the_stream_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = Source(1)
+
+    async def main() -> list[object]:
+        async with asyncio.timeout(PATIENCE):
+            async with listening(tmp_path, {}, {"trace": source.stream}):
+                events = follow(tmp_path, "trace", line="optical")
+                await anext(events)
+                await anext(events)
+            assert source.ended.is_set()
+            return [event async for event in events]
+
+    assert asyncio.run(main()) == []
+    assert caplog.text == "", "asyncio reports a conversation that was cancelled"
+
+
+def test_a_stream_of_which_nothing_comes_ends_when_its_reader_does(tmp_path: Path) -> None:
+    source = Source(0)
+
+    async def main() -> object:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / control.NAME)
+        writer.write(b'{"request": "trace", "line": "optical"}\n')
+        await reader.readline()
+        writer.close()
+        await source.ended.wait()
+        return None
+
+    stream(tmp_path, source, main)

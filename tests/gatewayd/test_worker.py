@@ -86,7 +86,7 @@ def work(
     """Run the worker until the plant's time is over."""
 
     async def run() -> LineWorker:
-        monkeypatch.setattr(worker, "_wait", plant.wait)
+        monkeypatch.setattr(worker, "wait", plant.wait)
         with opened(folder) as store:
             acquisition = Acquisition(store, plant.clock, PRAGUE)
             chosen = line or line_to(ScriptedChannel(), "bus")
@@ -161,6 +161,78 @@ def test_a_refusal_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     plant = Plant(hours=0.24)
     work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", lambda: MeterRefused("the password was refused")))])
     assert plant.times("em-1") == [0]
+
+
+def test_a_meter_that_refuses_is_left_alone_until_its_credentials_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=6)
+    changed = START + timedelta(hours=4, minutes=1)
+
+    def behaviour() -> Exception | None:
+        return None if plant.clock.now > changed else MeterRefused("meter em-1 on line bus: the password was refused")
+
+    meter = plant.meter("em-1", behaviour)
+    driver = meter.driver
+
+    class Changing:
+        def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            return driver.execute(channel, request)
+
+        @property
+        def credentials(self) -> str:
+            return f"/etc/gatewayd/em-1.pw {plant.clock.now > changed:d}"
+
+    jobs = [job(Station(meter.meter, Changing()), QUARTER, code) for code in ("1.8.0", "2.8.0")]
+    done = work(tmp_path, monkeypatch, plant, [*jobs, job(plant.meter("em-2"))])
+    times = plant.times("em-1")
+    assert times[0] == 0
+    assert times[1] >= 4 * 3600 + 60, "not once in four hours"
+    assert len(times) > 10
+    assert len(plant.times("em-2")) == 24
+    messages = [(item.levelname, item.getMessage()) for item in caplog.records]
+    assert messages[0] == (
+        "ERROR",
+        "meter em-1 on line bus: the password was refused; "
+        "it is asked again when the file of its password or keys has changed (password_file)",
+    )
+    assert messages[1:] == [("INFO", "meter em-1 on line bus is read again")]
+    assert done.faults == {}
+
+
+def test_a_second_refusal_is_told_as_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wrong at first, right for two hours, then changed at the meter: with a file that changes each hour."""
+    plant = Plant(hours=5)
+
+    def hour() -> int:
+        return int((plant.clock.now - START).total_seconds() // 3600)
+
+    meter = plant.meter("em-1", lambda: None if hour() in (1, 2) else MeterRefused(f"refused in hour {hour()}"))
+    driver = meter.driver
+
+    class Changing:
+        def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            return driver.execute(channel, request)
+
+        @property
+        def credentials(self) -> str:
+            return f"/etc/gatewayd/em-1.pw {hour()}"
+
+    work(tmp_path, monkeypatch, plant, [job(Station(meter.meter, Changing()))])
+    errors = [item.getMessage() for item in caplog.records if item.levelname == "ERROR"]
+    assert [text.split(";")[0] for text in errors] == ["refused in hour 0", "refused in hour 3"]
+
+
+def test_why_a_meter_is_left_alone_is_known_all_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=2)
+    meter = plant.meter("em-1", lambda: MeterRefused("meter em-1 on line bus: no access"))
+    done = work(tmp_path, monkeypatch, plant, [job(meter, QUARTER, "1.8.0"), job(meter, QUARTER, "2.8.0")])
+    assert plant.times("em-1") == [0]
+    assert "no access" in done.faults["em-1"]
+    assert done.faults["em-1"].count("it is asked again when gatewayd is restarted") == 1
 
 
 def test_a_meter_that_is_another_one_is_not_asked_again_before_its_time(

@@ -19,19 +19,33 @@ PURE = {
     "gatewayd.schedule",
     "gatewayd.gaps",
     "gatewayd.channel.at",
+    "gatewayd.channel.at_dialogue",
+    "gatewayd.channel.at_hang_up",
+    "gatewayd.channel.at_results",
+    "gatewayd.channel.at_set_up",
+    "gatewayd.calls",
+    "gatewayd.dialling",
+    "gatewayd.verdicts",
     "gatewayd.channel.modem_options",
     "gatewayd.channel.telnet",
+    "gatewayd.channel.masking",
+    "gatewayd.probe.frames",
+    "gatewayd.probe.attempts",
+    "gatewayd.probe.advice",
 }
 STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
-    gatewayd/publish  gatewayd/quality
+    gatewayd/publish  gatewayd/quality  gatewayd/calls  gatewayd/dialling  gatewayd/verdicts
+    gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/channel/at  gatewayd/channel/modem_options  gatewayd/channel/telnet
     gatewayd/archive/__init__  gatewayd/sink/__init__  gatewayd/sink/mqtt  gatewayd/cli/__init__  gatewayd/cli/run
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver
     drivers/iec62056_21/__init__  drivers/iec62056_21/driver
     drivers/iec62056_21/wire/__init__  drivers/iec62056_21/wire/framing
+    gatewayd/channel/masking  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
+    gatewayd/probe/advice
     simulators/__init__  simulators/line
 """.split()
 ALLOWED = {

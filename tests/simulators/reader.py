@@ -33,6 +33,10 @@ QUICK = ("--no-pace", "--reaction-ms", "0")
 LINES = b"F.F(00)\n1.8.0(000123.456*kWh)\n2.8.0(000001.000*kWh)\n"
 BODY = LINES.replace(b"\n", b"\r\n")
 
+ACK, NAK = b"\x06", b"\x15"
+# 50^31^02^28^(30 eight times)^29^03 = 61
+PASSWORD = b"\x01P1\x02(00000000)\x03a"
+
 
 class TooLate(AssertionError):
     """A deadline passed."""
@@ -51,6 +55,18 @@ def check_character(data: bytes) -> bytes:
 def framed(body: bytes = BODY) -> bytes:
     """The data message that these data lines make."""
     checked = body + b"!\r\n\x03"
+    return b"\x02" + checked + check_character(checked)
+
+
+def command(name: str, data: str | None = None) -> bytes:
+    """SOH C D [STX data] ETX BCC (6.4.3.2)."""
+    checked = name.encode() + (b"" if data is None else b"\x02" + data.encode()) + b"\x03"
+    return b"\x01" + checked + check_character(checked)
+
+
+def data_block(data: bytes, *, more: bool = False) -> bytes:
+    """STX data ETX BCC, or EOT instead of ETX where another block follows."""
+    checked = data + (b"\x04" if more else b"\x03")
     return b"\x02" + checked + check_character(checked)
 
 
@@ -134,6 +150,11 @@ class Line:
         got = self.read(len(data), within)
         assert got == data
 
+    def ask(self, request: bytes, answer: bytes) -> None:
+        """Send, and exactly this comes next."""
+        self.send(request)
+        self.expect(answer)
+
     def silent_for(self, seconds: float) -> bool:
         """Whether nothing arrives for so long, and nothing is left over."""
         return not self._arrived and not select.select([self._descriptor], [], [], seconds)[0]
@@ -185,6 +206,27 @@ def open_pty(link: Path, baud: int = 300) -> Line:
     line = Line(descriptor, lambda data: os.write(descriptor, data), lambda: os.close(descriptor))
     line.set_baud(baud)
     return line
+
+
+def enter(line: Line, opening: bytes | None = None) -> None:
+    """Sign on, ask for programming mode at 9600 Bd and take the first message of it (default: P0 without a serial)."""
+    line.send(SIGN_ON)
+    line.expect(IDENTIFICATION)
+    line.send(option("5", "1"))
+    # 50^30^02^28^29^03 = 60
+    line.expect(b"\x01P0\x02()\x03`" if opening is None else opening)
+
+
+def log_in(line: Line) -> None:
+    """Programming mode with the password that meters leave the factory with."""
+    enter(line)
+    line.send(PASSWORD)
+    line.expect(ACK)
+
+
+def lines_of(journal: Path) -> list[str]:
+    """What the simulator has noted so far."""
+    return journal.read_text().splitlines() if journal.exists() else []
 
 
 def wait_for(condition: Callable[[], bool], within: float = PATIENCE_S) -> None:

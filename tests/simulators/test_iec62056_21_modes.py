@@ -88,14 +88,12 @@ def test_a_faster_rate_than_offered_is_refused(lines: Path, tmp_path: Path) -> N
         line.expect(framed())
 
 
-@pytest.mark.parametrize("message", [option("5", "1"), option("5", "2", "2"), option("5", "6")])
-def test_what_is_not_a_readout_is_met_with_silence(lines: Path, message: bytes) -> None:
-    with (
-        simulate(*readout(lines), "--tcp", "0", "--mode", "E", "--ack-wait", "0.1", *QUICK) as meter,
-        connect(meter) as line,
-    ):
+@pytest.mark.parametrize("message", [option("5", "1"), option("5", "2", "2"), option("5", "6"), option("6", "1")])
+def test_what_is_not_played_is_met_with_silence(lines: Path, message: bytes) -> None:
+    arguments = ("--mode", "C", "--no-programming", "--ack-wait", "0.1")
+    with simulate(*readout(lines), "--tcp", "0", *arguments, *QUICK) as meter, connect(meter) as line:
         line.send(SIGN_ON)
-        line.expect(b"/SIM5\\2GATEWAYD\r\n")
+        line.expect(IDENTIFICATION)
         line.send(message)
         assert line.silent_for(QUIET_S)
         line.send(SIGN_ON)
@@ -110,6 +108,14 @@ def test_mode_d_pushes_at_its_interval(lines: Path, tmp_path: Path) -> None:
     with simulate(*readout(lines), "--pty", link, *arguments), open_pty(link, 9600) as line:
         line.read_to(b"!\r\n")
         for _ in range(3):
+            line.expect(b"/SIM5push\r\n\r\n" + BODY + b"!\r\n")
+
+
+def test_nothing_that_is_sent_disturbs_mode_d(lines: Path) -> None:
+    arguments = ("--mode", "D", "--push-every", "0.1", "--identification", "SIM5push")
+    with simulate(*readout(lines), "--tcp", "0", *arguments) as meter, connect(meter) as line:
+        for _ in range(3):
+            line.send(BREAK + SIGN_ON)
             line.expect(b"/SIM5push\r\n\r\n" + BODY + b"!\r\n")
 
 

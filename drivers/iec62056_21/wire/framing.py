@@ -14,6 +14,8 @@ CRLF = b"\r\n"
 END_OF_DATA = b"!\r\n"
 BREAK = SOH + b"B0" + ETX + b"q"
 
+CHARACTER_BITS = 10
+"""Start, seven data bits, even parity, stop (clause 5)."""
 SIGN_ON_BAUD = 300
 ADDRESS_LIMIT = 32
 
@@ -80,6 +82,16 @@ def sign_on(address: str = "", table: str = "") -> bytes:
 def option_select(rate: int, protocol: str = "0", mode: str = "0") -> bytes:
     """The acknowledgement `ACK V Z Y` that chooses rate and data readout (6.3.3)."""
     return ACK + f"{protocol}{_MODE_C_CHAR[rate]}{mode}\r\n".encode("ascii")
+
+
+def command(name: str, data: bytes | None = None) -> bytes:
+    """The command message `SOH C D [STX data] ETX BCC` of programming mode (6.3.5, 6.3.6, annex A).
+
+    `name` is C D, such as R5 or P1; `data` are the bytes between STX and ETX. No check of what may be sent: that is the
+    session's.
+    """
+    body = name.encode("ascii") + (b"" if data is None else STX + data) + ETX
+    return SOH + body + bytes([block_check(body)])
 
 
 def mode_c_rates() -> tuple[int, ...]:

@@ -1,50 +1,43 @@
-"""A readout as a state machine: modes A, B, C and D of IEC 62056-21:2002, 6.4 (E is read as C).
+"""What all sessions are made of: what they ask to be done, what they know of their meter, and their patience.
 
-    IDLE --start--> IDENTIFICATION --ident, digit--> BLOCK --STX--> DATA --ETX BCC--> done
-                        |  ident, letter: change rate ^  |
-                        |  ident, other: stay at 300 ---+  no block after ACK: back to 300, the meter goes to mode A
-         mode D: IDLE --start--> PUSH --ident--> PUSHED --`!`--> done
+A session is a state machine without I/O: `start`, `feed` (bytes came), `expired` (the time of the last Wait has passed)
+and `close` (leave, from wherever it is) take the present time in seconds and return what to do, in order.
 
-Rules: no I/O and no clock; `start`, `feed` and `expired` take the present time in seconds and return what to do, in
-order. The line rate changes right after the acknowledgement, without a pause. Echo and noise before an identification
-or an STX are passed over up to a limit; they do not shorten the time that the answer may take, nor delay the fall-back.
-Every state has a timer, and a meter that only drips is given up on.
+Rules: no I/O and no clock; the last action of an answer is a Wait or an event, and behind an event nothing is waited
+for; GatewayError from any of them means that the session is over, and `close` says how to leave all the same. No action
+shows a secret.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
+from typing import Protocol
 
 from drivers.iec62056_21.wire import framing
-from drivers.iec62056_21.wire.framing import STX, Identification
-from drivers.iec62056_21.wire.telegram import (
-    PUSH_END_LIMIT,
-    TELEGRAM_LIMIT,
-    Telegram,
-    end_of_block,
-    end_of_push,
-    read_block,
-    read_push,
-)
-from gatewayd.errors import MeterSilent, ProtocolError
+from drivers.iec62056_21.wire.framing import BREAK, CHARACTER_BITS, Identification
+from drivers.iec62056_21.wire.telegram import TELEGRAM_LIMIT, Telegram
+from gatewayd.channel import Framing
+from gatewayd.errors import GatewayError, MeterSilent, ProtocolError
 
 NOISE_LIMIT = 4096
-BITS = 10
-_UNACKNOWLEDGED = 3.0
-"""A mode C meter that hears no acknowledgement starts to send at the first rate after up to 2.2 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send these bytes at the present rate."""
+    """Send these bytes at the present rate. A `secret` is shown nowhere, its echo neither."""
 
     data: bytes
+    secret: bool = False
+
+    def __repr__(self) -> str:
+        return f"Send({'secret' if self.secret else self.data!r})"
 
 
 @dataclass(frozen=True, slots=True)
 class SetRate:
-    """After everything sent has left: change the line to this rate."""
+    """After everything sent has left: change the line to this rate and framing."""
 
     baud: int
+    framing: Framing = Framing.E71
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +49,44 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The session is over."""
+    """Event: the readout has ended, and the session with it."""
 
     telegram: Telegram
 
 
-Action = Send | SetRate | Wait | Done
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Event: the meter is in programming mode and waits for a command. `operand` is what its P0 said."""
+
+    operand: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Event: the answer to a command, all its `blocks` joined; the meter waits for the next one."""
+
+    telegram: Telegram
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandError:
+    """Event: the meter does not do what the command asks, in its own `text`; `understood` is False after NAK only."""
+
+    text: str
+    understood: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """Event: the line now stands at `baud`, 8N1, and the meter speaks HDLC (mode E)."""
+
+    baud: int
+    identification: Identification
+
+
+Event = Done | Ready | Answered | CommandError | HandedOver
+Action = Send | SetRate | Wait | Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,249 +96,80 @@ class SessionSettings:
     `response_timeout` runs from the end of our message to the first character of the answer (the standard allows 1.5);
     `fallback_after` is how long an acknowledged meter may stay silent before the line goes back to the first rate,
     where the meter starts its mode A readout (1.5 to 2.2 s after its identification); `grace` is what a slow meter may
-    take beyond ten times the time that its characters need on the line.
+    take beyond ten times the time that its characters need on the line. `max_baud_of` gives the highest rate where only
+    the identification tells it; `baud_after_sign_on` is used whatever the meter offers. `wake_up` seconds of NUL and
+    then `wake_up_pause` seconds of nothing go before each sign-on. `repeats` is how often a command is sent again when
+    the meter says NAK, `password_repeats` the same for a password: meters count those.
     """
 
     mode: str = "C"
     address: str = ""
     start_baud: int = framing.SIGN_ON_BAUD
     max_baud: int = 19200
+    max_baud_of: Callable[[Identification], int] | None = None
+    baud_after_sign_on: int | None = None
     attempts: int = 3
     response_timeout: float = 2.0
     character_timeout: float = 2.0
     fallback_after: float = 1.5
     push_timeout: float = 15.0
     grace: float = 30.0
+    wake_up: float = 0.0
+    wake_up_pause: float = 0.0
+    repeats: int = 3
+    password_repeats: int = 1
 
 
-class _State(Enum):
-    IDLE = auto()
-    IDENTIFICATION = auto()
-    BLOCK = auto()
-    DATA = auto()
-    PUSH = auto()
-    PUSHED = auto()
-    OVER = auto()
-
-
-class ReadoutSession:
-    """One readout. Raises MeterSilent or ProtocolError from `feed` and `expired`; then the session is over."""
-
-    def __init__(self, settings: SessionSettings) -> None:
-        self._settings = settings
-        self._state = _State.IDLE
-        self._buffer = bytearray()
-        self._scanned = 0
-        self._baud = settings.start_baud
-        self._attempt = 0
-        self._due = 0.0  # before this the answer begins
-        self._limit = 0.0  # after this noise before it, or its slowness, is no longer put up with
-        self._sent = b""
-        self._dropped = b""
-        self._identification: Identification | None = None
-        self._acknowledged = False
-        self._silent_option = False
-        self._received = 0
-
-    @property
-    def identification(self) -> Identification | None:
-        """What the meter has said of itself so far."""
-        return self._identification
+class Session(Protocol):
+    """What a loop needs of any session."""
 
     @property
     def in_telegram(self) -> bool:
-        """True from the first character of the telegram on; what came before was identification, echo or noise."""
-        return self._state in (_State.DATA, _State.PUSHED)
+        """True from the first character of data on; what came before was identification, echo or noise."""
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of the present answer are complete; what was received of them counts."""
 
     def start(self, now: float) -> tuple[Action, ...]:
-        """Begin: sign on, or listen in mode D."""
-        if self._settings.mode == "D":
-            self._state = _State.PUSH
-            self._limit = now + self._settings.push_timeout
-            return SetRate(self._baud), Wait(self._limit)
-        return self._sign_on(now)
+        """Begin."""
 
     def feed(self, data: bytes, now: float) -> tuple[Action, ...]:
         """Bytes came. A session that is over ignores them."""
-        match self._state:
-            case _State.IDENTIFICATION:
-                step = self._on_identification
-            case _State.BLOCK:
-                step = self._on_block
-            case _State.DATA:
-                step = self._on_data
-            case _State.PUSH:
-                step = self._on_push
-            case _State.PUSHED:
-                step = self._on_pushed
-            case _State.IDLE | _State.OVER:
-                return ()
-        self._buffer += data
-        self._received += len(data)
-        return step(now)
 
     def expired(self, now: float) -> tuple[Action, ...]:
         """The time of the last Wait has passed without new bytes."""
-        match self._state:
-            case _State.IDENTIFICATION:
-                if self._attempt < self._settings.attempts:
-                    return self._sign_on(now)
-                raise self._give_up("answered the sign-on with nothing that identifies a meter", "does not answer")
-            case _State.BLOCK:
-                return self._block_missing(now)
-            case _State.DATA:
-                return self._over(read_block(bytes(self._buffer), self._identification))
-            case _State.PUSHED if self._identification is not None:
-                return self._over(read_push(bytes(self._buffer), self._identification))
-            case _State.PUSH:
-                raise self._give_up("sends, but no telegram begins in what it sends", "pushes nothing")
-            case _:
-                return ()
 
-    # -- sign-on ----------------------------------------------------------------------------------------------------
+    def close(self, now: float) -> tuple[Action, ...]:
+        """How to leave: nothing where the meter does not wait for us. The session is over."""
 
-    def _sign_on(self, now: float) -> tuple[Action, ...]:
-        settings = self._settings
-        request = framing.sign_on(settings.address)
-        self._attempt += 1
-        self._state = _State.IDENTIFICATION
-        self._baud = settings.start_baud
-        self._buffer.clear()
-        self._acknowledged = False
-        self._sent = request
-        self._due = now + self._on_the_wire(len(request)) + settings.response_timeout
-        # The longest identification and a line full of noise must fit; a babbling line must not hold us for ever.
-        self._limit = self._due + 10 * self._on_the_wire(80)
-        return SetRate(self._baud), Send(request), Wait(self._due)
 
-    def _on_identification(self, now: float) -> tuple[Action, ...]:
-        found = framing.find_identification(self._buffer)
-        if found is None:
-            if len(self._buffer) > NOISE_LIMIT or now > self._limit:
-                raise self._over_with("sends noise instead of an identification")
-            return (Wait(min(max(now + self._settings.character_timeout, self._due), self._limit)),)
-        self._identification, end = found
-        del self._buffer[:end]
-        actions: list[Action] = []
-        wait = self._settings.response_timeout
-        if self._identification.mode == "C":
-            wait = max(wait, _UNACKNOWLEDGED)
-            if self._settings.mode != "A" and not self._silent_option:
-                rate = self._choose_rate(self._identification.rate)
-                option = framing.option_select(rate)
-                actions += [Send(option), SetRate(rate)]
-                on_the_wire = self._on_the_wire(len(option))
-                self._acknowledged = True
-                self._sent = option
-                self._baud = rate
-                wait = on_the_wire + (self._settings.fallback_after if self._may_fall_back else wait)
-        elif self._identification.mode == "B" and self._settings.mode != "A":
-            self._baud = self._identification.rate  # the meter changes to it without asking (6.4.2)
-            actions.append(SetRate(self._baud))
-        self._state = _State.BLOCK
-        self._due = now + wait
-        self._limit = self._due + self._settings.grace
-        return *actions, *self._on_block(now)
+def on_the_wire(characters: int, baud: int) -> float:
+    """Seconds that so many characters need (clause 5: ten bits each)."""
+    return characters * CHARACTER_BITS / baud
 
-    def _choose_rate(self, offered: int) -> int:
-        return max(rate for rate in framing.mode_c_rates() if rate <= max(min(offered, self._settings.max_baud), 300))
 
-    # -- data block -------------------------------------------------------------------------------------------------
+def leaving(settings: SessionSettings) -> tuple[Action, ...]:
+    """The break message, and the first rate once it has left: a meter that hears none stays locked for 60 to 120 s."""
+    return Send(BREAK), SetRate(settings.start_baud)
 
-    def _on_block(self, now: float) -> tuple[Action, ...]:
-        start = self._buffer.find(STX)
-        if start < 0:
-            if len(self._buffer) > NOISE_LIMIT or now > self._limit:
-                raise self._over_with("sends noise instead of a data block")
-            if self._may_fall_back:
-                # The noise may be the readout at the first rate, heard at the wrong one.
-                return (Wait(self._due),) if now < self._due else self._block_missing(now)
-            return (Wait(max(now + self._settings.character_timeout, self._due)),)
-        del self._buffer[:start]
-        self._state = _State.DATA
-        self._limit = now + self._settings.grace
-        self._scanned = 0
-        return self._on_data(now)
 
-    def _on_data(self, now: float) -> tuple[Action, ...]:
-        end = end_of_block(self._buffer, self._scanned)
-        if end:
-            return self._over(read_block(bytes(self._buffer[:end]), self._identification))
-        self._scanned = max(len(self._buffer) - 1, 0)
-        return self._more(now)
+def wait_for_more(
+    buffer: bytes | bytearray, before: int, limit: float, baud: int, settings: SessionSettings, now: float
+) -> tuple[Action, ...]:
+    """Wait for the next characters of a block, unless it is too long or comes too slowly.
 
-    @property
-    def _may_fall_back(self) -> bool:
-        return self._acknowledged and self._baud != self._settings.start_baud
+    `before` counts the characters of the blocks before this one, `limit` is when the grace of this one ends.
+    """
+    size = len(buffer)
+    if before + size > TELEGRAM_LIMIT:
+        raise ProtocolError(f"sends a telegram of more than {TELEGRAM_LIMIT} bytes", bytes(buffer))
+    if now > limit + 10 * on_the_wire(size, baud):
+        raise ProtocolError(f"drips: {size} bytes in {now - limit + settings.grace:.0f} s", bytes(buffer))
+    return (Wait(now + settings.character_timeout),)
 
-    def _block_missing(self, now: float) -> tuple[Action, ...]:
-        if self._may_fall_back:
-            # The meter did not understand the acknowledgement: it now reads itself out in mode A at the first rate.
-            self._acknowledged = False
-            self._baud = self._settings.start_baud
-            self._buffer.clear()
-            self._due = now + self._settings.response_timeout
-            return SetRate(self._baud), Wait(self._due)
-        if self._identification is not None and not self._silent_option and self._attempt < self._settings.attempts:
-            # Too late for that: once more from the beginning, and no acknowledgement this time.
-            self._silent_option = True
-            return self._sign_on(now)
-        raise self._give_up("identified itself and then sent no data block", "identified itself and then fell silent")
 
-    # -- pushed telegrams -------------------------------------------------------------------------------------------
-
-    def _on_push(self, now: float) -> tuple[Action, ...]:
-        found = framing.find_identification(self._buffer)
-        if found is None:
-            if self._received > TELEGRAM_LIMIT:
-                raise self._over_with("sends without end, and no telegram begins in it")
-            # An identification is one line: the lines before the present one cannot hold its beginning.
-            useless = self._buffer.rfind(b"\n") + 1
-            if len(self._buffer) - useless > NOISE_LIMIT:
-                useless = len(self._buffer)
-            if useless:
-                self._dropped = bytes(self._buffer[:useless])
-                del self._buffer[:useless]
-            return (Wait(self._limit),) if now < self._limit else self.expired(now)
-        self._identification, end = found
-        del self._buffer[: end - len(self._identification.raw)]
-        self._state = _State.PUSHED
-        self._limit = now + self._settings.grace
-        self._scanned = len(self._identification.raw)
-        return self._on_pushed(now)
-
-    def _on_pushed(self, now: float) -> tuple[Action, ...]:
-        end = end_of_push(self._buffer, self._scanned)
-        if end and self._identification is not None:
-            return self._over(read_push(bytes(self._buffer[:end]), self._identification))
-        self._scanned = max(len(self._buffer) - PUSH_END_LIMIT, self._scanned)
-        return self._more(now)
-
-    # -- common -----------------------------------------------------------------------------------------------------
-
-    def _more(self, now: float) -> tuple[Action, ...]:
-        """Wait for the next characters of a block, unless it is too long or comes too slowly."""
-        size = len(self._buffer)
-        if size > TELEGRAM_LIMIT:
-            raise self._over_with(f"sends a telegram of more than {TELEGRAM_LIMIT} bytes")
-        if now > self._limit + 10 * self._on_the_wire(size):
-            raise self._over_with(f"drips: {size} bytes in {now - self._limit + self._settings.grace:.0f} s")
-        return (Wait(now + self._settings.character_timeout),)
-
-    def _on_the_wire(self, characters: int) -> float:
-        return characters * BITS / self._baud
-
-    def _over(self, telegram: Telegram) -> tuple[Action, ...]:
-        self._state = _State.OVER
-        return (Done(telegram),)
-
-    def _over_with(self, message: str) -> ProtocolError:
-        self._state = _State.OVER
-        return ProtocolError(message, self._dropped + self._buffer)
-
-    def _give_up(self, noisy: str, silent: str) -> Exception:
-        raw = self._dropped + self._buffer
-        self._state = _State.OVER
-        # Our own echo is no answer.
-        heard = (raw.replace(self._sent, b"") if self._sent else raw).strip(b"\x00\x7f")
-        return ProtocolError(noisy, raw) if heard else MeterSilent(silent)
+def answer_missing(raw: bytes, sent: bytes, noisy: str, silent: str) -> GatewayError:
+    """The error for an answer that did not come; our own echo and the noise of an idle line are no answer."""
+    heard = (raw.replace(sent, b"") if sent else raw).strip(b"\x00\x7f")
+    return ProtocolError(noisy, raw) if heard else MeterSilent(silent)

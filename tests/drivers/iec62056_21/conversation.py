@@ -18,8 +18,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from drivers.iec62056_21.wire.session import Action, Done, ReadoutSession, Send, SessionSettings, SetRate, Wait
+from drivers.iec62056_21.wire.readout import readout_session
+from drivers.iec62056_21.wire.session import Action, Done, Event, Send, Session, SessionSettings, SetRate, Wait
 from drivers.iec62056_21.wire.telegram import Telegram
+from gatewayd.channel import Framing
 
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = ROOT / "tests" / "vectors" / "iec62056_21"
@@ -120,34 +122,58 @@ class Conversation:
 
     def run(self) -> Telegram:
         """The telegram; raises what the session raises."""
+        self.session = readout_session(self.settings)
+        done: list[Telegram] = []
+
+        def over(event: Event) -> None:
+            assert isinstance(event, Done)
+            done.append(event.telegram)
+
+        self.converse(self.session, over)
+        return done[0]
+
+    def converse(self, session: Session, on_event: Callable[[Event], tuple[Action, ...] | None]) -> None:
+        """Run any session from its start; `on_event` says how it goes on, None ends the conversation."""
         self.now = self.begin
-        self.session = ReadoutSession(self.settings)
+        self._talking = session
         self._coming: list[tuple[float, int, Said, Iterator[Said]]] = []
         self._number = count()
         self._baud = 0
+        self._framing = Framing.E71
         self._schedule(self.pushed)
-        actions = self.session.start(self.now)
-        while True:
-            until: float | None = None
-            for action in actions:
-                self.log.append((self.now, action))
-                match action:
-                    case Send(data):
-                        assert self._baud, "sent before a rate was set"
-                        left = self.now + 10 * len(data) / self._baud
-                        self._schedule(self.meter(data, left, self._baud))
-                    case SetRate(baud):
-                        self._baud = baud
-                    case Wait(instant):
-                        until = instant
-                    case Done(telegram):
-                        assert action is actions[-1]
-                        return telegram
-            if until is None:
-                raise Stuck(f"neither Wait nor Done in {actions}")
-            if until > self.begin + self.longest:
+        actions: tuple[Action, ...] | None = session.start(self.now)
+        while actions is not None:
+            until, event = self._take(actions)
+            if event is not None:
+                actions = on_event(event)
+            elif until is None:
+                raise Stuck(f"neither Wait nor event in {actions}")
+            elif until > self.begin + self.longest:
                 raise Stuck(f"still waiting after {self.now - self.begin:.0f} s")
-            actions = self._wait(until)
+            else:
+                actions = self._wait(until)
+
+    def leave(self) -> None:
+        """What the session does when it is closed."""
+        self._take(self._talking.close(self.now))
+
+    def _take(self, actions: tuple[Action, ...]) -> tuple[float | None, Event | None]:
+        until: float | None = None
+        for action in actions:
+            self.log.append((self.now, action))
+            match action:
+                case Send(data):
+                    assert self._baud, "sent before a rate was set"
+                    left = self.now + 10 * len(data) / self._baud
+                    self._schedule(self.meter(data, left, self._baud))
+                case SetRate(baud, framing):
+                    self._baud, self._framing = baud, framing
+                case Wait(instant):
+                    until = instant
+                case event:
+                    assert action is actions[-1]
+                    return until, event
+        return until, None
 
     def _wait(self, until: float) -> tuple[Action, ...]:
         if self._coming and self._coming[0][0] <= until:
@@ -155,9 +181,9 @@ class Conversation:
             self._schedule(rest)
             self.now = max(self.now, at)
             right = said.baud in (0, self._baud)
-            return self.session.feed(said.data if right else b"\x7f" * len(said.data), self.now)
+            return self._talking.feed(said.data if right else b"\x7f" * len(said.data), self.now)
         self.now = max(self.now, until)
-        return self.session.expired(self.now)
+        return self._talking.expired(self.now)
 
     def _schedule(self, said: Iterable[Said]) -> None:
         rest = iter(said)

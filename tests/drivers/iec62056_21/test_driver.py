@@ -6,6 +6,7 @@ The fake channel never waits: a wait that the script does not answer is over at 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -446,8 +447,9 @@ def test_the_readme_documents_every_option_with_its_default() -> None:
     assert list(rows) == list(fields)
     for name, field in fields.items():
         if field.default is not None:
-            shown = f'`"{field.default}"`' if field.default == "" else f"`{field.default}`"
-            assert rows[name] == shown, name
+            lists = isinstance(field.default, tuple) or field.default == ""
+            shown = json.dumps(field.default) if lists else str(field.default)
+            assert rows[name] == f"`{shown}`", name
 
 
 def test_the_sample_configuration_of_the_readme() -> None:

@@ -20,7 +20,9 @@ from drivers.iec62056_21.vendors import choose
 from drivers.iec62056_21.wire.dataset import is_sentinel, parse_data_block, split_value
 from drivers.iec62056_21.wire.dates import parse_time
 from drivers.iec62056_21.wire.framing import block_check, crc16, find_identification, sign_on
-from drivers.iec62056_21.wire.session import ReadoutSession, SessionSettings
+from drivers.iec62056_21.wire.programming import ProgrammingSession
+from drivers.iec62056_21.wire.readout import readout_session
+from drivers.iec62056_21.wire.session import SessionSettings
 from drivers.iec62056_21.wire.telegram import end_of_block, end_of_push, read_block, read_push
 from gatewayd.errors import MeterSilent, ProtocolError
 from tests.drivers.iec62056_21.conversation import (
@@ -168,7 +170,7 @@ def test_an_identification_in_garbage_in_linear_time(head: bytes, piece: bytes) 
 
 
 def feed(settings: SessionSettings, head: bytes, tail: bytes, chunk: int) -> None:
-    session = ReadoutSession(settings)
+    session = readout_session(settings)
     session.start(0.0)
     with suppress(ProtocolError):
         session.feed(IDENTIFICATION, 1.0)
@@ -191,9 +193,25 @@ def test_a_long_telegram_in_small_chunks_in_linear_time(mode: str, piece: bytes)
 @pytest.mark.parametrize("piece", [b"x", b"/", b"x\r\n", b"/ABC5", b"\\2", b"/ABC5\\2\\2\\2"])
 def test_listening_to_garbage_in_small_chunks_in_linear_time(piece: bytes) -> None:
     def work(tail: bytes) -> None:
-        session = ReadoutSession(SessionSettings(mode="D", push_timeout=3600.0))
+        session = readout_session(SessionSettings(mode="D", push_timeout=3600.0))
         session.start(0.0)
         for place in range(0, len(tail), 512):
             session.feed(tail[place : place + 512], 1.2)
 
     linear(work, lambda size: piece * (size // len(piece) - 64))
+
+
+@pytest.mark.parametrize("head", [b"\x02", b"", b"\x01R5\x02"])
+@pytest.mark.parametrize("piece", [b"(1)", b"\x02", b"\x01", b"\x01R5\x02", b"\x06", b"\x15", b"x", b"\x01x", b"\x7f"])
+def test_an_answer_of_garbage_in_small_chunks_in_linear_time(head: bytes, piece: bytes) -> None:
+    def work(tail: bytes) -> None:
+        session = ProgrammingSession(SessionSettings())
+        session.start(0.0)
+        for said in (IDENTIFICATION, b"\x01P0\x02()\x03`"):
+            session.feed(said, 1.0)
+        session.command("R5", "1.8.0()", 1.0)
+        with suppress(ProtocolError):
+            for place in range(0, len(tail), 512):
+                session.feed(tail[place : place + 512], 1.1)
+
+    linear(work, lambda size: head + piece * (size // len(piece) - 64))

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.iec62056_21.wire.session import Action, Done, ReadoutSession, Send, SessionSettings, SetRate, Wait
+from drivers.iec62056_21.wire.push import PushSession
+from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
+from drivers.iec62056_21.wire.session import Action, Done, Send, SessionSettings, SetRate, Wait
 from drivers.iec62056_21.wire.telegram import TELEGRAM_LIMIT, Check, Telegram
 from gatewayd.errors import MeterSilent, ProtocolError
 from tests.drivers.iec62056_21.conversation import (
@@ -35,6 +37,8 @@ from tests.drivers.iec62056_21.conversation import (
     in_pieces,
     read,
 )
+
+Readout = ReadoutSession | PushSession
 
 MODE_A_IDENTIFICATION = b"/ABC-meter\r\n"
 MODE_B_IDENTIFICATION = b"/ABCEmeter\r\n"
@@ -70,7 +74,7 @@ def test_mode_c_in_order() -> None:
 
 def test_the_rate_changes_right_behind_the_acknowledgement() -> None:
     """No pause of any kind in between: fast meters answer after 20 ms."""
-    session = ReadoutSession(SessionSettings())
+    session = readout_session(SessionSettings())
     session.start(0.0)
     actions = session.feed(IDENTIFICATION, 1.0)
     assert actions[:2] == (Send(OPTION), SetRate(9600))
@@ -78,7 +82,7 @@ def test_the_rate_changes_right_behind_the_acknowledgement() -> None:
 
 
 def test_the_waits_of_mode_c() -> None:
-    session = ReadoutSession(SessionSettings(response_timeout=2.0, fallback_after=1.5, character_timeout=2.0))
+    session = readout_session(SessionSettings(response_timeout=2.0, fallback_after=1.5, character_timeout=2.0))
     # 5 characters of 10 bits at 300 Bd, then the meter may take its time.
     assert session.start(100.0)[-1] == Wait(pytest.approx(100 + 5 / 30 + 2.0))  # type: ignore[arg-type]
     # 6 characters of acknowledgement at 300 Bd, then the meter falls back.
@@ -218,7 +222,7 @@ def test_noise_without_end_is_given_up(table: dict[bytes, bytes]) -> None:
 def test_noise_up_to_a_limit_is_passed_over() -> None:
     noise = b"\x7f" * 4000
     sound(read(answers({SIGN_ON: noise + IDENTIFICATION, OPTION: noise + BLOCK})))
-    session = ReadoutSession(SessionSettings())
+    session = readout_session(SessionSettings())
     session.start(0.0)
     session.feed(b"x" * 4096, 0.1)
     with pytest.raises(ProtocolError):
@@ -505,7 +509,7 @@ def test_byte_by_byte_gives_the_same_as_whole(name: str) -> None:
 
 
 def test_a_telegram_is_over_with_its_last_byte_and_not_with_a_timeout() -> None:
-    session = ReadoutSession(SessionSettings())
+    session = readout_session(SessionSettings())
     session.start(0.0)
     session.feed(IDENTIFICATION, 1.0)
     *waits, last = [session.feed(bytes([byte]), 1.1) for byte in BLOCK]
@@ -515,7 +519,7 @@ def test_a_telegram_is_over_with_its_last_byte_and_not_with_a_timeout() -> None:
 
 def test_a_pushed_telegram_is_over_with_its_last_byte_and_not_with_a_timeout() -> None:
     for data in (PUSHED, PUSHED.replace(b"!", b"!0A1B"), PUSHED.replace(b"!", b"!A1B ")):
-        session = ReadoutSession(SessionSettings(mode="D"))
+        session = readout_session(SessionSettings(mode="D"))
         session.start(0.0)
         *waits, last = [session.feed(bytes([byte]), 1.1) for byte in data]
         assert all(isinstance(action, Wait) for (action,) in waits)
@@ -551,14 +555,14 @@ def test_chunks_and_noise_change_nothing_of_a_pushed_telegram(cuts: list[int], b
 # -- every event in every state --------------------------------------------------------------------------------------
 
 
-def fresh(mode: str = "C", attempts: int = 2) -> ReadoutSession:
-    return ReadoutSession(SessionSettings(mode=mode, attempts=attempts))
+def fresh(mode: str = "C", attempts: int = 2) -> Readout:
+    return readout_session(SessionSettings(mode=mode, attempts=attempts))
 
 
-def after(*events: bytes | None, mode: str = "C") -> Callable[[], ReadoutSession]:
+def after(*events: bytes | None, mode: str = "C") -> Callable[[], Readout]:
     """A session that was started, fed these bytes and, for each None, left waiting in vain."""
 
-    def make() -> ReadoutSession:
+    def make() -> Readout:
         session = fresh(mode)
         session.start(0.0)
         for n, event in enumerate(events, 1):
@@ -571,14 +575,14 @@ def after(*events: bytes | None, mode: str = "C") -> Callable[[], ReadoutSession
     return make
 
 
-def broken() -> ReadoutSession:
+def broken() -> Readout:
     session = after()()
     with pytest.raises(ProtocolError):
         session.feed(b"x" * 5000, 0.1)
     return session
 
 
-STATES: dict[str, Callable[[], ReadoutSession]] = {
+STATES: dict[str, Callable[[], Readout]] = {
     "idle": fresh,
     "idle D": lambda: fresh("D"),
     "signed on": after(),
@@ -602,7 +606,7 @@ STATES: dict[str, Callable[[], ReadoutSession]] = {
     "broken": broken,
 }
 
-EVENTS: dict[str, Callable[[ReadoutSession, float], tuple[Action, ...]]] = {
+EVENTS: dict[str, Callable[[Readout, float], tuple[Action, ...]]] = {
     "start": lambda session, now: session.start(now),
     "expired": lambda session, now: session.expired(now),
     **{
@@ -629,7 +633,7 @@ EVENTS: dict[str, Callable[[ReadoutSession, float], tuple[Action, ...]]] = {
 }
 
 
-def tolerated(session: ReadoutSession, event: str, now: float) -> bool:
+def tolerated(session: Readout, event: str, now: float) -> bool:
     """Apply an event; True when the session goes on."""
     try:
         actions = EVENTS[event](session, now)

@@ -38,16 +38,13 @@ from gatewayd.channel.modem_options import (
     DEFAULT_STEPS,
     REMEDY,
     CallResult,
-    Dialling,
     ModemOptions,
-    Network,
-    PhoneNumber,
     PinUse,
     Registration,
     Scope,
     SimPin,
-    Step,
 )
+from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 
 NUMBER = PhoneNumber("+420601234589")
 PIN = "4711"

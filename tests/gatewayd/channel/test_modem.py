@@ -27,15 +27,13 @@ from gatewayd.channel.modem_options import (
     CallRecord,
     CallResult,
     ModemOptions,
-    Network,
-    PhoneNumber,
     PinUse,
     Registration,
     SimPin,
-    Step,
 )
 from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
+from gatewayd.dialling import Network, PhoneNumber, Step
 from gatewayd.driver import Setting
 from gatewayd.errors import ChannelError, ChannelTimeout
 from gatewayd.model import Answer, Meter, Outcome, Registers
@@ -428,6 +426,41 @@ def test_dcd_tells_of_the_loss_after_everything_was_received() -> None:
         assert calls.record.result is CallResult.LOST
 
     asyncio.run(run())
+
+
+def test_a_cable_without_dcd_does_not_end_a_call() -> None:
+    """It says off for ever; so does a modem with AT&C0."""
+
+    async def run() -> None:
+        calls, inner, control = Calls(), FakeModem(), FakeControl()
+        control.up = False
+        async with calls.call(inner, control) as channel:
+            with pytest.raises(ChannelTimeout):
+                await channel.receive(deadline=soon(0.6))
+            inner.say(b"here")
+            assert await channel.receive(deadline=soon()) == b"here"
+            inner.online = False
+        assert calls.record.result is CallResult.DONE
+
+    asyncio.run(run())
+
+
+def test_what_is_secret_is_said_to_be() -> None:
+    """The PIN and the number, for whatever shows the traffic."""
+
+    class Listener(FakeModem):
+        async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
+            secrets.extend([data] if secret else [])
+            await super().send(data, deadline=deadline, secret=secret)
+
+    async def run() -> None:
+        inner = Listener({b"AT+CPIN?\r": b"\r\n+CPIN: SIM PIN\r\n" + OK})
+        async with Calls(pin=PIN).call(inner):
+            inner.online = False
+
+    secrets: list[bytes] = []
+    asyncio.run(run())
+    assert secrets == [b'AT+CPIN="4711"\r', b"ATD+420601234589\r"]
 
 
 def test_the_end_of_the_way_to_the_modem_is_an_error() -> None:

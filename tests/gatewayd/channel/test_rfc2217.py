@@ -769,3 +769,43 @@ def test_closing_never_waits_long_for_a_server_that_does_not() -> None:
             assert soon(0) - before < 3
 
     asyncio.run(run())
+
+
+# -- control lines -----------------------------------------------------------------------------------------------------
+
+MODEM_STATE_MASK, MODEM_STATE = 11, 7
+
+
+def test_dtr_is_switched_and_dcd_is_told() -> None:
+    async def run() -> None:
+        server = Server()
+        async with connected(server) as channel:
+            control = channel.control_lines()
+            await server.until(lambda: server.asked[-1:] == [(MODEM_STATE_MASK, b"\xff")])
+            assert control is not None
+            assert not control.carrier(), "as long as nothing is told"
+            for told, carrier in ((b"\x80", True), (b"\xb0", True), (b"\x38", False), (b"\x88", True)):
+                await server.say(answer(MODEM_STATE, told) + b"x")
+                assert await receive_exactly(channel, 1) == b"x"
+                assert control.carrier() is carrier
+            control.set_dtr(False)
+            control.set_dtr(True)
+            await channel.send(b"ATH", deadline=soon())
+            assert await server.read(3) == b"ATH", "after what was said before"
+            assert server.asked[-2:] == [(CONTROL, b"\x09"), (CONTROL, b"\x08")]
+            await channel.set_line(9600, Framing.E71, deadline=soon())
+
+    asyncio.run(run())
+
+
+def test_control_lines_of_a_port_that_is_closed_are_an_error() -> None:
+    async def run() -> None:
+        async with connected(Server()) as channel:
+            control = channel.control_lines()
+            assert control is not None
+        with pytest.raises(ChannelError, match="closed"):
+            control.set_dtr(False)
+        with pytest.raises(ChannelError, match="closed"):
+            control.carrier()
+
+    asyncio.run(run())

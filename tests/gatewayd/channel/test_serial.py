@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import hashlib
 import random
+import struct
 import subprocess
 import sys
 import termios
@@ -638,3 +641,61 @@ def test_an_open_and_close_leaks_no_descriptor_and_no_thread() -> None:
 def test_the_parity_of_these_tests_is_that_of_the_channel() -> None:
     every = bytes(range(128))
     assert SoftwareParity("E").encode(every) == even(every)
+
+
+# -- control lines -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pseudo_terminal_has_no_control_lines() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as channel:
+                assert channel.control_lines() is None
+
+    asyncio.run(run())
+
+
+def test_dtr_and_dcd_of_a_port_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calls to the kernel, written down: a port with wires is not at hand."""
+    lines = 0
+    real = fcntl.ioctl
+
+    def ioctl(fd: int, request: int, argument: bytes = b"") -> int | bytes:
+        nonlocal lines
+        match request:
+            case termios.TIOCMGET:
+                return struct.pack("I", lines)
+            case termios.TIOCMBIS:
+                lines |= struct.unpack("I", argument)[0]
+            case termios.TIOCMBIC:
+                lines &= ~struct.unpack("I", argument)[0]
+            case _:
+                return real(fd, request, argument)
+        return b""
+
+    async def run() -> None:
+        nonlocal lines
+        with pseudo_terminal() as modem:
+            async with opened(modem.device) as channel:
+                monkeypatch.setattr(fcntl, "ioctl", ioctl)
+                control = channel.control_lines()
+                assert control is not None
+                control.set_dtr(True)
+                assert lines == termios.TIOCM_DTR
+                lines |= termios.TIOCM_RTS
+                assert not control.carrier()
+                lines |= termios.TIOCM_CAR
+                assert control.carrier()
+                control.set_dtr(False)
+                assert lines == termios.TIOCM_RTS | termios.TIOCM_CAR
+                monkeypatch.setattr(fcntl, "ioctl", unplugged)
+                for use in (control.carrier, lambda: control.set_dtr(True)):
+                    with pytest.raises(ChannelError, match="unplugged"):
+                        use()
+            with pytest.raises(ChannelError, match="closed"):
+                control.set_dtr(True)
+
+    def unplugged(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    asyncio.run(run())

@@ -19,12 +19,15 @@ from gatewayd.channel.telnet import (
     Decoder,
     Event,
     Flow,
+    ModemState,
     Negotiation,
     Options,
     Other,
     Setting,
     Signal,
+    dtr,
     escape,
+    modem_state_wanted,
     request,
     settings,
     shown,
@@ -82,7 +85,8 @@ VECTORS: list[tuple[str, list[Event]]] = [
     ("fffa2c66 07 fff0 fffa2c67 03 fff0", [Confirmed(Setting.DATASIZE, 7), Confirmed(Setting.PARITY, 3)]),
     ("fffa2c68 02 fff0 fffa2c69 01 fff0", [Confirmed(Setting.STOPSIZE, 2), Confirmed(Setting.CONTROL, 1)]),
     ("fffa2c6c fff0 fffa2c6d fff0", [Flow(held=True), Flow(held=False)]),
-    ("fffa2c6b 00 fff0", [Other(b"\x2c\x6b\x00")]),
+    ("fffa2c6b 00 fff0 fffa2c6b b0 fff0", [ModemState(0x00), ModemState(0xB0)]),
+    ("fffa2c6b ffff fff0 fffa2c6b fff0", [ModemState(0xFF), Other(b"\x2c\x6b")]),
     ("fffa2c64 73657232 6e6574 fff0", [Other(b"\x2c\x64ser2net")]),
     ("fffa18 01 fff0 fffa fff0", [Other(b"\x18\x01"), Other(b"")]),
     ("fffa2c01 00002580 fff0", [Other(b"\x2c\x01\x00\x00\x25\x80")]),  # a request is not an answer
@@ -267,3 +271,11 @@ def test_two_of_us_come_to_an_end() -> None:
         )
     assert (for_one, for_other) == (b"", b"")
     assert one.missing == other.missing == ""
+
+
+def test_control_lines_are_asked_for_as_rfc_2217_says() -> None:
+    """SET-CONTROL 8 and 9 (DTR), SET-MODEMSTATE-MASK with all bits; DCD is bit 7 of the modem state."""
+    assert dtr(on=True) == bytes.fromhex("fffa2c05 08 fff0")
+    assert dtr(on=False) == bytes.fromhex("fffa2c05 09 fff0")
+    assert modem_state_wanted() == bytes.fromhex("fffa2c0b ffff fff0")
+    assert [ModemState(value).carrier for value in (0x00, 0x7F, 0x80, 0xB8)] == [False, False, True, True]

@@ -88,6 +88,23 @@ lines:
   optical: {type: serial, device: /dev/gatewayd/optical0, switch_delay_ms: 250}
   bus:     {type: serial, device: /dev/ttyS1, baud: 9600, framing: 7E1}
   cabin:   {type: tcp, host: 192.0.2.10, port: 4059, framing: 8N1, connect_timeout_s: 2.5}
+  gsm:
+    type: modem
+    device: /dev/modem0
+    baud: 19200
+    network: pstn
+    bearer: 71,0,1
+    bearer_required: false
+    dialling: pulse
+    pin_file: /etc/gatewayd/gsm.pin
+    init: [AT+CLIP=0, {command: at&k3, required: true}]
+    setup_s: 60.5
+    hang_up_s: 4
+    guard_ms: 600
+    call_window: [22:00-24:00, 00:10-05:30, 23:30-01:15]
+    framing: 8N1
+    max_call_s: 600
+    pool: night
 meters:
   - id: em-1001
     driver: telegram
@@ -112,6 +129,7 @@ meters:
     line: bus
     field: {unit: 1, map: m, swap: true, pause: 2m, blocks: {a: 1}, units: [2, 3], transport: {type: rtu, stop_bits: 2}}
     jobs: [{registers: all, every: 1h}]
+  - {id: em-4001, driver: telegram, line: night, phone: "+420601234589", jobs: [{registers: all, at: 00:05}]}
 sinks:
   - {id: mqtt, type: broker, host: localhost, port: 8883, prefix: gw, password_env: MQTT_PASSWORD}
   - {id: tsdb, type: database, dialect: victoriametrics, url: "http://localhost:8428"}

@@ -2,10 +2,11 @@
 
 import pytest
 
+from gatewayd.config.wording import shown
 from tests.gatewayd.config.doubles import HEAD, faults
 
 METER = "  - {id: m, driver: telegram, line: l"
-KNOWN = "known keys: driver, id, jobs, line, metering_type, point, ratio, serial, telegram"
+KNOWN = "known keys: driver, id, jobs, line, metering_type, phone, point, ratio, serial, telegram"
 ID = "an id of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'"
 PERIOD = "a period such as 15m, 60s, 1h or 1d"
 CLOCK = "a time of day such as 00:05 or 00:05:30"
@@ -13,6 +14,12 @@ REGISTERS = "a list of OBIS codes such as [1-0:1.8.0, 1-0:2.8.0], or all"
 RATES = "one of 300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200, 230400"
 RATIO = "is not a ratio; expected primary/secondary such as 200/5"
 OBIS = "is not an OBIS code; expected one such as 1-0:1.8.0, 1.8.0 or C.1.0"
+WINDOW = "a window of legal time such as 00:10-05:30"
+ONE_WAY = "stands beside device; expected one way to the modem: device, or host and port"
+MODEM_KEYS = (
+    "known keys: baud, bearer, bearer_required, call_window, device, dialling, framing, guard_ms, hang_up_s, host, "
+    "init, max_call_s and 7 more"
+)
 HOST = "a host name or address without scheme and port, such as 192.0.2.10"
 
 # What stands from line 5 on -> the findings, without `f.yaml:`.
@@ -193,18 +200,75 @@ def test_options_of_a_driver(text: str, expected: list[str]) -> None:
 
 
 LINES: list[tuple[str, list[str]]] = [
-    ("{device: /dev/ttyS0}", ["3: lines.x.type: is required: one of rfc2217, serial, tcp"]),
+    ("{device: /dev/ttyS0}", ["3: lines.x.type: is required: one of modem, rfc2217, serial, tcp"]),
     (
-        "{type: modem, device: /dev/ttyS0}",
+        "{type: usb}",
+        ["3: lines.x.type: unknown line type 'usb'; this version knows the line types serial, tcp, rfc2217 and modem"],
+    ),
+    ("{type: modem}", ["3: lines.x: has no way to the modem; expected device, or host and port"]),
+    ("{type: modem, host: h}", ["3: lines.x.port: is required: the TCP port, such as 7002"]),
+    ("{type: modem, port: 1}", ["3: lines.x.host: is required: name or address of the serial server"]),
+    (
+        "{type: modem, device: d, host: h, via: tcp}",
+        [f"3: lines.x.host: {ONE_WAY}", f"3: lines.x.via: {ONE_WAY}"],
+    ),
+    ("{type: modem, device: d, via: ssh}", [f"3: lines.x.via: {ONE_WAY}"]),
+    ("{type: modem, host: h, port: 1, via: ssh}", ["3: lines.x.via: 'ssh' is not one of tcp, rfc2217"]),
+    ("{type: modem, device: d, network: gsm}", ["3: lines.x.network: 'gsm' is not one of cellular, pstn"]),
+    ("{type: modem, device: d, dialling: dtmf}", ["3: lines.x.dialling: 'dtmf' is not one of default, tone, pulse"]),
+    (
+        "{type: modem, device: d, bearer: V32}",
+        ["3: lines.x.bearer: a bearer is SPEED[,NAME[,CE]] of AT+CBST, for instance 7,0,1"],
+    ),
+    (
+        "{type: modem, device: d, pin: 4711}",
+        ["3: lines.x.pin: unknown key; a secret never stands in this file; " + MODEM_KEYS],
+    ),
+    ("{type: modem, device: d, init: ATX3}", ["3: lines.x.init: 'ATX3' is not a list"]),
+    (
+        "{type: modem, device: d, init: [X3]}",
+        ["3: lines.x.init[0]: an init step is one line of printable ASCII that begins with AT"],
+    ),
+    (
+        "{type: modem, device: d, init: [{command: ATD1, required: true}]}",
         [
-            "3: lines.x.type: lines of type 'modem' are not in this version of gatewayd; "
-            "this version knows the line types serial, tcp and rfc2217"
+            "3: lines.x.init[0].command: an init step does not dial, answer, or touch the PIN; "
+            "gatewayd does that itself, once"
         ],
     ),
     (
-        "{type: usb}",
-        ["3: lines.x.type: unknown line type 'usb'; this version knows the line types serial, tcp and rfc2217"],
+        "{type: modem, device: d, init: [{required: true}]}",
+        ["3: lines.x.init[0].command: is required: text"],
     ),
+    (
+        "{type: modem, device: d, init: [{command: AT, required: yes}]}",
+        ["3: lines.x.init[0].required: 'yes' is not true or false"],
+    ),
+    (
+        "{type: modem, device: d, setup_s: 0}",
+        ["3: lines.x.setup_s: '0' is not a number greater than 0 and of at most 600"],
+    ),
+    ("{type: modem, device: d, guard_ms: 5}", ["3: lines.x.guard_ms: '5' is not a whole number from 20 to 10000"]),
+    ("{type: modem, device: d, max_call_s: 0}", ["3: lines.x.max_call_s: '0' is not a whole number from 1 to 86400"]),
+    ("{type: modem, device: d, call_window: night}", [f"3: lines.x.call_window: 'night' is not {WINDOW}"]),
+    (
+        "{type: modem, device: d, call_window: [00:10-05:30, 5:00-6:00]}",
+        [f"3: lines.x.call_window[1]: '5:00-6:00' is not {WINDOW}"],
+    ),
+    (
+        "{type: modem, device: d, call_window: 24:00-06:00}",
+        [f"3: lines.x.call_window: '24:00-06:00' is not {WINDOW}"],
+    ),
+    (
+        "{type: modem, device: d, call_window: 05:00-05:00}",
+        ["3: lines.x.call_window: '05:00-05:00' has no length; leave the key out for the whole day"],
+    ),
+    (
+        "{type: modem, device: d, call_window: []}",
+        ["3: lines.x.call_window: is an empty list; leave the key out for the whole day"],
+    ),
+    ("{type: modem, device: d, pool: x}", ["3: lines.x.pool: 'x' is the id of a line; a pool needs a name of its own"]),
+    ("{type: modem, device: d, pool: a b}", [f"3: lines.x.pool: 'a b' is not {ID}"]),
     ("{type: rfc2217, host: h}", ["3: lines.x.port: is required: the TCP port, such as 7001"]),
     (
         "{type: rfc2217, host: h, port: 1, baud: 9601}",
@@ -302,7 +366,8 @@ FILES: list[tuple[str, list[str]]] = [
         f"{HEAD}meters:\n- driver: telegram\n",
         [
             "6: meters[0].id: is required: the meter's id, a level of its MQTT topics, such as em-1001",
-            "6: meters[0].line: is required: the line on which the meter is reached: a key under lines",
+            "6: meters[0].line: is required: the line on which the meter is reached: a key under lines, "
+            "or a pool of modem lines",
         ],
     ),
     (
@@ -349,6 +414,66 @@ FILES: list[tuple[str, list[str]]] = [
 @pytest.mark.parametrize(("text", "expected"), FILES)
 def test_a_file(text: str, expected: list[str]) -> None:
     assert faults(text) == [f"f.yaml:{line}" for line in expected]
+
+
+MODEMS = (
+    "gateway: {id: gw}\narchive: {path: /a}\nlines:\n  l: {type: tcp, host: h, port: 1}\n"
+    "  gsm: {type: modem, device: d}\n  one: {type: modem, device: e, pool: night}\nmeters:\n- {id: m, driver: telegram"
+)
+NUMBERS: list[tuple[str, list[str]]] = [
+    ("line: gsm, phone: +420601234589", []),
+    ("line: night, phone: 00420601234589", []),
+    ("line: night, phone: '0,541W*31#'", []),
+    (
+        "line: gsm",
+        ["8: meters[0].phone: is required on a line of type modem: a telephone number such as +420601234589"],
+    ),
+    (
+        "line: night",
+        ["8: meters[0].phone: is required on a line of type modem: a telephone number such as +420601234589"],
+    ),
+    (
+        "line: l, phone: +420601234589",
+        ["8: meters[0].phone: line 'l' does not call; leave the number out, or take a line of type modem"],
+    ),
+    (
+        "line: one, phone: +420601234589",
+        ["8: meters[0].line: line 'one' is in the pool 'night'; name the pool"],
+    ),
+    (
+        "line: nihgt, phone: +420601234589",
+        ["8: meters[0].line: unknown line 'nihgt'; did you mean 'night'? known lines: gsm, l, night, one"],
+    ),
+    (
+        "line: gsm, phone: 601 234 589",
+        [
+            "8: meters[0].phone: a telephone number has up to 40 of 0-9 * #, after an optional +; "
+            ", (pause) and W (wait for the tone) may stand inside"
+        ],
+    ),
+    (
+        "line: gsm, phone: '601234589;'",
+        [
+            "8: meters[0].phone: a telephone number has up to 40 of 0-9 * #, after an optional +; "
+            ", (pause) and W (wait for the tone) may stand inside"
+        ],
+    ),
+    (
+        "line: gsm, phone: [601234589]",
+        ["8: meters[0].phone: a list is not a telephone number such as +420601234589"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), NUMBERS, ids=[text for text, _ in NUMBERS])
+def test_a_number(text: str, expected: list[str]) -> None:
+    found = faults(f"{MODEMS}, {text}}}\n")
+    assert found == [f"f.yaml:{line}" for line in expected]
+    assert not any("234589" in line for line in found if "such as" not in line)
+
+
+def test_a_number_is_not_shown_whatever_is_wrong_with_it() -> None:
+    assert shown("+420601234589", ("meters", 0, "phone")) == "the value (not shown)"
 
 
 def test_everything_is_reported_at_once_and_sorted_by_line() -> None:

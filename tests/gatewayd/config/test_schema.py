@@ -54,6 +54,8 @@ def test_the_example_passes(schema: dict[str, object]) -> None:
         "gateway: {id: 1001}",
         "lines: {l1: {type: serial, device: d, framing: 7E1}}",
         "lines: {l: {type: serial, device: d, framing: 8E1, baud: 300}}",
+        "lines: {l: {type: modem, device: d, call_window: 00:10-05:30, init: [ATX3, {command: AT, required: false}]}}",
+        "lines: {l: {type: modem, host: h, port: 1, pool: 1}}",
         "meters: [{id: 1, driver: telegram, line: l, serial: 12345678, point: {ean: 859182400123456789}}]",
         "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: [1.8, 1.8.0], at: 10:05}]}]",
         "meters: [{id: m, driver: field, line: l, field: {unit: 1, map: 7}}]",
@@ -72,7 +74,15 @@ def test_what_an_editor_takes_for_numbers_passes_too(schema: dict[str, object], 
     [
         "gatewy: {}",
         "lines: {l: {device: d}}",
-        "lines: {l: {type: modem, device: d}}",
+        "lines: {l: {type: modem}}",
+        "lines: {l: {type: modem, device: d, host: h, port: 1}}",
+        "lines: {l: {type: modem, device: d, via: tcp}}",
+        "lines: {l: {type: modem, host: h}}",
+        "lines: {l: {type: modem, device: d, call_window: 5:00-6:00}}",
+        "lines: {l: {type: modem, device: d, call_window: []}}",
+        "lines: {l: {type: modem, device: d, init: [{comand: AT}]}}",
+        "lines: {l: {type: modem, device: d, network: gsm}}",
+        "meters: [{id: m, driver: telegram, line: l, phone: 12a}]",
         "lines: {l: {type: serial, device: d, id: l}}",
         "lines: {l: {type: serial, device: d, baud: 9601}}",
         "lines: {l: {type: serial, device: d, framing: 7N1}}",
@@ -107,7 +117,7 @@ def test_what_the_loader_refuses_the_schema_refuses_too(schema: dict[str, object
 def test_every_key_of_ours_is_described(schema: dict[str, object]) -> None:
     definitions = schema["$defs"]
     assert isinstance(definitions, dict)
-    lines = ("SerialLine", "TcpLine", "Rfc2217Line")
+    lines = ("SerialLine", "TcpLine", "Rfc2217Line", "ModemLine")
     ours = ("GatewaySettings", "ArchiveSettings", *lines, "JobEntry", "RatioEntry", "PointEntry")
     for name in (*ours, "Meter-telegram", "Meter-field", "Sink-broker", "Sink-database"):
         definition = definitions[name]

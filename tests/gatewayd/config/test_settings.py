@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from gatewayd import config
+from gatewayd.dialling import PhoneNumber, Window
 from gatewayd.errors import ConfigError, Finding
 from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, ValueSide
 from gatewayd.obis import Obis
@@ -78,6 +79,59 @@ def test_rfc2217_lines() -> None:
     assert lines["few"].type == "rfc2217"
 
 
+def test_modem_lines(everything: config.Config) -> None:
+    line = everything.lines["gsm"]
+    assert isinstance(line, config.ModemLine)
+    assert (line.type, line.id, line.device, line.host, line.port) == ("modem", "gsm", Path("/dev/modem0"), None, None)
+    assert (line.baud, line.network, line.dialling, line.framing) == (19200, "pstn", "pulse", "8N1")
+    assert (line.bearer, line.bearer_required) == ("71,0,1", False)
+    assert line.pin_file == Path("/etc/gatewayd/gsm.pin")
+    assert [(step.command, step.required) for step in line.init] == [("AT+CLIP=0", False), ("at&k3", True)]
+    assert (line.setup_s, line.hang_up_s, line.guard_ms, line.max_call_s) == (Decimal("60.5"), Decimal(4), 600, 600)
+    assert line.call_window == (
+        Window(time(22), time(0)),
+        Window(time(0, 10), time(5, 30)),
+        Window(time(23, 30), time(1, 15)),
+    )
+    assert everything.pools == {"night": (line,)}
+    assert everything.lines_of("night") == (line,)
+    assert everything.lines_of("bus") == (everything.lines["bus"],)
+    assert everything.meters[3].line == "night"
+    assert everything.meters[3].phone == PhoneNumber("+420601234589")
+    assert "601234589" not in repr(everything)
+
+
+def test_modem_lines_at_a_serial_server() -> None:
+    text = (
+        "gateway: {id: g}\narchive: {path: a}\nlines:\n"
+        "  all: {type: modem, host: 192.0.2.8, port: 7002, via: rfc2217}\n"
+        "  few: {type: modem, host: 192.0.2.8, port: 7003, call_window: 00:10-05:30}\n"
+    )
+    lines = parse(text).lines
+    assert lines["all"] == config.ModemLine(
+        id="all",
+        host="192.0.2.8",
+        port=7002,
+        via="rfc2217",
+        baud=9600,
+        network="cellular",
+        bearer="",
+        bearer_required=True,
+        dialling="default",
+        pin_file=None,
+        init=(),
+        setup_s=Decimal(90),
+        hang_up_s=Decimal(8),
+        guard_ms=1200,
+        call_window=(),
+        framing=None,
+        max_call_s=1800,
+        pool=None,
+    )
+    assert isinstance(lines["few"], config.ModemLine)
+    assert (lines["few"].via, lines["few"].call_window) == ("tcp", (Window(time(0, 10), time(5, 30)),))
+
+
 def test_meter(everything: config.Config) -> None:
     first = everything.meters[0]
     assert first.meter == Meter(
@@ -93,11 +147,12 @@ def test_meter(everything: config.Config) -> None:
         ),
     )
     assert str(first.ratio[1].multiplier) == "1.50"
-    assert [meter.metering_type for meter in everything.meters] == [MeteringType.A, MeteringType.AMM, MeteringType.C]
+    types = [MeteringType.A, MeteringType.AMM, MeteringType.C, MeteringType.C]
+    assert [meter.metering_type for meter in everything.meters] == types
 
 
 def test_options_are_instances_of_the_drivers_class(everything: config.Config) -> None:
-    first, second, third = (meter.options for meter in everything.meters)
+    first, second, third, _ = (meter.options for meter in everything.meters)
     assert first == Telegram(mode="B", vendor="no", address="0012", password_file=Path("/etc/gatewayd/em-1001.pw"))
     assert second == Telegram()
     assert third == Field_(

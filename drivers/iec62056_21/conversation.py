@@ -1,0 +1,125 @@
+"""The thin loop between a session and a channel: action -> bytes -> channel -> bytes -> event; and the way out.
+
+Rules: nothing is decided here. Whoever leaves a conversation, by whatever way, cancellation included, leaves a meter
+that has been told so and a line at its first rate; only a line that has failed is left as it is. That takes at most two
+seconds, and a cancellation is passed on when it is done.
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from drivers.iec62056_21.wire.session import Action, Event, Send, Session, SetRate, Wait
+from gatewayd.channel import Channel
+from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
+
+_SEND_TIMEOUT = 30.0
+_LEAVE_TIMEOUT = 2.0
+"""At 300 Bd the five characters of a break need 170 ms."""
+
+
+class Conversation:
+    """One session over one channel: `async with Conversation(channel, session) as conversation`."""
+
+    def __init__(self, channel: Channel, session: Session) -> None:
+        self._channel = channel
+        self._session = session
+        self._time = asyncio.get_running_loop().time
+        self._pending: list[Action] = []  # what the session wants done, the present action first
+        self.parity_errors = 0
+        """Characters with wrong parity in the data of the last event."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ChannelError) and not isinstance(error, ChannelTimeout):
+            return
+        await self._leave()
+
+    @property
+    def now(self) -> float:
+        """The time in which sessions count."""
+        return self._time()
+
+    async def until_event(self, actions: tuple[Action, ...]) -> Event:
+        """Do what the session asks until it says that something has happened."""
+        session, channel = self._session, self._channel
+        before = channel.parity_errors
+        blocks = session.blocks
+        self.parity_errors = 0
+        while True:
+            event, until = await self._perform(actions)
+            if session.blocks > blocks:
+                self.parity_errors += channel.parity_errors - before
+                before = channel.parity_errors
+            blocks = session.blocks
+            if event is not None:
+                self.parity_errors += channel.parity_errors - before
+                return event
+            assert until is not None  # a session that is not over says how long to wait
+            if not session.in_telegram:  # noise at a wrong rate or before the block harms no value
+                before = channel.parity_errors
+            try:
+                data = await channel.receive(deadline=until)
+            except ChannelTimeout:
+                actions = session.expired(self._time())
+            else:
+                actions = session.feed(data, self._time())
+
+    async def _perform(self, actions: tuple[Action, ...]) -> tuple[Event | None, float | None]:
+        self._pending = list(actions)
+        until: float | None = None
+        while self._pending:
+            match self._pending[0]:
+                case Send(data, secret):
+                    await self._channel.send(data, deadline=self._time() + _SEND_TIMEOUT, secret=secret)
+                case SetRate(baud, framing):
+                    await self._channel.set_line(baud, framing, deadline=self._time() + _SEND_TIMEOUT)
+                case Wait(instant):
+                    until = instant
+                case event:
+                    self._pending.clear()
+                    return event, until
+            del self._pending[0]
+        return None, until
+
+    async def _leave(self) -> None:
+        actions = self._session.close(self._time())
+        if not actions:
+            return
+        match self._pending:
+            case [SetRate() as change, *_]:
+                actions = change, *actions  # the meter has heard of it: it listens at that rate
+            case [Send(), SetRate() as change, *_]:
+                actions = *actions[:1], change, *actions  # nobody knows whether it has
+            case _:
+                pass
+        leaving = asyncio.create_task(self._take_leave(actions), name="leaving a meter")
+        cancelled: asyncio.CancelledError | None = None
+        while not leaving.done():
+            try:
+                await asyncio.wait({leaving})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        if not leaving.cancelled():
+            leaving.result()
+
+    async def _take_leave(self, actions: tuple[Action, ...]) -> None:
+        deadline = self._time() + _LEAVE_TIMEOUT
+        # What failed before is the error that counts.
+        with contextlib.suppress(GatewayError, TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                for action in actions:
+                    match action:
+                        case Send(data):
+                            await self._channel.send(data, deadline=deadline)
+                        case SetRate(baud, framing):
+                            await self._channel.set_line(baud, framing, deadline=deadline)
+                        case _:
+                            raise AssertionError(f"nothing to wait for when leaving: {action}")

@@ -1,0 +1,234 @@
+"""`gatewayd probe`: what is on a line, and how does it talk.
+
+Rules: asks and listens; sends no password and writes nothing. Each step is told on standard error as it goes; the
+result, with a proposal for the configuration, goes to standard output. Exit code 1 when nothing was found.
+"""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from gatewayd import daemon
+from gatewayd.channel import Framing
+from gatewayd.channel.tracing import Tap
+from gatewayd.cli.output import console, print_json
+from gatewayd.cli.session import find_line, not_in_use
+from gatewayd.cli.trace import Screen
+from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine
+from gatewayd.probe.advice import Tried, advice, snippet
+from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
+
+_UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)
+_LAST_UNIT = 247
+
+
+def _units(text: str) -> range:
+    match = _UNITS.fullmatch(text)
+    if match is not None:
+        units = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if units and units[0] >= 1 and units[-1] <= _LAST_UNIT:
+            return units
+    raise click.BadParameter(f"'{text}' is no range of Modbus units; expected 1-8 or 3, within 1-{_LAST_UNIT}")
+
+
+@click.command()
+@click.argument("line")
+@click.option(
+    "--protocol",
+    "protocols",
+    type=click.Choice([protocol.value for protocol in Protocol]),
+    multiple=True,
+    help="Try only this one; repeatable.",
+)
+@click.option("--baud", "bauds", type=click.IntRange(50, 4_000_000), multiple=True, help="Only this rate; repeatable.")
+@click.option("--address", default="", help="Device address of the IEC sign-on, or the HDLC server address (1-127).")
+@click.option("--units", type=_units, default="1-8", show_default=True, metavar="A-B", help="Modbus units to ask.")
+@click.option(
+    "--listen",
+    type=click.FloatRange(0, 3600),
+    default=4.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to listen for pushes at each rate; 0: not at all.",
+)
+@click.option("--trace", "with_trace", is_flag=True, help="Show every byte, on standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def probe(
+    config_path: Path,
+    line: str,
+    protocols: tuple[str, ...],
+    bauds: tuple[int, ...],
+    address: str,
+    units: range,
+    listen: float,
+    with_trace: bool,
+    as_json: bool,
+) -> None:
+    """Find out what is on LINE: protocol, rate, mode, identification, and what to write into the configuration."""
+    config = daemon.load_config(config_path)
+    settings = find_line(config, line)
+    if isinstance(settings, ModemLine):
+        raise click.UsageError(
+            f"line '{line}' is a modem: somebody has to be called first. Ask the modem with `gatewayd modem {line}`, "
+            "and call a configured meter with `gatewayd read METER`"
+        )
+    wanted = frozenset(Protocol(protocol) for protocol in protocols) or frozenset(Protocol)
+    scope = _scope(settings, wanted, bauds, address, units, listen)
+    try:
+        attempts = plan(scope, daemon.iec_words(address if Protocol.IEC in wanted else ""))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--address") from None
+    if not attempts:
+        raise click.UsageError(f"nothing is left to try: line '{line}' is fixed to {settings.framing}")
+    tried = asyncio.run(_probe(config, settings, attempts, with_trace=with_trace))
+    findings = [one.finding for one in tried if one.finding is not None]
+    hints = () if findings else advice(tried)
+    if as_json:
+        print_json(
+            {
+                "line": line,
+                "found": [_object(finding, line) for finding in findings],
+                "tried": [_tried_object(one) for one in tried],
+                "advice": list(hints),
+            }
+        )
+    else:
+        _print(findings, hints, line)
+    if not findings:
+        raise click.exceptions.Exit(1)
+
+
+def _scope(
+    settings: SerialLine | TcpLine | Rfc2217Line,
+    protocols: frozenset[Protocol],
+    bauds: tuple[int, ...],
+    address: str,
+    units: range,
+    listen: float,
+) -> Scope:
+    server = int(address) if address.isascii() and address.isdecimal() and 0 < int(address) < 0x80 else 1
+    return Scope(
+        protocols=protocols,
+        bauds=bauds,
+        usual_baud=None if isinstance(settings, TcpLine) else settings.baud,
+        fixed=Framing(settings.framing) if settings.framing else None,
+        has_rate=not isinstance(settings, TcpLine),
+        listen=listen,
+        units=units,
+        server=server,
+    )
+
+
+async def _probe(
+    config: Config, settings: SerialLine | TcpLine | Rfc2217Line, attempts: tuple[Attempt, ...], *, with_trace: bool
+) -> tuple[Tried, ...]:
+    await not_in_use(config, settings.id)
+    total = sum(attempt.seconds for attempt in attempts)
+    click.echo(f"line {settings.id}: {len(attempts)} attempts, {total:.0f} s when nobody answers", err=True)
+    tap = Tap(settings.id, daemon.now)
+    steps = _Steps(len(attempts), live=sys.stderr.isatty() and not with_trace)
+
+    async def work() -> tuple[Tried, ...]:
+        channel = await daemon.open_alone(daemon.build_line(settings, tap))
+        try:
+            return await daemon.probe(channel, attempts, steps.begin, steps.end)
+        finally:
+            await channel.close()
+
+    if not with_trace:
+        return await work()
+    tried = await Screen(config, settings.id, as_json=False, err=True).showing(tap, work())
+    assert tried is not None  # nothing else ends it
+    return tried
+
+
+class _Steps:
+    """What is done at the moment, on standard error: each attempt one line, rewritten in a terminal when it is over."""
+
+    def __init__(self, count: int, *, live: bool) -> None:
+        self._count = count
+        self._live = live
+        self._text = ""
+
+    def begin(self, number: int, attempt: Attempt) -> None:
+        self._text = (
+            f"{number + 1:>3}/{self._count}  {attempt.protocol.value:6}  {attempt.baud:>6} {attempt.framing.value}  "
+            f"{attempt.what}"
+        )
+        if self._live:
+            click.echo(f"{self._text} ...", nl=False, err=True)
+
+    def end(self, tried: Tried) -> None:
+        if tried.finding is not None:
+            said = f"found: {tried.finding.identification or tried.finding.protocol}"
+        elif tried.refused:
+            said = "the port refuses this rate"
+        elif tried.foreign:
+            said = f"{len(tried.foreign)} bytes that say nothing"
+        else:
+            said = "only the echo" if tried.echoed else "nothing"
+        click.echo(f"{chr(13) if self._live else ''}{self._text}: {said}", err=True)
+
+
+def _print(findings: list[Finding], hints: tuple[str, ...], line: str) -> None:
+    screen = console()
+    if not findings:
+        screen.print(f"nothing was found on line {line}")
+        for hint in hints:
+            screen.print(f"* {hint}", markup=False)
+        return
+    for number, finding in enumerate(findings, 1):
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        rows = {
+            "protocol": finding.protocol,
+            "rate": f"{finding.baud} Bd {finding.framing.value}",
+            "data rate": "" if finding.offered_baud is None else f"{finding.offered_baud} Bd offered",
+            "identification": finding.identification,
+            "maker": finding.maker,
+            "vendor profile": finding.profile,
+            "address": finding.address,
+            "notes": "; ".join(finding.notes),
+        }
+        for name, text in rows.items():
+            if text:
+                table.add_row(name, text)
+        screen.print(table)
+        screen.print()
+        click.echo(snippet(finding, line, meter=f"meter-{number}", known_drivers=list(daemon.DRIVER_OPTIONS)))
+
+
+def _object(finding: Finding, line: str) -> dict[str, object]:
+    return {
+        "protocol": finding.protocol,
+        "baud": finding.baud,
+        "framing": finding.framing.value,
+        "driver": finding.driver or None,
+        "mode": finding.mode or None,
+        "identification": finding.identification or None,
+        "maker": finding.maker or None,
+        "offered_baud": finding.offered_baud,
+        "profile": finding.profile or None,
+        "address": finding.address or None,
+        "options": dict(finding.options),
+        "notes": list(finding.notes),
+        "snippet": snippet(finding, line, known_drivers=list(daemon.DRIVER_OPTIONS)),
+    }
+
+
+def _tried_object(one: Tried) -> dict[str, object]:
+    return {
+        "protocol": one.attempt.protocol.value,
+        "baud": one.attempt.baud,
+        "framing": one.attempt.framing.value,
+        "what": one.attempt.what,
+        "found": one.finding is not None,
+        "echo": one.echoed,
+        "received": one.received.hex(),
+    }

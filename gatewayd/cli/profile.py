@@ -1,0 +1,150 @@
+"""`gatewayd profile`: a load profile or event log of a meter, now. What it brings is printed and archived."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from gatewayd import daemon
+from gatewayd.cli.archive_export import complete
+from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
+from gatewayd.cli.plot import LEGEND, chart
+from gatewayd.cli.profile_view import Pivot, expected_ends, highest, pivot, summary
+from gatewayd.cli.session import find_meter, obis_code, session
+from gatewayd.cli.times import instant_of, rounded_down
+from gatewayd.export import writer
+from gatewayd.export.columns import COLUMNS, cells
+from gatewayd.legal_time import QUARTER, end_label
+from gatewayd.model import Archived, Profile, Reading
+from gatewayd.obis import Obis
+
+_PIPE_WIDTH = 100
+"""Columns of a chart that goes into a pipe or a file."""
+
+
+@click.command()
+@click.argument("meter")
+@click.argument("obis", type=obis_code)
+@click.option(
+    "--from", "start", metavar="TIME", default="yesterday", show_default=True, help="Intervals after this time."
+)
+@click.option("--to", "end", metavar="TIME", default="now", show_default=True, help="Up to this time; a day: its end.")
+@click.option("--plot", is_flag=True, help="A chart for each channel instead of the table.")
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the readings into FILE, too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def profile(
+    config_path: Path,
+    meter: str,
+    obis: Obis,
+    start: str,
+    end: str,
+    plot: bool,
+    csv_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Read the load profile or event log OBIS of METER, e.g. 1-0:99.1.0 or P.01.
+
+    Times are legal time: 2026-11-01, "2026-11-01 13:15", 2026-11-01T13:15+01:00, yesterday, today, now.
+    """
+    if plot and as_json:
+        raise click.UsageError("--plot is for people, --json for programs; choose one")
+    config = daemon.load_config(config_path)
+    warn(config_path, config.warnings)
+    zone = config.gateway.zone
+    settings = find_meter(config, meter)
+    begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
+    if ended <= begun:
+        raise click.UsageError(f"--to {end_label(ended, zone)} is not after --from {end_label(begun, zone)}")
+    result = asyncio.run(session(config, settings, Profile(obis, begun, ended)))
+    if as_json:
+        print_readings(result.readings, zone, as_json=True)
+    else:
+        _print(pivot(result.readings), begun, ended, zone, plot=plot)
+    if csv_path is not None:
+        _write(csv_path, result.readings, zone)
+    if result.fault is not None:
+        raise result.fault
+
+
+def _instant(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:
+    now = rounded_down(daemon.now(), QUARTER)
+    try:
+        return instant_of(text, zone, now, end=end)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot: bool) -> None:
+    screen = console()
+    if shown.rows and not plot:
+        screen.print(_table(shown, zone))
+    elif shown.rows:
+        _plot(shown, start, end, zone)
+    if shown.others:
+        screen.print(_list(shown.others, zone))
+    screen.print(summary(shown, start, end, zone), soft_wrap=True)
+
+
+def _table(shown: Pivot, zone: ZoneInfo) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("interval to", no_wrap=True)
+    for channel in shown.channels:
+        table.add_column(f"{channel.code}\n{channel.unit}", justify="right", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("flags", overflow="fold")
+    for row in shown.rows:
+        numbers = [_value(cell) if cell is not None else Text("") for cell in row.cells]
+        status = Text(row.status.text, style=status_style(row.status.text))
+        table.add_row(end_label(row.end, zone), *numbers, status, ", ".join(row.flags.texts))
+    return table
+
+
+def _value(reading: Reading) -> Text:
+    value = reading.value
+    text = visible(reading.raw_text) if value is None else Text(format(value, "f"))
+    text.stylize(status_style(reading.status.text))
+    return text
+
+
+def _list(entries: tuple[Reading, ...], zone: ZoneInfo) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("time", "obis", "status"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("entry", overflow="fold")
+    table.add_column("flags", overflow="fold")
+    for one in entries:
+        entry = Text(" ").join(map(visible, (one.raw_text, *one.more)))
+        status = Text(one.status.text, style=status_style(one.status.text))
+        table.add_row(local_time(one.at, zone), one.code, status, entry, ", ".join(one.flags.texts))
+    return table
+
+
+def _plot(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> None:
+    screen = console()
+    if shown.period is None:
+        screen.print("no chart: the meter does not say how long its intervals are")
+        screen.print(_table(shown, zone))
+        return
+    ends = expected_ends(start, end, shown.period, zone)
+    marked = False
+    for channel in shown.channels:
+        values = shown.values(channel)
+        screen.print(Text.assemble((channel.title, "bold"), f"  {highest(values, zone)}"), soft_wrap=True)
+        rows = chart(values, ends, shown.period, screen.width if screen.is_terminal else _PIPE_WIDTH, zone)
+        marked = marked or any(values[at].status for at in ends if at in values) or any(at not in values for at in ends)
+        for row in rows:
+            screen.print(row, no_wrap=True, overflow="crop")
+    if marked:
+        screen.print(LEGEND)
+
+
+def _write(path: Path, readings: tuple[Archived, ...], zone: ZoneInfo) -> None:
+    with complete(path) as stream:
+        writer("csv")((cells(archived, zone) for archived in readings), COLUMNS, stream)

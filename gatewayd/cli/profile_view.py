@@ -1,0 +1,137 @@
+"""What a load profile or event log brought, for people: rows by the end of the interval, one column for each channel.
+
+Rules: pure; nothing is left out: a second value of the same interval and channel gets a row of its own, and what is no
+interval is listed as it came.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from gatewayd.cli.plot import Value
+from gatewayd.legal_time import day_bounds, days, end_label, interval_ends
+from gatewayd.model import NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A column: code and unit."""
+
+    code: str
+    unit: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.code} {self.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One interval: the readings of its channels, None where a channel has none."""
+
+    end: datetime
+    cells: tuple[Reading | None, ...]
+
+    @property
+    def status(self) -> RawStatus:
+        return RawStatus.worst(cell.status if cell is not None else RawStatus.MISSING for cell in self.cells)
+
+    @property
+    def flags(self) -> Flag:
+        found = NO_FLAGS
+        for cell in self.cells:
+            found |= cell.flags if cell is not None else NO_FLAGS
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pivot:
+    """Intervals as rows and channels; everything else as `others`, by time."""
+
+    channels: tuple[Channel, ...]
+    rows: tuple[Row, ...]
+    others: tuple[Reading, ...]
+    period: timedelta | None
+    """The usual length of an interval; None without intervals or without a length."""
+
+    def values(self, channel: Channel) -> dict[datetime, Value]:
+        """For a chart; of two values of one interval the worse status, and the last value."""
+        place = self.channels.index(channel)
+        found: dict[datetime, Value] = {}
+        for row in self.rows:
+            cell = row.cells[place]
+            if cell is not None:
+                before = found.get(row.end)
+                status = cell.status if before is None else RawStatus.worst((before.status, cell.status))
+                # A reading whose status is missing has no number, whatever stands in it.
+                found[row.end] = Value(None if cell.status is RawStatus.MISSING else cell.value, status)
+        return found
+
+
+def pivot(readings: Iterable[Archived]) -> Pivot:
+    """Sort readings into rows and columns, in the order of time and of the meter."""
+    intervals = [one.reading for one in readings if one.reading.kind is Kind.INTERVAL]
+    others = sorted((one.reading for one in readings if one.reading.kind is not Kind.INTERVAL), key=lambda one: one.at)
+    channels = tuple(dict.fromkeys(Channel(one.code, one.unit) for one in intervals))
+    rows: dict[tuple[datetime, int], list[Reading | None]] = {}
+    seen: Counter[tuple[datetime, Channel]] = Counter()
+    for one in intervals:
+        channel = Channel(one.code, one.unit)
+        nth = seen[one.at, channel]
+        seen[one.at, channel] += 1
+        rows.setdefault((one.at, nth), [None] * len(channels))[channels.index(channel)] = one
+    lengths = Counter(one.interval_s for one in intervals if one.interval_s)
+    period = timedelta(seconds=lengths.most_common(1)[0][0]) if lengths else None
+    ordered = tuple(Row(end, tuple(cells)) for (end, _), cells in sorted(rows.items(), key=lambda item: item[0]))
+    return Pivot(channels, ordered, tuple(others), period)
+
+
+def expected_ends(start: datetime, end: datetime, period: timedelta, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """The ends of all intervals after `start` and not after `end`, in legal time (92, 96 or 100 quarters in a day)."""
+    first, last = (at.astimezone(zone).date() for at in (start, end))
+    found: list[datetime] = []
+    for day in days(first, last):
+        if period == _DAY:
+            found.append(day_bounds(day, zone)[1])
+            continue
+        try:
+            found += interval_ends(day, period, zone)
+        except ValueError:  # a period that does not divide the day: counted from the start
+            count = (end - start) // period
+            return tuple(start + period * n for n in range(1, count + 1))
+    return tuple(at for at in found if start < at <= end)
+
+
+def summary(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """How much there is of what should be, from when to when, and its worst status."""
+    rows = shown.rows
+    if not rows:
+        count = len(shown.others)
+        return f"{count} {'entry' if count == 1 else 'entries'}" if count else "nothing in this time"
+    span = f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}, {end_label(rows[0].end, zone)} to " + end_label(
+        rows[-1].end, zone
+    )
+    worst = f"worst status {RawStatus.worst(row.status for row in rows).text}"
+    if shown.period is None:
+        return f"{span}; {worst}"
+    ends = expected_ends(start, end, shown.period, zone)
+    there = {row.end for row in rows if row.status is not RawStatus.MISSING}
+    present = sum(at in there for at in ends)
+    minutes = Decimal(int(shown.period.total_seconds())) / 60
+    return f"{span}; {present} of {len(ends)} intervals of {minutes.normalize():f} min; {worst}"
+
+
+def highest(values: dict[datetime, Value], zone: ZoneInfo) -> str:
+    """`max 0.412 at 2026-11-20 18:15+01:00`."""
+    numbers: Sequence[tuple[Decimal, datetime]] = [
+        (one.value, end) for end, one in values.items() if one.value is not None
+    ]
+    if not numbers:
+        return "no values"
+    value, end = max(numbers, key=lambda pair: pair[0])
+    return f"max {value:f} at {end_label(end, zone)}"

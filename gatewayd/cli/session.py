@@ -1,0 +1,106 @@
+"""One session with one meter from the command line: what `read`, `profile` and `trace` have in common."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import click
+
+from gatewayd import daemon
+from gatewayd.acquire import Result
+from gatewayd.channel.recorder import RecordingChannel
+from gatewayd.channel.tracing import Tap
+from gatewayd.config import Config, Line, MeterSettings
+from gatewayd.control import NotRunning, ask
+from gatewayd.errors import GatewayError
+from gatewayd.model import Request
+from gatewayd.obis import Obis
+
+
+def obis_code(text: str) -> Obis:
+    """An OBIS code on the command line."""
+    try:
+        return Obis.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def find_meter(config: Config, meter: str) -> MeterSettings:
+    """The settings of a meter; a usage error that lists the known ones when there is none of that name."""
+    for settings in config.meters:
+        if settings.id == meter:
+            return settings
+    known = ", ".join(settings.id for settings in config.meters[:20]) or "none"
+    raise click.UsageError(f"meter '{meter}' is not configured; known: {known}")
+
+
+def find_line(config: Config, line: str) -> Line:
+    """The settings of a line; a usage error that lists the known ones when there is none of that name."""
+    if line in config.lines:
+        return config.lines[line]
+    known = ", ".join(list(config.lines)[:20]) or "none"
+    raise click.UsageError(f"line '{line}' is not configured; known: {known}")
+
+
+async def not_in_use(config: Config, line: str) -> None:
+    """GatewayError when a running gateway reads meters on this line: two cannot talk at once."""
+    pools = [name for name, lines in config.pools.items() if any(member.id == line for member in lines)]
+    if not any(meter.line in (line, *pools) for meter in config.meters):
+        return
+    with contextlib.suppress(NotRunning):
+        await ask(config.archive.path, "status")
+        raise GatewayError(
+            f"line {line} is in use by the running gateway; stop it first (systemctl stop gatewayd), "
+            f"or look on with `gatewayd trace {line}`"
+        )
+
+
+async def session(config: Config, settings: MeterSettings, request: Request, tap: Tap | None = None) -> Result:
+    """One session, archived; a line on standard error tells how it goes on, unless `tap` shows its traffic."""
+    lines = config.lines_of(settings.line)
+    line = daemon.build_line(next((one for one in lines if tap is not None and one.id == tap.line), lines[0]), tap)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
+        progress = _Progress(settings)
+        if tap is None:
+            await stack.enter_async_context(progress.shown())
+        acquisition = daemon.build_acquisition(config, store)
+        return await acquisition.run(line, daemon.build_station(config, settings), request, progress.watch)
+
+
+class _Progress:
+    """A line on standard error that tells how a slow session goes on."""
+
+    def __init__(self, settings: MeterSettings) -> None:
+        self._what = f"{settings.id} on line {settings.line}"
+        self._channel: RecordingChannel | None = None
+        self._started = time.monotonic()
+        self._shown = False
+
+    def watch(self, channel: RecordingChannel) -> None:
+        self._channel = channel
+
+    @contextlib.asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Show it while the `async with` lasts, in a terminal."""
+        task = asyncio.create_task(self._show(), name="progress") if sys.stderr.isatty() else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            if self._shown:
+                click.echo("\r\x1b[K", nl=False, err=True)
+
+    async def _show(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            received = self._channel.total if self._channel is not None else 0
+            seconds = time.monotonic() - self._started
+            click.echo(f"\r{self._what}: {received} bytes received, {seconds:.0f} s ", nl=False, err=True)
+            self._shown = True

@@ -1,0 +1,73 @@
+"""What must fit together around lines that call: the way to the modem, pools, and the numbers of meters.
+
+Rules: works on the tree, as checks.py; a telephone number is never in a message.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from gatewayd.config.nodes import Fault, Loc, Node, Scalar
+from gatewayd.config.nodes import Mapping as MappingNode
+
+_BESIDE = "stands beside device; expected one way to the modem: device, or host and port"
+
+
+def pool_of(line: Node) -> str | None:
+    """The pool that a line is in; None for none, and for what is no modem line."""
+    return _text(line, "pool") if _text(line, "type") == "modem" else None
+
+
+def pools(lines: Mapping[str, Node]) -> dict[str, list[str]]:
+    """The names of the lines in each pool."""
+    found: dict[str, list[str]] = {}
+    for name, line in lines.items():
+        if (pool := pool_of(line)) is not None:
+            found.setdefault(pool, []).append(name)
+    return found
+
+
+def faults(lines: Mapping[str, Node], meters: Sequence[tuple[Loc, MappingNode]]) -> Iterator[Fault]:
+    for name, line in lines.items():
+        if isinstance(line, MappingNode) and _text(line, "type") == "modem":
+            yield from _way(("lines", name), line)
+            pool = pool_of(line)
+            if pool in lines:
+                yield Fault(("lines", name, "pool"), f"'{pool}' is the id of a line; a pool needs a name of its own")
+    for loc, meter in meters:
+        yield from _meter(loc, meter, lines)
+
+
+def _way(loc: Loc, line: MappingNode) -> Iterator[Fault]:
+    if "device" in line.entries:
+        for key in ("host", "port", "via"):
+            if key in line.entries:
+                yield Fault((*loc, key), _BESIDE, at_key=True)
+    elif "host" not in line.entries and "port" not in line.entries:
+        yield Fault(loc, "has no way to the modem; expected device, or host and port")
+    else:
+        for key, what in (("host", "name or address of the serial server"), ("port", "the TCP port, such as 7002")):
+            if key not in line.entries:
+                yield Fault((*loc, key), f"is required: {what}")
+
+
+def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[Fault]:
+    name = _text(meter, "line")
+    if name is None:
+        return
+    calls = name in pools(lines)
+    if name in lines:
+        line = lines[name]
+        calls = _text(line, "type") == "modem"
+        if (pool := pool_of(line)) is not None:
+            yield Fault((*loc, "line"), f"line '{name}' is in the pool '{pool}'; name the pool")
+    elif not calls:
+        return  # an unknown line, which is reported
+    if calls and "phone" not in meter.entries:
+        yield Fault((*loc, "phone"), "is required on a line of type modem: a telephone number such as +420601234589")
+    if not calls and "phone" in meter.entries:
+        message = f"line '{name}' does not call; leave the number out, or take a line of type modem"
+        yield Fault((*loc, "phone"), message, at_key=True)
+
+
+def _text(node: Node | None, key: str) -> str | None:
+    value = node.entries.get(key) if isinstance(node, MappingNode) else None
+    return value.text if isinstance(value, Scalar) else None

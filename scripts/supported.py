@@ -1,0 +1,92 @@
+"""Writes SUPPORTED.md from the vendor profiles and the vectors of models: `python -m scripts.supported`.
+
+Rules: nothing is called supported that no vector shows; a profile without a vector is listed as that. A test compares
+the file with what this writes.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from drivers.iec62056_21.vendors import vendors
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "SUPPORTED.md"
+MODELS = ROOT / "tests" / "vectors" / "iec62056_21" / "models"
+
+EVIDENCE = ("readout", "profile", "log")
+_STRENGTH = ("manual", "capture")
+
+_HEAD = """# Supported meters
+
+Written by `python -m scripts.supported` from `drivers/iec62056_21/vendors/` and `tests/vectors/`; do not edit.
+
+A model is listed here because a test has its bytes and what has to come of them:
+
+* **capture**: bytes that a real meter sent.
+* **manual**: bytes laid out as a document describes them, with values of our own. No meter of that model was read.
+* **-**: nothing.
+
+Other meters that keep to IEC 62056-21 are read by the profile `generic`; their readouts need no profile. What a profile
+adds is the medium, how profiles and logs are asked for, and the meaning of status words.
+
+## IEC 62056-21
+
+| model | profile | chosen by | readout | load profile | log |
+|---|---|---|---|---|---|
+"""
+
+_WITHOUT = """
+## Profile without evidence
+
+There is a profile for these models, made of documents or of what similar meters do, and nothing that shows that it is
+right. A recording of such a meter is welcome.
+
+| model | profile | chosen by |
+|---|---|---|
+"""
+
+
+class Evidence(NamedTuple):
+    """What one vector shows: of which model, by which profile, in which part, and how strong it is."""
+
+    profile: str
+    model: str
+    part: str
+    kind: str
+
+
+def evidence() -> tuple[Evidence, ...]:
+    """One entry for each vector of a model."""
+    return tuple(
+        Evidence(path.stem, vector["model"], vector["evidence"], vector["kind"])
+        for path in sorted(MODELS.glob("*.yaml"))
+        for vector in yaml.safe_load(path.read_text(encoding="utf-8"))
+    )
+
+
+def page(found: tuple[Evidence, ...]) -> str:
+    """The whole text of SUPPORTED.md."""
+    shown: list[str] = []
+    bare: list[str] = []
+    for vendor in vendors().values():
+        chosen = "identification" if vendor.identification else "name"
+        for model in vendor.models:
+            parts = [_strongest(found, vendor.name, model, part) for part in EVIDENCE]
+            if any(parts):
+                cells = " | ".join(part or "-" for part in parts)
+                shown.append(f"| {model} | `{vendor.name}` | {chosen} | {cells} |\n")
+            else:
+                bare.append(f"| {model} | `{vendor.name}` | {chosen} |\n")
+    return _HEAD + "".join(shown) + _WITHOUT + "".join(bare)
+
+
+def _strongest(found: tuple[Evidence, ...], profile: str, model: str, part: str) -> str:
+    """The best kind of evidence for a part of a model; empty where there is none."""
+    kinds = [entry.kind for entry in found if entry[:3] == (profile, model, part)]
+    return max(kinds, key=_STRENGTH.index, default="")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(evidence()), encoding="utf-8")

@@ -1,0 +1,167 @@
+"""Secrets in a trace: what was sent in secret is never seen in what comes back, however it comes; all else is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.channel.masking import EchoMask, Piece, hide, spoken_secret
+
+AT = datetime(2026, 11, 21, 20, tzinfo=UTC)
+PASSWORD = b"\x01P1\x02(00000000)\x03a"
+SEVEN_BITS = st.binary(max_size=60).map(lambda data: bytes(byte & 0x7F for byte in data))
+
+
+def text(pieces: list[Piece]) -> str:
+    return "".join("*" if byte is None else chr(byte) for piece in pieces for byte in piece.data)
+
+
+def feed(mask: EchoMask, *chunks: bytes) -> str:
+    return "".join(text(mask.feed(AT, chunk)) for chunk in chunks) + text(mask.flush())
+
+
+def masking(*secrets: bytes) -> EchoMask:
+    mask = EchoMask()
+    for secret in secrets:
+        mask.sent(secret)
+    return mask
+
+
+def test_without_secrets_everything_is_shown_at_once() -> None:
+    mask = EchoMask()
+    assert text(mask.feed(AT, PASSWORD)) == PASSWORD.decode()
+    assert mask.flush() == []
+
+
+def test_an_echo_is_hidden_and_the_answer_behind_it_is_not() -> None:
+    assert feed(masking(PASSWORD), PASSWORD + b"\x06") == "*" * len(PASSWORD) + "\x06"
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=30))
+def test_an_echo_in_any_pieces(sizes: list[int]) -> None:
+    data, chunks = PASSWORD + b"\x06", []
+    for size in sizes:
+        chunks.append(data[:size])
+        data = data[size:]
+    assert feed(masking(PASSWORD), *chunks, data) == "*" * len(PASSWORD) + "\x06"
+
+
+def test_an_answer_without_an_echo_is_shown_with_the_next_event() -> None:
+    mask = masking(PASSWORD)
+    assert mask.feed(AT, b"\x06") == []
+    assert text(mask.flush()) == "\x06"
+    assert text(mask.feed(AT, b"1.8.0(00000001)")) == "1.8.0(00000001)"
+
+
+def test_a_refusal_without_an_echo_is_shown() -> None:
+    assert feed(masking(PASSWORD), b"\x01B0\x03q") == "\x01B0\x03q"
+
+
+def test_a_garbled_echo_is_hidden_too() -> None:
+    """One character wrong on the way: by content alone the password would stand around it."""
+    for place in range(len(PASSWORD)):
+        echo = PASSWORD[:place] + b"?" + PASSWORD[place + 1 :]
+        assert "0000" not in feed(masking(PASSWORD), echo + b"\x06"), place
+
+
+def test_noise_before_a_garbled_echo() -> None:
+    echo = b"\x7f\x7f" + PASSWORD[:6] + b"?" + PASSWORD[7:]
+    assert "0000" not in feed(masking(PASSWORD), echo + b"\x06")
+
+
+def test_an_echo_that_is_cut_short_is_hidden() -> None:
+    assert feed(masking(PASSWORD), PASSWORD[:8]) == "*" * 8
+    assert feed(masking(PASSWORD), b"\x06", PASSWORD[:8]) == "\x06" + "*" * 8
+
+
+def test_an_echo_with_parity_in_bit_7() -> None:
+    mask = EchoMask()
+    mask.sent(b"17", whole=False)
+    assert feed(mask, b"\xb1\xb7") == "**"
+
+
+def test_the_beginning_of_a_late_echo_is_hidden_when_nothing_follows() -> None:
+    mask = EchoMask()
+    mask.sent(b"12345678", whole=False)
+    assert text(mask.feed(AT, b"x1234")) == "x"
+    assert text(mask.flush()) == "****"
+
+
+def test_noise_and_a_garbled_echo_in_pieces() -> None:
+    """The window is as long as the secret and the noise before it."""
+    assert feed(masking(b"12345678"), b"\x7f\x7f\x7f\x7f1234", b"5?78") == "\x7f" * 4 + "*" * 8
+
+
+def test_two_echoes_at_once() -> None:
+    mask = EchoMask()
+    mask.sent(b"1234", whole=False)
+    assert feed(mask, b"1234 and 1234.") == "**** and ****."
+
+
+def test_the_end_of_an_echo_is_not_held_for_the_beginning_of_the_next_one() -> None:
+    mask = masking(b"1212")
+    assert text(mask.feed(AT, b"1212")) == "****"
+    assert mask.flush() == []
+
+
+def test_a_late_echo_is_still_known() -> None:
+    mask = masking(PASSWORD)
+    assert feed(mask, b"\x06" * 40) == "\x06" * 40
+    assert feed(mask, b"x" + PASSWORD + b"y") == "x" + "*" * len(PASSWORD) + "y"
+
+
+def test_the_times_of_the_pieces_stay() -> None:
+    mask = masking(b"secret")
+    later = AT + timedelta(seconds=1)
+    assert mask.feed(AT, b"sec") == []
+    assert mask.feed(later, b"ret, then an answer") == [
+        Piece(AT, (None,) * 3),
+        Piece(later, (None,) * 3 + tuple(b", then an answer")),
+    ]
+
+
+@given(st.lists(SEVEN_BITS, max_size=10), st.binary(min_size=1, max_size=8), st.booleans())
+def test_nothing_is_lost_reordered_or_held_for_long(chunks: list[bytes], secret: bytes, whole: bool) -> None:
+    mask = EchoMask()
+    mask.sent(secret, whole=whole)
+    shown: list[int | None] = []
+    fed = 0
+    for chunk in chunks:
+        shown += [byte for piece in mask.feed(AT, chunk) for byte in piece.data]
+        fed += len(chunk)
+        assert fed - len(shown) <= len(secret) + 4
+    shown += [byte for piece in mask.flush() for byte in piece.data]
+    sent = b"".join(chunks)
+    assert len(shown) == len(sent)
+    assert all(seen is None or seen == byte for seen, byte in zip(shown, sent, strict=True))
+
+
+@given(SEVEN_BITS, st.integers(1, 7))
+def test_a_secret_is_nowhere_to_be_seen(around: bytes, size: int) -> None:
+    data = around + b"12345678" + around
+    mask = EchoMask()
+    mask.sent(b"12345678", whole=False)
+    assert "12345678" not in feed(mask, *(data[n : n + size] for n in range(0, len(data), size)))
+
+
+@pytest.mark.parametrize(
+    ("command", "secret"),
+    [
+        (b'AT+CPIN="1234"\r', b'1234"'),
+        (b"at+cpin=1234\r", b"1234"),
+        (b"ATD+420601123489\r", b"+420601123489"),
+        (b"ATDT0601123489\r", b"0601123489"),
+        (b"ATDP123,W4\r", b"123,W4"),
+        (b"AT+CPIN?\r", b""),
+        (b"AT&D2\r", b""),
+        (b"ATS0=0\r", b""),
+    ],
+)
+def test_what_is_secret_in_what_is_said_to_a_modem(command: bytes, secret: bytes) -> None:
+    assert spoken_secret(command) == secret
+
+
+def test_hide() -> None:
+    assert hide(b"ATD123\r", b"123") == (*b"ATD", None, None, None, 13)
+    assert hide(b"ATZ\r", b"") == tuple(b"ATZ\r")

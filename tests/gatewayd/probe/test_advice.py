@@ -1,0 +1,91 @@
+"""What is proposed loads as it stands; and what is said when nobody answered fits what was heard."""
+
+from drivers.iec62056_21.options import Iec62056_21Options
+from gatewayd.channel import Framing
+from gatewayd.config import parse
+from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS, iec_words
+from gatewayd.probe.advice import Tried, advice, snippet
+from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
+
+BASE = (
+    "gateway: {id: gw-1}\narchive: {path: /var/lib/gatewayd}\nlines:\n  optical: {type: serial, device: /dev/ttyUSB0}\n"
+)
+
+
+def attempt(protocol: Protocol = Protocol.IEC) -> Attempt:
+    return plan(Scope(frozenset({protocol}), bauds=(300,)), iec_words())[0]
+
+
+def test_what_is_proposed_for_a_meter_loads() -> None:
+    words = iec_words("0012")
+    for judge, said in ((words.judge, b"/LGZ4\\2ZMD310\r\n"), (words.telegram, b"/XMX5LGBB\r\n\r\n!1234\r\n")):
+        finding = judge(said, True, 2400)
+        assert finding is not None
+        text = BASE + snippet(finding, "optical", known_drivers=list(DRIVER_OPTIONS))
+        config = parse(text, "proposal.yaml", DRIVER_OPTIONS, SINK_OPTIONS)
+        assert config.warnings == ()
+        options = config.meters[0].options
+        assert isinstance(options, Iec62056_21Options)
+        assert (options.mode, options.start_baud) == (finding.mode if finding.mode == "D" else "C", 2400)
+        assert options.address == finding.address
+
+
+def test_a_driver_that_is_not_there_makes_comments() -> None:
+    finding = Finding(
+        "Modbus RTU", 9600, Framing.E81, "modbus", address="3", options=(("unit", "3"), ("transport", "rtu"))
+    )
+    assert snippet(finding, "bus", known_drivers=["iec62056_21"]).splitlines() == [
+        "# meters:",
+        "#   this version of gatewayd has no driver 'modbus' yet",
+        "#   line bus: baud: 9600, framing: 8E1",
+        "#   - id: meter-1",
+        "#     driver: modbus",
+        "#     line: bus",
+        "#     metering_type: C              # A | B | C | AMM, as the contract says",
+        "#     modbus: {unit: 3, transport: rtu}",
+        "#     jobs: [{registers: all, every: 15m}]",
+    ]
+    known = snippet(finding, "bus", known_drivers=["modbus"]).splitlines()
+    assert known[:3] == ["meters:", "  # line bus: baud: 9600, framing: 8E1", "  - id: meter-1"]
+    assert snippet(Finding("SML", 9600, Framing.N81), "optical", known_drivers=[]).startswith(
+        "# gatewayd has no driver"
+    )
+
+
+def said(*tried: Tried) -> str:
+    return "\n".join(advice(tried))
+
+
+def test_silence() -> None:
+    text = said(Tried(attempt(), b""))
+    assert "optical head" in text
+    assert "--address" in text
+    assert "right device of the machine" in text
+    assert "bus" not in text
+
+
+def test_only_the_echo() -> None:
+    text = said(Tried(attempt(), b"/?!\r\n"))
+    assert "comes back" in text
+    assert "right device of the machine" not in text
+
+
+def test_the_echo_of_a_wake_up_is_nothing_foreign() -> None:
+    assert Tried(attempt(), b"\0\0\0/?!\r\n").foreign == b""
+    assert Tried(attempt(), b"\0/?!\r\n\x80").foreign == b""
+
+
+def test_bytes_that_nothing_explains() -> None:
+    text = said(Tried(attempt(), b"/?!\r\n" + bytes(range(1, 40))))
+    assert (
+        "at 300 Bd 7E1 came 39 bytes that no protocol explains (01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F 10 ...)"
+        in text
+    )
+    assert "optical head" not in text
+
+
+def test_a_bus() -> None:
+    text = said(Tried(attempt(Protocol.MODBUS), b""))
+    assert "--units" in text
+    assert "A and B" in text
+    assert "optical head:" not in text

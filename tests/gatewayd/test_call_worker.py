@@ -1,0 +1,370 @@
+"""The worker of modem lines, over simulated nights: the wait between calls only moves the test's clock."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gatewayd import worker
+from gatewayd.acquire import Acquisition, Line, OnCall, Result, Session, Station
+from gatewayd.call_worker import CallWorker, _result_of
+from gatewayd.calls import Ledger
+from gatewayd.channel import Channel
+from gatewayd.channel.modem_options import REMEDY, CallResult
+from gatewayd.dialling import PhoneNumber, Window
+from gatewayd.errors import ChannelError, GatewayError, MeterRefused, MeterSilent, ProtocolError
+from gatewayd.model import Answer, Meter, Registers, Request
+from gatewayd.obis import Obis
+from gatewayd.refusals import LeftAlone
+from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.worker import Job
+from tests.crash.rig import audits
+from tests.gatewayd.archive.samples import everything, opened
+from tests.gatewayd.doubles import PATIENCE, START, CallChannel, ScriptedDriver, TestClock, call_record, reading
+
+PRAGUE = ZoneInfo("Europe/Prague")
+HOURLY = Every(timedelta(hours=1))
+NIGHT = (Window(time(0, 10), time(5, 30)),)
+OK, LOST, BUSY = CallResult.DONE, CallResult.LOST, CallResult.BUSY
+Behaviour = Callable[[], GatewayError | None]
+
+
+def number(name: str) -> PhoneNumber:
+    return PhoneNumber(f"+4206012345{int(name[-1]):02d}")
+
+
+class Exchange:
+    """Modems and meters. What comes of a call is told by `results` for each number, the last one holds."""
+
+    def __init__(self, hours: float, modems: Sequence[str] = ("gsm",), now: datetime = START) -> None:
+        self.clock = TestClock(now, step=timedelta(0))
+        self.start = now
+        self.end = now + timedelta(hours=hours)
+        self.modems = modems
+        self.windows: dict[str, tuple[Window, ...]] = dict.fromkeys(modems, ())
+        self.ledger = Ledger(self.windows, PRAGUE)
+        self.results: dict[str, list[CallResult]] = {}
+        self.broken: dict[str, CallResult] = {}
+        self.calls: list[tuple[str, str, float]] = []
+        self.asked: list[tuple[str, str, float]] = []
+        self.busy: set[str] = set()
+        self.stop = asyncio.Event()
+        self.seconds = 60.0
+        """What a request takes."""
+
+    @property
+    def passed(self) -> float:
+        return (self.clock.now - self.start).total_seconds()
+
+    def meter(self, name: str, behaviour: Behaviour = lambda: None) -> Station:
+        async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            self.asked.append((name, request.text, self.passed))
+            await asyncio.sleep(0)
+            self.clock.advance(self.seconds)
+            await channel.receive(deadline=0)
+            fault = behaviour()
+            if fault is not None:
+                raise fault
+            yield Answer((reading(meter=name),))
+
+        driver = ScriptedDriver(conversation)
+        return Station(Meter(name, "scripted", "gsm"), driver, number(name))
+
+    def line(self, modem: str) -> Line:
+        async def call(who: Station, on_call: OnCall) -> Channel:
+            name = who.meter.id
+            assert name not in self.busy, "two calls to one number"
+            assert modem not in self.busy, "two calls of one modem"
+            self.busy |= {name, modem}
+            self.calls.append((modem, name, self.passed))
+            self.clock.advance(20)
+            await asyncio.sleep(0)
+            left = self.results.get(name, [OK])
+            result = self.broken.get(modem) or (left.pop(0) if len(left) > 1 else left[0])
+            record = call_record(result, modem, number(name), self.clock.now)
+
+            def over() -> None:
+                self.busy -= {name, modem}
+                on_call(record)
+
+            if result not in (OK, LOST):
+                over()
+                raise ChannelError(f"line {modem}: modem said {result.value}; {REMEDY.get(result, 'look')}")
+            lost: list[bytes | Exception] = [b"half", ChannelError(f"line {modem}: carrier lost")]
+            return CallChannel(over, [b"x"] * 100 if result is OK else lost)
+
+        return Line(modem, call, calls=True)
+
+    async def wait(self, stop: asyncio.Event, seconds: float) -> None:
+        """Instead of the worker's own wait."""
+        assert 0 < seconds <= 30
+        if self.ledger._called:  # a call moves the clock itself
+            await asyncio.sleep(0.001)  # the archive's thread needs the interpreter for it
+        else:
+            self.clock.advance(max(seconds / len(self.modems), 0.001))
+        if self.clock.now >= self.end:
+            stop.set()
+        await asyncio.sleep(0)
+
+    def times(self, name: str) -> list[float]:
+        """When a meter was called, in seconds since the start."""
+        return [at for _, who, at in self.calls if who == name]
+
+
+def job(station: Station, rhythm: Rhythm = HOURLY, *codes: str) -> Job:
+    return Job(station, Registers(tuple(map(Obis.parse, codes))), rhythm)
+
+
+def work(folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Exchange, jobs: Sequence[Job]) -> CallWorker:
+    """Run the worker until the plant's time is over."""
+
+    async def run() -> CallWorker:
+        monkeypatch.setattr(worker, "wait", plant.wait)
+        with opened(folder) as store:
+            plant.ledger = Ledger(plant.windows, PRAGUE)
+            one = CallWorker(
+                "night",
+                [plant.line(modem) for modem in plant.modems],
+                jobs,
+                Acquisition(store, plant.clock, PRAGUE),
+                plant.ledger,
+                plant.clock,
+                PRAGUE,
+            )
+            await one.run(plant.stop)
+            return one
+
+    return asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_one_call_serves_everything_that_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=2.9)
+    one = plant.meter("em-1")
+    daily = At(time(22, 0))  # START is 21:00 legal time
+    done = work(tmp_path, monkeypatch, plant, [job(one, HOURLY, "1.8.0"), job(one, HOURLY, "2.8.0"), job(one, daily)])
+    assert plant.times("em-1") == [0, 3600, 7200]
+    assert [request for _, request, at in plant.asked if at < 300] == [
+        "registers 1-0:1.8.0*255",
+        "registers 1-0:2.8.0*255",
+    ]
+    assert [request for _, request, at in plant.asked if 3600 <= at < 4000][2:] == ["registers all"]
+    assert len(everything(tmp_path)) == 7
+    assert len(audits(tmp_path, "modem-call")) == 3
+    assert (done.faults, done.parked, done.calls["gsm"].result) == ({}, {}, OK)
+
+
+def test_what_is_due_by_day_waits_for_the_night_and_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)
+    plant = Exchange(hours=36, now=noon)
+    plant.windows = {"gsm": NIGHT}
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), Every(timedelta(hours=6)))])
+    local = [(noon + timedelta(seconds=at)).astimezone(PRAGUE) for at in plant.times("em-1")]
+    # Due at 12:00 and 18:00 (once, late), at 00:00 UTC in the window; 06:00 UTC waits for the next night.
+    assert [f"{at:%d %H:%M}" for at in local] == ["22 00:10", "22 01:00"]
+
+
+def test_no_request_begins_behind_the_end_of_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is under way is finished; the others are asked in the next night."""
+    before = datetime(2026, 11, 22, 4, 28, tzinfo=UTC)  # 05:28 legal time
+    plant = Exchange(hours=19.2, now=before)
+    plant.windows = {"gsm": NIGHT}
+    one = plant.meter("em-1")
+    daily = Every(timedelta(days=1))
+    work(tmp_path, monkeypatch, plant, [job(one, daily, f"{n}.8.0") for n in range(1, 5)])
+    times = [at for _, _, at in plant.asked]
+    assert times[:2] == [20, 80], "05:28:20 and 05:29:20"
+    assert [request for _, request, _ in plant.asked] == [f"registers 1-0:{n}.8.0*255" for n in range(1, 5)]
+    assert plant.times("em-1") == [0, (18 * 60 + 42) * 60], "00:10 of the next night"
+
+
+def test_a_busy_number_is_called_after_longer_and_longer_pauses_and_its_jobs_stay_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plant = Exchange(hours=0.9)
+    plant.results["em-1"] = [BUSY, BUSY, BUSY, OK]
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1")), job(plant.meter("em-2"))])
+    first, *others = plant.times("em-1")
+    gaps = [later - earlier - 20 for earlier, later in pairwise((first, *others))]
+    assert first == 0
+    assert gaps[0] == 80, "after 60 s the modem is still in the call to em-2"
+    assert [gap // 60 for gap in gaps[1:]] == [3, 10]
+    assert plant.times("em-2") == [20]
+    assert [row[6] for row in audits(tmp_path, "modem-call")].count("busy") == 3
+    assert done.faults == {}
+    levels = [item.levelname for item in caplog.records if "modem said busy" in item.getMessage()]
+    assert levels == ["WARNING"], "one line for the change of state"
+    assert any("em-1 on line night is read again" in item.getMessage() for item in caplog.records)
+
+
+def test_a_lost_call_is_repeated_with_what_it_did_not_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=0.5)
+    plant.results["em-1"] = [LOST, OK]
+    one = plant.meter("em-1")
+    work(tmp_path, monkeypatch, plant, [job(one, HOURLY, f"{n}.8.0") for n in (1, 2, 3)])
+    assert [request[14] for _, request, _ in plant.asked] == ["1", "2", "2", "3"]
+    first, second = plant.times("em-1")
+    assert second - (first + 20 + 120) == 30
+
+
+def test_a_meter_that_does_not_answer_costs_a_few_calls_and_not_a_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Exchange(hours=5.9)
+    plant.seconds = 10
+    one = plant.meter("em-1", lambda: MeterSilent("meter em-1 is silent"))
+    daily = Every(timedelta(days=1))
+    done = work(tmp_path, monkeypatch, plant, [job(one, daily, "1.8.0"), job(one, daily, "2.8.0")])
+    times = plant.times("em-1")
+    # 00:00 UTC is four hours after START.
+    assert [later - earlier - 30 for earlier, later in pairwise(times[:4])] == [30, 120, 600]
+    assert len([at for at in times if at < 14000]) == 4, "three repetitions, then the regular time"
+    assert all("1.8.0" in request for _, request, _ in plant.asked), "the rest is not tried"
+    assert times[4] == 4 * 3600
+    assert set(done.faults) == {"em-1"}
+
+
+def test_what_was_not_tried_goes_along_with_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=0.5)
+    faults = iter([MeterSilent("silent"), None, None, None])
+    one = plant.meter("em-1", lambda: next(faults))
+    work(tmp_path, monkeypatch, plant, [job(one, HOURLY, f"{n}.8.0") for n in (1, 2, 3)])
+    assert [request[14] for _, request, _ in plant.asked] == ["1", "1", "2", "3"]
+    assert len(plant.times("em-1")) == 2
+
+
+def test_who_is_left_alone_was_not_called() -> None:
+    """Neither a merit nor a fault of modem and number."""
+    assert _result_of(Session((Result("em-1", (), LeftAlone("has refused")),))) is CallResult.CANCELLED
+    assert _result_of(Session((Result("em-1", (), MeterSilent("silent")),))) is CallResult.DONE
+
+
+def test_a_defect_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Exchange(hours=0.9)
+
+    def broken() -> GatewayError | None:
+        raise IndexError("list index out of range")
+
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1", broken)), job(plant.meter("em-2"))])
+    assert "IndexError" in done.faults["em-1"]
+    assert len(plant.times("em-1")) == 4
+    assert plant.times("em-2")
+    assert any(item.exc_info for item in caplog.records)
+
+
+def test_a_refusal_is_told_once_and_nobody_is_called_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Exchange(hours=6)
+    one = plant.meter("em-1", lambda: MeterRefused("meter em-1 on line gsm: the password was refused"))
+    driver = one.driver
+    assert isinstance(driver, ScriptedDriver)
+    driver.credentials = "/etc/gatewayd/em-1.pw 1"
+    jobs = [job(one, HOURLY, "1.8.0"), job(one, HOURLY, "2.8.0"), job(plant.meter("em-2"))]
+    done = work(tmp_path, monkeypatch, plant, jobs)
+    assert plant.times("em-1") == [0]
+    assert len(plant.asked) == 1 + len(plant.times("em-2"))
+    assert len(plant.times("em-2")) == 6
+    errors = [item.getMessage() for item in caplog.records if item.levelno >= logging.WARNING]
+    assert len(errors) == 1
+    assert "meter em-1 on line gsm" in errors[0] and "password_file" in errors[0]
+    assert "password_file" in done.faults["em-1"]
+
+
+def test_a_modem_that_only_a_person_can_help_is_parked_and_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Exchange(hours=6)
+    plant.broken["gsm"] = CallResult.SIM
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1")), job(plant.meter("em-2"))])
+    assert len(plant.calls) == 1
+    errors = [item.getMessage() for item in caplog.records if item.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "line gsm is not used any more until gatewayd is restarted" in errors[0]
+    assert "put the SIM into a telephone" in errors[0]
+    assert "modem said SIM" in done.parked["gsm"]
+
+
+# -- pools -------------------------------------------------------------------------------------------------------------
+
+
+def test_modems_of_a_pool_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=0.9, modems=("one", "two"))
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter(f"em-{n}")) for n in range(6)])
+    assert {modem for modem, _, _ in plant.calls} == {"one", "two"}
+    assert sorted(name for _, name, _ in plant.calls) == [f"em-{n}" for n in range(6)]
+    assert set(done.calls) == {"one", "two"}
+
+
+def test_a_broken_modem_of_a_pool_leaves_its_work_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Exchange(hours=0.9, modems=("one", "two"))
+    plant.broken["one"] = CallResult.NO_DIALTONE
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter(f"em-{n}")) for n in range(4)])
+    assert {name for modem, name, _ in plant.calls if modem == "two"} == {f"em-{n}" for n in range(4)}
+    assert 1 <= len([modem for modem, _, _ in plant.calls if modem == "one"]) <= 4
+    assert done.faults == {}
+
+
+def test_a_number_is_never_called_by_two_modems_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asserted in the plant; here a job that falls due while its meter is being called."""
+    plant = Exchange(hours=0.9, modems=("one", "two"))
+    plant.seconds = 200
+    one = plant.meter("em-1")
+    often = [job(one, Every(timedelta(seconds=90)), f"{n}.8.0") for n in (1, 2, 3)]
+    work(tmp_path, monkeypatch, plant, often)
+    assert len(plant.calls) > 4
+
+
+def test_stop_ends_the_wait_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        plant = Exchange(hours=1)
+        with opened(tmp_path) as store:
+            stop = asyncio.Event()
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            jobs = [job(plant.meter("em-1"), At(time(0, 5)))]
+            ledger = Ledger(plant.windows, PRAGUE)
+            one = CallWorker("gsm", [plant.line("gsm")], jobs, acquisition, ledger, plant.clock, PRAGUE)
+            running = asyncio.create_task(one.run(stop))
+            await asyncio.sleep(0)
+            stop.set()
+            await running
+            assert plant.calls == []
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_way_to_the_modem_that_fails_is_the_modems_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There was no call and no record of one: 10 s, 1 min, 5 min, 5 min ..."""
+    plant = Exchange(hours=0.3)
+    tried: list[float] = []
+
+    async def gone(_who: Station, _on_call: OnCall) -> Channel:
+        tried.append(plant.passed)
+        raise ChannelError("line gsm: /dev/modem0 does not exist; is the adapter plugged in?")
+
+    monkeypatch.setattr(plant, "line", lambda modem: Line(modem, gone, calls=True))
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert tried == [0, 10, 70, 370, 670, 970]
+    assert audits(tmp_path, "modem-call") == []
+    assert "does not exist" in done.faults["em-1"]
+
+
+def test_a_meter_that_talks_nonsense_does_not_keep_its_other_jobs_from_being_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Exchange(hours=0.05)
+    faults = iter([ProtocolError("nonsense"), None, None, None, None])
+    one = plant.meter("em-1", lambda: next(faults))
+    work(tmp_path, monkeypatch, plant, [job(one, HOURLY, "1.8.0"), job(one, HOURLY, "2.8.0")])
+    assert [request[14] for _, request, _ in plant.asked] == ["1", "2", "1"]

@@ -1,0 +1,212 @@
+"""A meter that has refused its password is left alone: in this process, after a restart, from the command line."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gatewayd.acquire import Acquisition, Line, OnCall, Station
+from gatewayd.archive import refused
+from gatewayd.archive.refused import Refused
+from gatewayd.channel import Channel
+from gatewayd.errors import ArchiveError, GatewayError, MeterRefused, MeterSilent
+from gatewayd.model import Answer, Meter, Outcome, Registers, Request
+from gatewayd.refusals import LeftAlone
+from tests.gatewayd.archive.samples import opened, reading_from
+from tests.gatewayd.doubles import PATIENCE, START, ScriptedChannel, ScriptedDriver, TestClock, reading
+
+PRAGUE = ZoneInfo("Europe/Prague")
+FIRST, SECOND = "/etc/gatewayd/em-1001.pw 1700000000", "/etc/gatewayd/em-1001.pw 1700000099"
+
+
+class Refusing:
+    """A meter that counts how often it is asked, with a driver whose credentials a test changes."""
+
+    def __init__(self, credentials: str = FIRST, name: str = "em-1001") -> None:
+        self.asked = 0
+        self.opened = 0
+        self.fault: GatewayError | None = MeterRefused("meter em-1001 on line bus: the password was refused")
+        self.answer = Answer((reading(),))
+
+        async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            self.asked += 1
+            if self.fault is not None:
+                raise self.fault
+            yield self.answer
+
+        self.driver = ScriptedDriver(conversation)
+        self.driver.credentials = credentials
+        self.station = Station(Meter(name, "scripted", "bus"), self.driver)
+
+        async def connect(_who: Station, _on_call: OnCall) -> Channel:
+            self.opened += 1
+            return ScriptedChannel()
+
+        self.line = Line("bus", connect)
+
+    def ask(self, folder: Path, times: int = 1) -> list[GatewayError | None]:
+        """A process that asks so often."""
+
+        async def run() -> list[GatewayError | None]:
+            with opened(folder) as store:
+                acquisition = Acquisition(store, TestClock(), PRAGUE)
+                return [(await acquisition.run(self.line, self.station, Registers())).fault for _ in range(times)]
+
+        return asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_refusal_is_not_repeated_not_even_by_another_process(tmp_path: Path) -> None:
+    meter = Refusing()
+    first, *others = meter.ask(tmp_path, 5)
+    assert first is meter.fault
+    for _ in range(5):
+        others += meter.ask(tmp_path, 2)
+    assert (meter.asked, meter.opened) == (1, 1)
+    assert len(others) == 14
+    for fault in others:
+        assert isinstance(fault, LeftAlone)
+        text = str(fault)
+        assert "meter em-1001 on line bus" in text
+        assert "2026-11-21T20:00:" in text
+        assert "password_file" in text
+        assert "the password was refused" in text
+    with reading_from(tmp_path) as reader:
+        assert [one.outcome for one in reader.exchanges()] == [Outcome.REFUSED], "nothing was asked, nothing archived"
+
+
+def test_an_answer_that_is_a_refusal_counts_as_well(tmp_path: Path) -> None:
+    meter = Refusing()
+    meter.fault, meter.answer = None, Answer((), Outcome.REFUSED, "(ERROR) to P1")
+    assert [type(fault) for fault in meter.ask(tmp_path, 3)] == [MeterRefused, LeftAlone, LeftAlone]
+    assert meter.asked == 1
+
+
+def test_what_is_read_without_a_password_does_not_lift_a_refusal_of_the_same_session(tmp_path: Path) -> None:
+    meter = Refusing()
+    answers = iter([None, meter.fault])
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        fault = next(answers)
+        if fault is not None:
+            raise fault
+        yield meter.answer
+
+    meter.driver.execute = conversation  # type: ignore[method-assign]  # a test's own meter
+
+    async def run() -> list[GatewayError | None]:
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, TestClock(), PRAGUE)
+            requests = [Registers(), Registers()]
+            sessions = [await acquisition.session(meter.line, meter.station, requests) for _ in range(2)]
+            return [result.fault for session in sessions for result in session.results]
+
+    first, second, third = asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert (first, second) == (None, meter.fault)
+    assert isinstance(third, LeftAlone)
+    assert [entry.meter for entry in refused.listed(tmp_path)] == ["em-1001"]
+
+
+def test_other_credentials_are_tried_and_what_was_refused_is_forgotten_then(tmp_path: Path) -> None:
+    meter = Refusing()
+    meter.ask(tmp_path)
+    meter.driver.credentials = SECOND
+    assert meter.ask(tmp_path, 2)[0] is meter.fault, "wrong again"
+    assert meter.asked == 2
+    meter.driver.credentials = "/etc/gatewayd/em-1001.pw 1700000200"
+    meter.fault = MeterSilent("silent")
+    assert meter.ask(tmp_path, 2) == [meter.fault] * 2
+    assert [entry.credentials for entry in refused.listed(tmp_path)] == [SECOND], "silence admits nobody"
+    meter.fault = None
+    assert meter.ask(tmp_path, 2) == [None, None]
+    assert refused.listed(tmp_path) == []
+    meter.driver.credentials = SECOND
+    assert meter.ask(tmp_path) == [None], "it is not remembered for ever"
+
+
+def test_credentials_that_changed_during_the_session_are_tried(tmp_path: Path) -> None:
+    """The driver has read the old file: it is the old one that was refused."""
+    meter = Refusing()
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        meter.asked += 1
+        if meter.asked == 1:
+            meter.driver.credentials = SECOND
+            raise MeterRefused("refused")
+        yield Answer((reading(),))
+
+    meter.driver.execute = conversation  # type: ignore[method-assign]  # a test's own meter
+    assert [fault is None for fault in meter.ask(tmp_path, 2)] == [False, True]
+
+
+def test_without_credentials_it_is_left_alone_until_the_end_of_the_process(tmp_path: Path) -> None:
+    meter = Refusing("")
+    _, second = meter.ask(tmp_path, 2)
+    assert isinstance(second, LeftAlone)
+    assert "restarted" in str(second)
+    assert meter.asked == 1
+    assert refused.listed(tmp_path) == []
+    meter.ask(tmp_path, 2)
+    assert meter.asked == 2
+
+
+def test_other_meters_are_asked(tmp_path: Path) -> None:
+    Refusing().ask(tmp_path)
+    other = Refusing(name="em-1002")
+    other.ask(tmp_path, 2)
+    assert other.asked == 1
+
+
+def test_what_is_written_down_is_no_secret_and_may_be_lost(tmp_path: Path) -> None:
+    meter = Refusing()
+    meter.ask(tmp_path)
+    (entry,) = refused.listed(tmp_path)
+    assert (entry.meter, entry.credentials, entry.text) == ("em-1001", FIRST, str(meter.fault))
+    (tmp_path / "state.sqlite").write_bytes(b"no database at all")
+    meter.ask(tmp_path, 2)
+    assert meter.asked == 2, "asked once more, and no more"
+
+
+def test_an_archive_of_an_earlier_version_has_no_refusals(tmp_path: Path) -> None:
+    assert refused.listed(tmp_path) == []
+    sqlite3.connect(tmp_path / "state.sqlite").execute("CREATE TABLE set_aside (sink TEXT)").connection.close()
+    assert refused.listed(tmp_path) == []
+
+
+def test_a_damaged_state_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "state.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        refused.listed(tmp_path)
+
+
+def test_the_store_writes_them_down(tmp_path: Path) -> None:
+    one, two = (Refused(name, "x", START, "no") for name in ("a", "b"))
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            await store.refused(one)
+            await store.refused(Refused("b", "y", START, "no"))
+            await store.refused(two)
+            assert refused.listed(tmp_path) == [one, two]
+            await store.admitted("a")
+            await store.admitted("nobody")
+            assert refused.listed(tmp_path) == [two]
+        with pytest.raises(ArchiveError):
+            await store.refused(one)
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_refusal_that_cannot_be_written_down_holds_in_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def put(*_: object) -> None:
+        raise ArchiveError("the disk is full")
+
+    monkeypatch.setattr(refused, "put", put)
+    meter = Refusing()
+    meter.ask(tmp_path, 3)
+    assert meter.asked == 1
+    assert "the disk is full" in caplog.text

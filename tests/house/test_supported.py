@@ -1,0 +1,43 @@
+"""SUPPORTED.md says what the vectors show, and nothing more."""
+
+from __future__ import annotations
+
+from drivers.iec62056_21.vendors import vendors
+from scripts.supported import EVIDENCE, PAGE, Evidence, evidence, page
+
+
+def test_the_list_of_supported_meters_is_what_the_script_writes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(evidence()), "run: python -m scripts.supported"
+
+
+def test_every_model_is_listed_once() -> None:
+    rows = [line.split(" | ")[0] for line in page(evidence()).splitlines() if line.startswith("| ")]
+    models = [f"| {model}" for vendor in vendors().values() for model in vendor.models]
+    assert sorted(row for row in rows if row != "| model") == sorted(models)
+
+
+def test_a_model_without_a_vector_is_no_supported_one() -> None:
+    supported, without = page((Evidence("apator-norax", "NORAX", "log", "manual"),)).split(
+        "## Profile without evidence"
+    )
+    assert [line for line in supported.splitlines() if "`apator-norax`" in line] == [
+        "| NORAX | `apator-norax` | identification | - | - | manual |"
+    ]
+    assert "| OTUS | `apator` | name |" in without
+    assert "NORAX" not in without
+
+
+def test_a_recording_outweighs_a_document() -> None:
+    both = (
+        Evidence("itron-em214", "EM214", "readout", "capture"),
+        Evidence("itron-em214", "EM214", "readout", "manual"),
+    )
+    for found in (both, both[::-1]):
+        assert "| EM214 | `itron-em214` | name | capture | - | - |" in page(found)
+
+
+def test_the_evidence_is_of_models_that_a_profile_names() -> None:
+    for entry in evidence():
+        assert entry.model in vendors()[entry.profile].models
+        assert entry.part in EVIDENCE
+        assert entry.kind in ("capture", "manual")
