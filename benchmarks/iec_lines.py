@@ -126,6 +126,9 @@ class TurnChannel:
         self._turns[-1][1].extend(data)
         return data
 
+    async def rest(self, seconds: float) -> None:
+        await self._inner.rest(seconds)
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         await self._inner.set_line(baud, framing, deadline=deadline)
 

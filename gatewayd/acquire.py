@@ -30,7 +30,7 @@ from gatewayd.errors import (
 )
 from gatewayd.exchange_notes import Notes
 from gatewayd.model import Archived, Meter, Outcome, Request
-from gatewayd.refusals import Refusals
+from gatewayd.refusals import Refusals, sim_of
 from gatewayd.verdicts import fault_of, outcome_of
 
 SESSION_SECONDS = 900.0
@@ -71,7 +71,8 @@ class Line:
     """An exclusive communication resource and how to open it for a station. `open` raises ChannelError.
 
     A line that `calls` costs money while it is open: `open` calls the station's number and tells what that has cost.
-    `session_seconds` is the longest session on it, None: that of the acquisition.
+    `session_seconds` is the longest session on it, None: that of the acquisition. `free` ends a call that a process
+    before this one has left, or that could not be hung up on; ChannelError.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Line:
     calls: bool = False
     session_seconds: float | None = None
     sim: Sim | None = None
+    free: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class Acquisition:
         standing = await self._refusals.standing(station.meter.id, line.id, credentials)
         if standing is not None:
             return Session((Result(station.meter.id, (), standing),))
-        if line.sim is not None and await self._refusals.standing(_sim(line), line.id, line.sim.credentials):
+        if line.sim is not None and await self._refusals.standing(sim_of(line.id), line.id, line.sim.credentials):
             line.sim.withhold()
         calls: list[CallRecord] = []
 
@@ -146,33 +148,41 @@ class Acquisition:
             self._store.submit(audit_of(record, station.meter.id))
             log.log(*log_line(record, station.meter.id))
 
-        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0])
-        await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
-        if line.sim is not None and line.sim.refused:
-            await self._refusals.note(_sim(line), line.sim.credentials, MeterRefused(f"line {line.id}: the PIN"))
+        async def on_refusal(fault: MeterRefused) -> None:
+            await self._refusals.note(station.meter.id, credentials, fault)
+
+        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], on_refusal)
+        try:
+            await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
+        finally:
+            if line.sim is not None and line.sim.refused:
+                await self._refusals.note(
+                    sim_of(line.id), line.sim.credentials, MeterRefused(f"line {line.id}: the PIN")
+                )
         last = talk.results[-1].fault  # after a refusal nothing more was asked
-        if isinstance(last, MeterRefused):
-            await self._refusals.note(station.meter.id, credentials, last)
-        elif talk.results[0].fault is None:
+        if talk.results[0].fault is None and not isinstance(last, MeterRefused):
             await self._refusals.lift(station.meter.id)
         return Session(tuple(talk.results), calls[0] if calls else None)
-
-
-def _sim(line: Line) -> str:
-    """Under which name the refusal of a PIN is remembered; no meter has a name with blanks."""
-    return f"SIM of line {line.id}"
 
 
 class _Talk:
     """One session under way: the request that is being asked, what it has brought, and the results before it."""
 
     def __init__(
-        self, store: Store, clock: Clock, zone: ZoneInfo, line: Line, station: Station, request: Request
+        self,
+        store: Store,
+        clock: Clock,
+        zone: ZoneInfo,
+        line: Line,
+        station: Station,
+        request: Request,
+        on_refusal: Callable[[MeterRefused], Awaitable[None]],
     ) -> None:
         self.results: list[Result] = []
         self._store = store
         self._line = line
         self._station = station
+        self._on_refusal = on_refusal
         self._notes = Notes(station.meter, line.id, request, clock, zone)
         self._asking = True
         self._archived: list[Archived] = []
@@ -245,8 +255,11 @@ class _Talk:
         try:
             async with aclosing(station.driver.execute(channel, request)) as answers:
                 async for answer in answers:
+                    fault = fault_of(station.meter, self._line.id, request, answer)
+                    await self._remember(fault)
                     self._archived += await self._store.append(self._notes.answered(answer))
-                    self._fault = self._fault or fault_of(station.meter, self._line.id, request, answer)
+                    if self._fault is None or isinstance(fault, MeterRefused):
+                        self._fault = fault
         except ArchiveError:
             raise
         except GatewayError as error:
@@ -256,6 +269,7 @@ class _Talk:
 
     async def _finished(self, end: GatewayError | None) -> None:
         """The request is over: archive what no exchange tells of yet, and put down the result."""
+        await self._remember(end)
         if end is not None:
             await self._store.append(self._notes.ended(outcome_of(end), str(end)))
         elif self._notes.waiting:
@@ -265,6 +279,11 @@ class _Talk:
             self._fault = end
         self.results.append(Result(self._station.meter.id, tuple(self._archived), self._fault))
         self._asking = False
+
+    async def _remember(self, fault: GatewayError | None) -> None:
+        """A refusal comes before the archive, which may be full, and before hanging up, which may be cancelled."""
+        if isinstance(fault, MeterRefused):
+            await self._on_refusal(fault)
 
 
 def unlikely_to_go_on(fault: GatewayError | None) -> bool:

@@ -49,7 +49,7 @@ def log_line(record: CallRecord, meter: str) -> tuple[int, str]:
         parts.append(f"{record.bytes_sent} bytes sent, {record.bytes_received} received")
     if record.status.signal_dbm is not None:
         parts.append(f"signal {record.status.signal_dbm} dBm")
-    if record.connected_at is not None and not record.hung_up:
+    if record.dialled and not record.hung_up:  # one that was only dialled may have been answered since
         parts.append("the modem did not confirm the hang-up: the call may still cost money")
         return logging.ERROR, ", ".join(parts)
     return logging.INFO, ", ".join(parts)

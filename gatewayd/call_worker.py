@@ -2,30 +2,42 @@
 
 Rules: one call to a meter serves everything that is due for it; who may be called when is decided in calls.py; a job
 that could not be called stays due, so that it is late and not lost; no request begins outside the call windows, and one
-that has begun is finished. A modem that only a person can help is told of once and left alone until a restart.
+that has begun is finished. A modem that only a person can help is told of once and left alone until a restart. A number
+to which paid calls fail in a row is called at the regular times of its jobs only. A call that may still be up, left by
+a process that was killed or not hung up for certain, is ended before anything else.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gatewayd import worker
 from gatewayd.acquire import Acquisition, Line, Session, unlikely_to_go_on
-from gatewayd.calls import Due, Ledger
+from gatewayd.calls import PAID_IN_VAIN, Due, Ledger, paid
 from gatewayd.channel.modem_options import BACK_OFF, CallRecord, CallResult
+from gatewayd.dialling import PhoneNumber
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.refusals import LeftAlone
-from gatewayd.schedule import first_due
-from gatewayd.worker import LONGEST_WAIT, Job, MeterStates, Pending
+from gatewayd.worker import LONGEST_WAIT, Agenda, Job, MeterStates, Pending
 
 _PAUSES = BACK_OFF[CallResult.LOST].seconds
 """Seconds before a meter that was reached and did not answer well is called again."""
 _NOT_FAILED = (CallResult.DONE, CallResult.CANCELLED)
+_FREEING = BACK_OFF[CallResult.LINE_FAILED]
 
 log = logging.getLogger("gatewayd.call_worker")
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A modem that may be in a call: how often ending it has failed, and when to try that next."""
+
+    failures: int
+    at: datetime
 
 
 class CallWorker:
@@ -52,8 +64,11 @@ class CallWorker:
         self._clock = clock
         self._zone = zone
         started = clock()
-        self._pending = [Pending(job, first_due(job.rhythm, started, zone)) for job in jobs]
+        self._agenda = Agenda(jobs, started, zone)
+        self._pending = self._agenda.pending
         self._states = MeterStates(name, self._pending)
+        self._doubts = {line.id: _Doubt(0, started) for line in lines}
+        self._given_up: set[PhoneNumber] = set()
 
     @property
     def faults(self) -> Mapping[str, str]:
@@ -64,6 +79,11 @@ class CallWorker:
         """When this modem may call, from now on, as far as its call windows go."""
         return self._ledger.window(line, self._clock())
 
+    def in_doubt(self, line: str) -> bool:
+        """Whether the modem may be in a call that nobody holds: ending it has not worked yet."""
+        doubt = self._doubts.get(line)
+        return doubt is not None and doubt.failures > 0
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the calls that are under way then are finished or cancelled by the caller."""
         async with asyncio.TaskGroup() as group:
@@ -73,6 +93,8 @@ class CallWorker:
     async def _serve(self, line: Line, stop: asyncio.Event) -> None:
         while not stop.is_set() and self._pending:
             now = self._clock()
+            self._agenda.look(now)
+            await self._free(line, now)
             choice = self._ledger.choose(line.id, self._dues(), now)
             if isinstance(choice, Due):
                 await self._call(line, choice, now)
@@ -80,6 +102,25 @@ class CallWorker:
             # None: a number is being called by another modem, or a modem is parked.
             delay = LONGEST_WAIT if choice is None else (choice - now).total_seconds()
             await worker.wait(stop, min(delay, LONGEST_WAIT))
+
+    async def _free(self, line: Line, now: datetime) -> None:
+        """End a call that may still be up; also outside the windows, because it costs money as long as it is."""
+        doubt = self._doubts.get(line.id)
+        if doubt is None or line.free is None or now < doubt.at:
+            return
+        try:
+            await line.free()
+        except ChannelError as error:
+            if not doubt.failures:
+                log.warning(
+                    "it is not known whether line %s is in a call that costs money; trying to end it: %s",
+                    line.id,
+                    error,
+                )
+            failures = doubt.failures + 1
+            self._doubts[line.id] = _Doubt(failures, now + timedelta(seconds=_FREEING.after(failures) or 0))
+        else:
+            del self._doubts[line.id]
 
     def _dues(self) -> Iterator[Due]:
         for pending in self._pending:
@@ -91,7 +132,7 @@ class CallWorker:
         jobs = sorted((job for job in self._pending if job.meter == due.meter and job.due <= now), key=lambda j: j.due)
         station = jobs[0].job.station
         self._ledger.begin(due.number)
-        result = CallResult.CANCELLED
+        result, cost = CallResult.CANCELLED, False
         try:
             session = await self._acquisition.session(
                 line,
@@ -100,6 +141,7 @@ class CallWorker:
                 go_on=lambda: self._ledger.open(line.id, self._clock()),
             )
             result = _result_of(session)
+            cost = session.call is not None and paid(session.call)
         except ArchiveError as error:
             self._failed(jobs, error, None)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other meters of the line
@@ -108,10 +150,33 @@ class CallWorker:
         else:
             self._settle(line, jobs, session, result)
         finally:
-            self._ledger.end(line.id, due.number, result, self._clock())
+            self._ledger.end(line.id, due.number, result, self._clock(), cost=cost)
+        self._limit(line, due, cost=cost)
         if self._ledger.parked(line.id):
             self.parked[line.id] = str(jobs[0].fault)
             log.error("line %s is not used any more until gatewayd is restarted: %s", line.id, jobs[0].fault)
+
+    def _limit(self, line: Line, due: Due, *, cost: bool) -> None:
+        """Where paid calls to a number fail in a row, its jobs wait for their regular times."""
+        if not self._ledger.given_up(due.number):
+            self._given_up.discard(due.number)
+            return
+        if not cost:
+            return
+        if due.number not in self._given_up:
+            self._given_up.add(due.number)
+            log.warning(
+                "meter %s on line %s: %d calls in a row to %s were paid for in vain; until one succeeds it is called "
+                "at the regular times of its jobs only",
+                due.meter,
+                line.id,
+                PAID_IN_VAIN,
+                due.number.masked,
+            )
+        now = self._clock()
+        for pending in self._pending:
+            if pending.job.station.phone == due.number and pending.due <= now:
+                pending.put_off(now, self._zone)
 
     def _failed(self, jobs: Sequence[Pending], fault: GatewayError, defect: Exception | None) -> None:
         """The session was ended by something of ours."""
@@ -122,6 +187,8 @@ class CallWorker:
     def _settle(self, line: Line, jobs: Sequence[Pending], session: Session, result: CallResult) -> None:
         if session.call is not None:
             self.calls[line.id] = session.call
+            if session.call.dialled and not session.call.hung_up:
+                self._doubts[line.id] = _Doubt(0, session.call.ended_at)
         now = self._clock()
         for pending, found in zip(jobs, session.results, strict=False):
             self._states.note(pending, found.fault)
@@ -141,7 +208,8 @@ class CallWorker:
 def _result_of(session: Session) -> CallResult:
     """What became of the call; the way to the modem may have failed before there was one."""
     if session.call is not None:
-        return session.call.result
+        lost_after_all = session.call.result is CallResult.LOST and not any(found.fault for found in session.results)
+        return CallResult.DONE if lost_after_all else session.call.result
     fault = session.results[0].fault
     if isinstance(fault, LeftAlone):
         return CallResult.CANCELLED

@@ -3,7 +3,8 @@
 Rules: no call outside the modem's windows, none to a number or by a modem before its back-off is over, never two calls
 to one number at once; what has waited longest goes first. A failure is the number's or the modem's (BACK_OFF): that of
 a number holds for every modem that shares this ledger, that of a modem for no other. After what only a person can mend
-the modem or the number is parked.
+the modem or the number is parked. A number at which call after call was paid for in vain is given up: whoever keeps the
+jobs then calls it at their regular times only.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gatewayd.channel.modem_options import BACK_OFF, CallResult, Scope
+from gatewayd.channel.modem_options import BACK_OFF, CallRecord, CallResult, Scope
 from gatewayd.dialling import PhoneNumber, Window
 
+PAID_IN_VAIN = 5
+"""After so many paid calls in a row that failed, a number is given up until a call succeeds."""
 _MINUTE = timedelta(minutes=1)
 _HOUR, _DAY = 60, 24 * 60
+
+
+def paid(record: CallRecord) -> bool:
+    """Whether the call has cost money: it was connected, or the far end may have answered (a network charges for that,
+    whether the modems understand each other or not)."""
+    answered = record.result in (CallResult.NO_CARRIER, CallResult.TIMEOUT)
+    return record.connected_at is not None or (record.dialled and answered)
 
 
 def is_open(windows: tuple[Window, ...], at: datetime, zone: ZoneInfo) -> bool:
@@ -61,9 +71,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """Failures in a row, and until when to wait; None: until somebody acts."""
+    """Failures in a row, the instant of the last one, and until when to wait; None: until somebody acts."""
 
     failures: int
+    since: datetime
     until: datetime | None
 
 
@@ -75,6 +86,7 @@ class Ledger:
         self._zone = zone
         self._modems: dict[str, _Trouble] = {}
         self._numbers: dict[PhoneNumber, _Trouble] = {}
+        self._in_vain: dict[PhoneNumber, int] = {}
         self._called: set[PhoneNumber] = set()
 
     def open(self, modem: str, now: datetime) -> bool:
@@ -108,7 +120,8 @@ class Ledger:
                 continue
             if trouble.until is None:
                 return None
-            ready = max(ready, trouble.until)
+            if now >= trouble.since - _MINUTE:  # else the clock was set back, and nobody knows how long ago that was
+                ready = max(ready, trouble.until)
         return ready
 
     def begin(self, number: PhoneNumber) -> None:
@@ -116,13 +129,21 @@ class Ledger:
         assert number not in self._called, "two calls to one number"
         self._called.add(number)
 
-    def end(self, modem: str, number: PhoneNumber, result: CallResult, now: datetime) -> None:
-        """The call is over. A modem that came as far as the number works, whatever came of the call."""
+    def given_up(self, number: PhoneNumber) -> bool:
+        """Whether the last calls to it were paid for in vain."""
+        return self._in_vain.get(number, 0) >= PAID_IN_VAIN
+
+    def end(self, modem: str, number: PhoneNumber, result: CallResult, now: datetime, *, cost: bool = False) -> None:
+        """The call is over; `cost`: it was paid for. A modem that came as far as the number works, whatever came of
+        the call."""
         self._called.discard(number)
         back_off = BACK_OFF[result]
         if result is CallResult.CANCELLED:
             return
+        if cost:
+            self._in_vain[number] = self._in_vain.get(number, 0) + 1
         if result is CallResult.DONE:
+            self._in_vain.pop(number, None)
             self._numbers.pop(number, None)
             self._modems.pop(modem, None)
         elif back_off.scope is Scope.NUMBER:
@@ -135,5 +156,5 @@ class Ledger:
 def _worse(before: _Trouble | None, result: CallResult, now: datetime) -> _Trouble:
     failures = 1 if before is None else before.failures + 1
     seconds = BACK_OFF[result].after(failures)
-    trouble = _Trouble(failures, now)
+    trouble = _Trouble(failures, now, now)
     return replace(trouble, until=None if seconds is None else now + timedelta(seconds=seconds))

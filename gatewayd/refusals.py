@@ -28,6 +28,11 @@ def remedy(credentials: str) -> str:
     return "it is asked again when gatewayd is restarted"
 
 
+def sim_of(line: str) -> str:
+    """Under which name the refusal of a PIN is remembered; no meter has a name with blanks."""
+    return f"SIM of line {line}"
+
+
 class Refusals:
     """Which meters have refused, and with which credentials."""
 

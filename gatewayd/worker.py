@@ -24,6 +24,8 @@ RETRIES = 3
 BACK_OFF_SECONDS = (10.0, 30.0, 90.0)
 LONGEST_WAIT = 30.0
 """Seconds: not longer at once, because the wall clock may be set meanwhile."""
+_SET_BACK = timedelta(minutes=1)
+"""Less than that is the daily work of time synchronisation."""
 
 log = logging.getLogger("gatewayd.worker")
 
@@ -60,6 +62,28 @@ class Pending:
             return
         retry = now + timedelta(seconds=pauses[min(self.retries, len(pauses) - 1)])
         self.due, self.retries = (retry, self.retries + 1) if retry < regular else (regular, 0)
+
+    def put_off(self, now: datetime, zone: ZoneInfo) -> None:
+        """Not before its regular time."""
+        self.due, self.retries = next_due(self.job.rhythm, now, zone), 0
+
+
+class Agenda:
+    """The jobs of a worker and when each is due. A wall clock that was set back keeps none of them waiting for a time
+    that it showed before."""
+
+    def __init__(self, jobs: Sequence[Job], now: datetime, zone: ZoneInfo) -> None:
+        self.pending = tuple(Pending(job, first_due(job.rhythm, now, zone)) for job in jobs)
+        self._zone = zone
+        self._seen = now
+
+    def look(self, now: datetime) -> None:
+        """To be told the time before anybody looks what is due."""
+        if now < self._seen - _SET_BACK:
+            log.warning("the clock was set back from %s to %s: what is due is worked out anew", self._seen, now)
+            for pending in self.pending:
+                pending.due = min(pending.due, next_due(pending.job.rhythm, now, self._zone))
+        self._seen = now
 
 
 class MeterStates:
@@ -111,8 +135,8 @@ class LineWorker:
         self._clock = clock
         self._zone = zone
         self._jitter = jitter
-        started = clock()
-        self._pending = [Pending(job, first_due(job.rhythm, started, zone)) for job in jobs]
+        self._agenda = Agenda(jobs, clock(), zone)
+        self._pending = self._agenda.pending
         self._states = MeterStates(line.id, self._pending)
 
     @property
@@ -127,8 +151,10 @@ class LineWorker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the session that is under way then is finished or cancelled by the caller."""
         while not stop.is_set() and self._pending:
+            now = self._clock()
+            self._agenda.look(now)
             pending = min(self._pending, key=lambda waiting: waiting.due)
-            delay = (pending.due - self._clock()).total_seconds()
+            delay = (pending.due - now).total_seconds()
             if delay > 0:
                 await wait(stop, min(delay, LONGEST_WAIT))
                 continue

@@ -10,13 +10,18 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
-from drivers.iec62056_21.wire.session import Action, Event, Send, Session, SetRate, Wait
+from drivers.iec62056_21.wire.session import Action, Event, Send, Session, SetRate, Wait, on_the_wire
 from gatewayd.channel import Channel
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
 
 _SEND_TIMEOUT = 30.0
 _LEAVE_TIMEOUT = 2.0
 """At 300 Bd the five characters of a break need 170 ms."""
+_GATHERED = 64
+_GATHERED_OF_PARTIAL = 8
+"""So many characters of data may come before they are looked at; where many blocks follow each other, fewer, because
+each of them may end in such a rest."""
+_LONGEST_REST = 0.04
 
 
 class Conversation:
@@ -27,6 +32,7 @@ class Conversation:
         self._session = session
         self._time = asyncio.get_running_loop().time
         self._pending: list[Action] = []  # what the session wants done, the present action first
+        self._baud = 0
         self.parity_errors = 0
         """Characters with wrong parity in the data of the last event."""
 
@@ -69,6 +75,12 @@ class Conversation:
                 actions = session.expired(self._time())
             else:
                 actions = session.feed(data, self._time())
+                if session.in_telegram and len(actions) == 1 and self._baud:
+                    await channel.rest(self._rest(blocks))
+
+    def _rest(self, blocks: int) -> float:
+        """Seconds that the line may be left alone in the middle of data."""
+        return min(on_the_wire(_GATHERED_OF_PARTIAL if blocks else _GATHERED, self._baud), _LONGEST_REST)
 
     async def _perform(self, actions: tuple[Action, ...]) -> tuple[Event | None, float | None]:
         self._pending = list(actions)
@@ -79,6 +91,7 @@ class Conversation:
                     await self._channel.send(data, deadline=self._time() + _SEND_TIMEOUT, secret=secret)
                 case SetRate(baud, framing):
                     await self._channel.set_line(baud, framing, deadline=self._time() + _SEND_TIMEOUT)
+                    self._baud = baud
                 case Wait(instant):
                     until = instant
                 case event:

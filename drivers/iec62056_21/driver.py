@@ -165,11 +165,14 @@ class Iec62056_21Driver:
 
     def _login(self, vendor: Vendor, password: str | None) -> Login:
         form = vendor.password
+        needed = form.needed if self._options.login == "auto" else self._options.login == "password"
+        if self._options.login == "none":
+            return Login()
         if password is None:
-            if form.needed:
+            if needed:
                 raise MeterDiffers(
                     f"needs a password for this (vendor profile {vendor.name}) and none is configured: write it into "
-                    "a file and name that as password_file"
+                    "a file and name that as password_file, or say login: none if it wants none"
                 )
             return Login()
         text = password.rjust(form.length, form.fill) if form.fill else password

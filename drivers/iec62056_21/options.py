@@ -40,9 +40,11 @@ class Iec62056_21Options(Options):
     """NUL characters before each sign-on, for meters that sleep; auto: as the named vendor profile says."""
     password_file: Path | None = Field(default=None)
     """File that holds the meter's password in its first line; it is read at the beginning of each session."""
+    login: Literal["auto", "password", "none"] = Field(default="auto")
+    """Whether commands need the password first; auto: as the vendor profile says."""
     access: Literal["auto", "readout", "R1", "R2", "R5"] = Field(default="auto")
     """How single registers are read: out of the readout, or each by this command; auto: as the vendor profile says."""
-    tables: tuple[Literal["", "2", "3", "4"], ...] = Field(default=("",), min_length=1)
+    tables: tuple[Literal["", "1", "2", "3", "4"], ...] = Field(default=("",), min_length=1)
     """Lists to read out one after the other: "" is the standard one (`/?!`), "2" the one behind `/2!`."""
     profile_command: Literal["auto", "R1", "R2", "R3", "R5", "R6"] = Field(default="auto")
     """Command that reads profiles and logs; auto: as the vendor profile says."""

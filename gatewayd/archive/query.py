@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from gatewayd.archive import rows, segments
+from gatewayd.archive.records import Audit
 from gatewayd.errors import ArchiveError
 from gatewayd.model import Archived, Exchange, Kind, RawStatus
 
@@ -101,6 +102,35 @@ class Reader:
             for row in self._rows(number, f"{rows.EXCHANGES} {where}ORDER BY e.id", values)
         ]
 
+    def audits(
+        self,
+        category: str | None = None,
+        subject: str | None = None,
+        since: datetime | None = None,
+        last: int | None = None,
+    ) -> list[Audit]:
+        """Entries of the audit log, oldest first: all, or those of a category, on a subject, from an instant on, and
+        so many of the newest."""
+        parts: list[str] = []
+        values: list[str | int] = []
+        for condition, value in (
+            ("category = ?", category),
+            ("subject = ?", subject),
+            ("at >= ?", rows.to_us(since) if since is not None else None),
+        ):
+            if value is not None:
+                parts.append(condition)
+                values.append(value)
+        where = "WHERE " + " AND ".join(parts) if parts else ""
+        # Only our own texts are put together here; values are bound. -1: as many as there are.
+        sql = f"SELECT at, source, category, type, subject, result, detail FROM audit {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        newest: list[Audit] = []
+        for number in reversed(segments.segment_numbers(self._folder)):
+            left = -1 if last is None else last - len(newest)
+            if left:
+                newest += map(_audit, self._rows(number, sql, (*values, left)))
+        return newest[::-1]
+
     def counts(self) -> Counts:
         readings = exchanges = head = 0
         for number in segments.segment_numbers(self._folder):
@@ -147,6 +177,12 @@ class Reader:
             raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
         finally:
             connection.close(True)
+
+
+def _audit(row: tuple[object, ...]) -> Audit:
+    at, *texts = row
+    source, category, kind, subject, result, detail = map(str, texts)
+    return Audit(rows.from_us(int(str(at))), source, category, kind, subject, result, detail)
 
 
 def _conditions(selection: Selection) -> tuple[str, list[str | int]]:

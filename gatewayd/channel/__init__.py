@@ -49,6 +49,11 @@ class Channel(Protocol):
     async def receive(self, *, deadline: float) -> bytes:
         """At least one byte, as many as are there."""
 
+    async def rest(self, seconds: float) -> None:
+        """Let bytes gather for so long: a stream that is looked at for each of its characters costs a processor much.
+
+        No byte is lost; what has come meanwhile is received at once."""
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         """Change rate and framing after everything sent has left the wire. No byte received so far is dropped.
 

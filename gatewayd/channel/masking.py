@@ -1,11 +1,14 @@
-"""What must not be shown of the traffic on a line: a secret that was sent, and its echo, whole or garbled.
+"""What must not be shown or kept of the traffic on a line: a secret that was sent, and its echo, whole or garbled.
 
-Rules: pure; bytes are only ever held back from the display, never from the driver, and at most as many as a secret has
-plus a few of noise; `flush` ends that. In doubt more is hidden: a piece of an echo that was cut short, and what mostly
-looks like one (an echo on a bad line has a wrong character, and the rest of the password around it).
+Rules: pure; bytes are only ever held back from the trace and the archive, never from the driver, and at most as many as
+a secret has plus a few of noise; `flush` and `turn` end that. In doubt more is hidden: a piece of an echo that was cut
+short, and what mostly looks like one (an echo on a bad line has a character that is wrong, lost or too many, and the
+rest of the password around it). What comes after our next message is the meter's own, and hidden only when it is the
+whole secret.
 """
 
 import re
+from difflib import SequenceMatcher
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +18,7 @@ Shown = tuple[int | None, ...]
 _NOISE = 4
 """Bytes of noise that may stand before an echo."""
 _FEWEST = 3
-"""So many characters have to come before a garbled echo can be told from an answer."""
+"""So many characters together tell an echo from an answer: every answer to a password has `(` or `)` with ETX, too."""
 # 3GPP 27.007 8.3 (PIN and new PIN) and ITU-T V.250 6.3.1: what follows on the same line is secret.
 _SPOKEN = re.compile(rb'AT(?:\+CPIN\s*=\s*"?|D[TP]?)([0-9+*#,W"][0-9+*#,W";]*)', re.IGNORECASE)
 
@@ -61,22 +64,41 @@ class EchoMask:
         self._held.append((at, data))
         return self._release(final=False)
 
+    @property
+    def holds(self) -> bool:
+        """True while bytes are held back."""
+        return bool(self._held)
+
+    @property
+    def waiting(self) -> bool:
+        """True while an echo is to come, or has begun: what is received has to be fed."""
+        return bool(self._held or self._awaited)
+
     def flush(self) -> list[Piece]:
-        """Everything that was held back: nothing more belongs to it."""
+        """Everything that was held back: nothing has followed in time. An echo that has begun may still go on."""
         return self._release(final=True) if self._held else []
+
+    def turn(self) -> list[Piece]:
+        """We speak next: everything that was held back, and no garbled echo is looked for any more."""
+        pieces = self.flush()
+        self._awaited = b""
+        return pieces
 
     def _release(self, *, final: bool) -> list[Piece]:
         text = b"".join(data for _, data in self._held)
         places = [place for secret in self._secrets for place in _places(text, secret)]
         if self._awaited:
-            if not _places(text, self._awaited):
-                if not final and len(text) < len(self._awaited) + _NOISE:
-                    return []
-                places += _likeness(text, self._awaited)
-            self._awaited = b""
+            window = len(self._awaited) + _NOISE
+            echo = _echo(text, self._awaited, final=final or len(text) >= window, cut=final)
+            if echo is None and not final:
+                return self._take(_blanked(text, places), len(text) - window + 1)
+            over = len(text) if echo is None else echo[1]
+            self._awaited = self._awaited[len(self._awaited) - (over - len(text)) :] if over > len(text) else b""
+            if echo is not None:
+                places.append((echo[0], min(over, len(text))))
         behind = max((end for _, end in places), default=0)
         begun = max((_beginning(text[behind:], secret) for secret in self._secrets), default=0)
-        if final and begun:
+        if final and begun >= _FEWEST:  # fewer give nothing away, and may be the meter's own SOH or BCC
             places.append((len(text) - begun, len(text)))
         return self._take(_blanked(text, places), len(text) if final else len(text) - begun)
 
@@ -105,15 +127,29 @@ def _places(text: bytes, secret: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _likeness(text: bytes, secret: bytes) -> list[tuple[int, int]]:
-    """Where most characters are those of `secret`, near the beginning."""
+def _echo(text: bytes, secret: bytes, *, final: bool, cut: bool) -> tuple[int, int] | None:
+    """Where the echo of `secret` stands; its end may lie behind that of `text`. None: not there.
+
+    `final`: a garbled one is taken as well; `cut`: the first characters at the end of `text`, too.
+    """
     text, secret = _seven_bits(text), _seven_bits(secret)
-    found = []
-    for offset in range(_NOISE + 1):
+    start = text.find(secret)
+    if start >= 0 or not final:
+        return (start, start + len(secret)) if start >= 0 else None
+    blocks = [
+        block
+        for block in SequenceMatcher(None, text, secret, autojunk=False).get_matching_blocks()
+        if block.size >= _FEWEST
+    ]
+    if 2 * sum(block.size for block in blocks) >= min(len(text), len(secret)) and blocks:
+        first, last = blocks[0], blocks[-1]
+        return max(first.a - first.b, 0), last.a + len(secret) - last.b
+    for offset in range(_NOISE + 1):  # every second character is wrong
         pairs = list(zip(text[offset:], secret, strict=False))
         if len(pairs) >= min(_FEWEST, len(secret)) and 2 * sum(a == b for a, b in pairs) > len(pairs):
-            found.append((offset, offset + len(pairs)))
-    return found
+            return offset, offset + len(secret)
+    begun = _beginning(text, secret) if cut else 0
+    return (len(text) - begun, len(text) - begun + len(secret)) if begun else None
 
 
 def _beginning(text: bytes, secret: bytes) -> int:

@@ -112,6 +112,9 @@ class ModemChannel:
         data = await self._call.receive(deadline)
         return self._parity.decode(data) if self._parity else data
 
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         """Only the parity: the modem's own rate is fixed, and the far end's modem keeps that of its meter."""
         framing = self._fixed or framing

@@ -120,6 +120,9 @@ class Rfc2217Channel:
         self._buffer.clear()
         return data
 
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         self._check()
         await self._left_the_wire(deadline)

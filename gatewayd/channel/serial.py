@@ -129,6 +129,13 @@ class SerialChannel:
         self._resume()
         return data
 
+    async def rest(self, seconds: float) -> None:
+        self._pause()  # the kernel keeps 4096 bytes
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._resume()
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         framing = self._fixed or framing
         self._check_open()

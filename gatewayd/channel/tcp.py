@@ -82,6 +82,9 @@ class TcpChannel:
             raise ChannelError(f"{self._where} closed the connection")
         return self._parity.decode(data) if self._parity else data
 
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         framing = self._fixed or framing
         if self._parity is not None:

@@ -142,8 +142,8 @@ class TracingChannel:
 
     async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
         spoken = b"" if secret or self._muted else spoken_secret(data)
+        self._tell(self._mask.turn())
         if self._told:
-            self._tell(self._mask.flush())
             self._tap.put(What.SENT, (None,) * len(data) if secret else hide(data, spoken))
         # Also when nobody looks on: somebody may before the echo comes.
         if secret and data:
@@ -165,9 +165,12 @@ class TracingChannel:
         except ChannelError as error:
             self._fault(error)
             raise
-        if self._told:
+        if self._told or self._mask.waiting:  # whoever begins to look on amid an echo must not see the rest of it
             self._tell(self._mask.feed(self._tap.clock(), data))
         return data
+
+    async def rest(self, seconds: float) -> None:
+        await self._inner.rest(seconds)
 
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         self._tell(self._mask.flush())
@@ -193,6 +196,8 @@ class TracingChannel:
         return self._tap.watched and not self._muted
 
     def _tell(self, pieces: list[Piece]) -> None:
+        if self._muted:
+            return
         for piece in pieces:
             self._tap.put(What.RECEIVED, piece.data, at=piece.at)
 

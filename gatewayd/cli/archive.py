@@ -14,6 +14,7 @@ from gatewayd.archive.extract import extents
 from gatewayd.archive.query import Reader
 from gatewayd.archive.verify import Anchor, Finding
 from gatewayd.archive.verify import verify as verify_archive
+from gatewayd.cli.archive_audit import audit
 from gatewayd.cli.archive_export import export
 from gatewayd.cli.archive_gaps import gaps
 from gatewayd.cli.archive_selection import selection, selection_options
@@ -107,6 +108,7 @@ def public_key(config_path: Path, as_json: bool) -> None:
         click.echo(text, nl=False)
 
 
+archive.add_command(audit)
 archive.add_command(export)
 archive.add_command(gaps)
 archive.add_command(stats)

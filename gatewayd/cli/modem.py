@@ -1,7 +1,7 @@
 """`gatewayd modem`: how a modem line is doing, and a call to try it out.
 
-Rules: without --call nobody is called and it costs nothing. The PIN is sent at most once in a run, and it is said when
-it was. A test call is hung up on whatever happens; what it cost is told and archived, as that of any other call. No
+Rules: without --call nobody is called and it costs nothing. The PIN is sent at most once in a run, it is said when it
+was, and one that was refused is not sent again before its file has changed, by no other process either. A test call is hung up on whatever happens; what it cost is told and archived, as that of any other call. No
 whole number and no PIN is printed.
 """
 
@@ -14,15 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from gatewayd import daemon
+from gatewayd.archive.refused import Refused, listed
 from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord, ModemStatus, PinUse, Registration
 from gatewayd.channel.tracing import Tap
-from gatewayd.cli.output import console, print_json
+from gatewayd.cli.output import console, local_time, print_json
 from gatewayd.cli.session import find_line, not_in_use
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine
 from gatewayd.dialling import PhoneNumber
-from gatewayd.errors import ArchiveError, ChannelError
+from gatewayd.errors import ArchiveError, ChannelError, MeterRefused
+from gatewayd.refusals import Refusals, sim_of
 
 _REGISTRATION = {
     Registration.NOT_SEARCHING: "not registered, and not searching: is the SIM in, is there an antenna?",
@@ -98,11 +100,14 @@ class _Asked:
         self._number = number
         self._call: CallRecord | None = None
         self._status: ModemStatus | None = None
+        self._before: Refused | None = None
+        """An earlier refusal of the same PIN."""
         self.fault: ChannelError | None = None
 
     async def ask(self) -> None:
         """Set the modem up, and call when that is wanted. GatewayError when the line is in use."""
         await not_in_use(self._config, self._modem.settings.id)
+        await self._heed()
         try:
             if self._number is None:
                 self._status = await self._modem.check()
@@ -113,15 +118,42 @@ class _Asked:
         except ChannelError as error:
             self.fault = error
         finally:
-            if self._call is not None:
-                await self._account(self._call)
+            await self._account()
 
-    async def _account(self, call: CallRecord) -> None:
+    async def _heed(self) -> None:
+        """A PIN that was refused is not sent again, whoever has sent it."""
+        line, credentials = self._modem.settings.id, self._modem.credentials
+        if not credentials:
+            return
+        try:
+            known = await asyncio.to_thread(listed, self._config.archive.path)
+        except ArchiveError as error:
+            raise ArchiveError(
+                f"line {line}: whether the PIN was refused before is not known, so that nothing was sent: {error}"
+            ) from error
+        for one in known:
+            if one.meter == sim_of(line) and one.credentials == credentials:
+                self._before = one
+                self._modem.withhold()
+
+    async def _account(self) -> None:
+        """Put down what the call has cost, and that the PIN was refused."""
+        refused = self._modem.refused and self._before is None
+        if self._call is None and not refused:
+            return
+        line = self._modem.settings.id
         try:
             async with daemon.opened(daemon.build_store(self._config, group_seconds=0.0)) as store:
-                store.submit(audit_of(call, self._called))
-        except ArchiveError as error:
-            click.echo(f"the call is not in the archive: {error}", err=True)
+                if self._call is not None:
+                    store.submit(audit_of(self._call, self._called))
+                if refused:
+                    fault = MeterRefused(f"line {line}: the PIN")
+                    await Refusals(store, daemon.now).note(sim_of(line), self._modem.credentials, fault)
+        except (ArchiveError, OSError) as error:
+            if self._call is not None:
+                click.echo(f"the call is not in the archive: {error}", err=True)
+            if refused:
+                click.echo(f"that the PIN was refused is not written down, do not run this again: {error}", err=True)
 
     def _done(self, record: CallRecord) -> None:
         self._call, self._status = record, record.status
@@ -141,7 +173,7 @@ class _Asked:
             "ok": self.fault is None,
             "fault": None if self.fault is None else str(self.fault),
             "sim": None if status is None else status.sim or None,
-            "pin": self._pin.name.lower(),
+            "pin": "withheld" if self._before is not None else self._pin.name.lower(),
             "registration": None if status is None or status.registration is None else status.registration.name.lower(),
             "signal_dbm": None if status is None else status.signal_dbm,
             "rejected": [] if status is None else list(status.rejected),
@@ -169,8 +201,18 @@ class _Asked:
         for name, text in self._rows():
             table.add_row(name, text)
         if self._modem.settings.network == "cellular":
-            table.add_row("PIN", Text(_PIN[pin], style=loud))
+            table.add_row("PIN", Text(self._withheld or _PIN[pin], style=loud))
         screen.print(table)
+
+    @property
+    def _withheld(self) -> str:
+        if self._before is None:
+            return ""
+        at = local_time(self._before.at, self._config.gateway.zone)
+        return (
+            f"NOT SENT: it was refused at {at}; look at the SIM in a telephone, then correct "
+            f"{self._modem.settings.pin_file}"
+        )
 
     def _rows(self) -> list[tuple[str, str]]:
         status, call = self._status, self._call

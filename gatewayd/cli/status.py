@@ -1,7 +1,7 @@
-"""`gatewayd status`: how the gateway and its sinks are doing, from the running one, else from what is on the disk."""
+"""`gatewayd status`: how the gateway, its modems and its sinks are doing, from the running one, else from what is on the disk."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,46 @@ def _print(document: Mapping[str, Any], config: Config) -> None:
     screen.print(f"archive {config.archive.path}: {archive['head']['seq']} readings")
     if archive["fault"]:
         screen.print(Text(f"archive takes nothing: {archive['fault']}", style="red"))
-    if not document["sinks"]:
+    _print_modems(document.get("modems", ()), config)
+    _print_sinks(document["sinks"], config)
+
+
+def _print_modems(modems: Sequence[Mapping[str, Any]], config: Config) -> None:
+    """What each modem did last; one that waits for somebody to act, or that may still be in a call, is red."""
+    if not modems:
+        return
+    screen = console()
+    table = _table("modem", "pool", "last call", "number", "result", "seconds", "signal", "network", "next window")
+    for modem in modems:
+        call = modem["last_call"]
+        table.add_row(
+            modem["id"],
+            "" if modem["pool"] == modem["id"] else modem["pool"],
+            _when(call["at"], config) if call else "",
+            call["number"] if call else "",
+            Text(call["result"], style="green" if call["result"] == "done" else "yellow") if call else "",
+            str(call["seconds"]) if call else "",
+            "" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm",
+            modem["registration"] or "",
+            _when(modem["next_window"], config),
+        )
+    screen.print(table)
+    for modem in modems:
+        if modem["fault"]:
+            text = f"{modem['id']} is not used until gatewayd is restarted: {modem['fault']}"
+            screen.print(Text(text, style="red"), soft_wrap=True)
+        if modem["in_doubt"]:
+            text = f"{modem['id']} may be in a call that costs money: it has not confirmed that it hung up"
+            screen.print(Text(text, style="red"), soft_wrap=True)
+
+
+def _print_sinks(sinks: Sequence[Mapping[str, Any]], config: Config) -> None:
+    screen = console()
+    if not sinks:
         screen.print("no sinks are configured")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("sink", "state", "since", "waiting", "delivered", "set aside", "last delivered"):
-        right = name in ("waiting", "delivered", "set aside")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    for sink in document["sinks"]:
+    table = _table("sink", "state", "since", "waiting", "delivered", "set aside", "last delivered")
+    for sink in sinks:
         table.add_row(
             sink["id"],
             Text(sink["state"], style={"connected": "green", "broken": "red"}.get(sink["state"], "")),
@@ -67,13 +99,21 @@ def _print(document: Mapping[str, Any], config: Config) -> None:
             _when(sink["last_delivered_at"], config),
         )
     screen.print(table)
-    for sink in document["sinks"]:
+    for sink in sinks:
         if sink["fault"]:
             tries = f" ({sink['attempts']} attempts)" if sink["attempts"] else ""
             screen.print(Text(f"{sink['id']}: {sink['fault']}{tries}", style="red"), soft_wrap=True)
         if sink["set_aside"]:
             what = "reading is" if sink["set_aside"] == 1 else "readings are"
             screen.print(f"{sink['id']}: {sink['set_aside']} {what} set aside; see gatewayd sink set-aside")
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        right = name in ("waiting", "delivered", "set aside", "seconds", "signal")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    return table
 
 
 def _when(instant: str | None, config: Config) -> str:

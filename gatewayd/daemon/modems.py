@@ -7,6 +7,7 @@ PIN was refused is remembered for longer than that, by gatewayd.acquire.
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from gatewayd.acquire import Line, OnCall, Station
@@ -74,14 +75,27 @@ class Modem:
         inner = inner if self._tap is None else TracingChannel(inner, self._tap)
         return await check_modem(line, inner, deadline=deadline, control=control)
 
+    async def free(self) -> None:
+        """End the call that the modem may be in; nothing else is asked, and no PIN is needed. ChannelError."""
+        options = replace(self.options, network=Network.PSTN, steps=(Step("ATH"),))
+        deadline = self._deadline()
+        inner, control = await self._reach(deadline)
+        inner = inner if self._tap is None else TracingChannel(inner, self._tap)
+        line = ModemLine(self.settings.id, self._where, options, SimPin(), self._clock)
+        await check_modem(line, inner, deadline=deadline, control=control)
+
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self.options.setup
 
     def _line(self, on_call: OnCall) -> ModemLine:
         settings = self.settings
-        where = f"{settings.host}:{settings.port}" if settings.device is None else str(settings.device)
         framing = Framing(settings.framing) if settings.framing else None
-        return ModemLine(settings.id, where, self.options, self._card, self._clock, on_call, framing)
+        return ModemLine(settings.id, self._where, self.options, self._card, self._clock, on_call, framing)
+
+    @property
+    def _where(self) -> str:
+        settings = self.settings
+        return f"{settings.host}:{settings.port}" if settings.device is None else str(settings.device)
 
     @property
     def _card(self) -> SimPin:
@@ -112,7 +126,7 @@ def build_modem_line(modem: Modem) -> Line:
 
     longest = float(modem.settings.max_call_s)
     sim = modem if modem.settings.pin_file is not None else None
-    return Line(modem.settings.id, call, calls=True, session_seconds=longest, sim=sim)
+    return Line(modem.settings.id, call, calls=True, session_seconds=longest, sim=sim, free=modem.free)
 
 
 def modem_options(settings: Settings) -> ModemOptions:

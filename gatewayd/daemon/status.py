@@ -49,13 +49,14 @@ def running_status(
 
 
 def _modem(worker: CallWorker, line: str) -> dict[str, object]:
-    """`pool` is the line itself where it is in none; the number is masked."""
+    """`pool` is the line itself where it is in none; `in_doubt`: it may be in a call; the number is masked."""
     call, fault = worker.calls.get(line), worker.parked.get(line)
     seen = None if call is None else call.status
     return {
         "id": line,
         "pool": worker.name,
         "fault": fault,
+        "in_doubt": worker.in_doubt(line),
         "next_window": None if fault else rfc3339(worker.window(line)),
         "last_call": None
         if call is None

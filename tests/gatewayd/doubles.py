@@ -61,6 +61,9 @@ class ScriptedChannel:
             raise part
         return part
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         pass
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from gatewayd import worker
 from gatewayd.acquire import Acquisition, Line, OnCall, Result, Session, Station
 from gatewayd.call_worker import CallWorker, _result_of
-from gatewayd.calls import Ledger
+from gatewayd.calls import PAID_IN_VAIN, Ledger
 from gatewayd.channel import Channel
 from gatewayd.channel.modem_options import REMEDY, CallResult
 from gatewayd.dialling import PhoneNumber, Window
@@ -368,3 +369,112 @@ def test_a_meter_that_talks_nonsense_does_not_keep_its_other_jobs_from_being_run
     one = plant.meter("em-1", lambda: next(faults))
     work(tmp_path, monkeypatch, plant, [job(one, HOURLY, "1.8.0"), job(one, HOURLY, "2.8.0")])
     assert [request[14] for _, request, _ in plant.asked] == ["1", "2", "1"]
+
+
+# -- cost --------------------------------------------------------------------------------------------------------------
+
+
+def test_paid_calls_that_fail_in_a_row_are_not_repeated_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two days of modems that do not understand each other: one call at each regular time, not each half hour."""
+    plant = Exchange(hours=48)
+    plant.results["em-1"] = [CallResult.NO_CARRIER]
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), Every(timedelta(hours=12))), job(plant.meter("em-2"))])
+    times = plant.times("em-1")
+    assert len([at for at in times if at < 3 * 3600]) == PAID_IN_VAIN
+    # START is 20:00 UTC: the regular times are 00:00 and 12:00 UTC.
+    assert [at // 3600 for at in times[PAID_IN_VAIN:]] == [4, 16, 28, 40]
+    told = [item.getMessage() for item in caplog.records if "paid for in vain" in item.getMessage()]
+    assert len(told) == 1
+    assert "meter em-1 on line gsm" in told[0] and "+42060****01" in told[0]
+    assert len(plant.times("em-2")) == 48, "nobody else is concerned"
+
+
+def test_after_a_success_failed_calls_are_repeated_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=13)
+    plant.results["em-1"] = [*[CallResult.NO_CARRIER] * 6, OK, CallResult.NO_CARRIER, OK]
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), Every(timedelta(hours=4)))])
+    hours = [at // 3600 for at in plant.times("em-1")]
+    assert hours == [0, 0, 0, 0, 1, 4, 8, 12, 12]
+
+
+def test_calls_that_cost_nothing_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=3.9)
+    plant.results["em-1"] = [BUSY]
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), Every(timedelta(days=1)))])
+    assert len(plant.times("em-1")) > 20
+
+
+def test_a_carrier_lost_after_everything_was_read_is_no_failure() -> None:
+    session = Session((Result("em-1", (), None),), call_record(LOST))
+    assert _result_of(session) is OK
+    fault = ChannelError("lost")
+    assert _result_of(Session((Result("em-1", (), None), Result("em-1", (), fault)), call_record(LOST))) is LOST
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that began with a clock ten years ahead: its jobs and pauses are those of the right time."""
+    plant = Exchange(hours=24 * 3650)
+    plant.results["em-1"] = [BUSY, OK]
+    wait, leapt = plant.wait, False
+
+    async def leap(stop: asyncio.Event, seconds: float) -> None:
+        nonlocal leapt
+        if not leapt:
+            leapt = True
+            plant.clock.now -= timedelta(days=3650)
+            plant.start, plant.end = plant.clock.now, plant.clock.now + timedelta(hours=2)
+        await wait(stop, seconds)
+
+    monkeypatch.setattr(plant, "wait", leap)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1")), job(plant.meter("em-2"))])
+    assert [name for _, name, at in plant.calls if 0 <= at < 7200].count("em-1") >= 2
+    assert [name for _, name, at in plant.calls if 0 <= at < 7200].count("em-2") >= 1
+    assert caplog.text.count("the clock was set back") == 1
+
+
+# -- calls that may still be up ----------------------------------------------------------------------------------------
+
+
+class Freed:
+    """A modem that counts how often it was freed, and fails as a test says."""
+
+    def __init__(self, plant: Exchange, *faults: ChannelError) -> None:
+        self.times: list[float] = []
+        self._plant = plant
+        self._faults = list(faults)
+
+    async def free(self) -> None:
+        self.times.append(self._plant.passed)
+        if self._faults:
+            raise self._faults.pop(0)
+
+
+def test_a_call_left_by_a_killed_process_is_ended_at_the_start_outside_the_window_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Exchange(hours=1)  # 21:00 legal time
+    plant.windows = {"gsm": NIGHT}
+    freed = Freed(plant, ChannelError("line gsm: busy"), ChannelError("line gsm: busy"))
+    line = plant.line("gsm")
+    monkeypatch.setattr(plant, "line", lambda _: replace(line, free=freed.free))
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert plant.calls == []
+    assert [round(at) for at in freed.times] == [0, 30, 90], "after 10 s and 60 s, by steps of 30 s; then it is done"
+    assert caplog.text.count("line gsm is in a call that costs money") == 1
+
+
+def test_a_call_that_was_not_hung_up_for_certain_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=0.9)
+    freed = Freed(plant)
+    doubtful = replace(call_record(OK, "gsm", number("em-1")), hung_up=False)
+
+    async def call(who: Station, on_call: OnCall) -> Channel:
+        return CallChannel(lambda: on_call(doubtful), [b"x"])
+
+    monkeypatch.setattr(plant, "line", lambda modem: Line(modem, call, calls=True, free=freed.free))
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert len(freed.times) == 2, "at the start and after the call"

@@ -1,5 +1,6 @@
 """Windows, back-off and the choice of the next call: by table, on the days on which clocks change, by properties."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.calls import Due, Ledger, is_open, next_open
+from gatewayd.calls import Due, Ledger, is_open, next_open, paid
 from gatewayd.channel.modem_options import BACK_OFF, CallResult, Scope
 from gatewayd.dialling import PhoneNumber, Window
+from tests.gatewayd.doubles import call_record
 
 PRAGUE = ZoneInfo("Europe/Prague")
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -236,3 +238,43 @@ def test_two_calls_to_one_number_are_a_defect() -> None:
     ledger.begin(A)
     with pytest.raises(AssertionError):
         ledger.begin(A)
+
+
+# -- cost --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_is_given_up_after_paid_calls_in_vain_and_until_one_succeeds() -> None:
+    ledger = Ledger(ALWAYS, PRAGUE)
+    for n, result in enumerate((CallResult.LOST, CallResult.NO_CARRIER, CallResult.LINE_FAILED, CallResult.TIMEOUT)):
+        ledger.end("one", A, result, NOW, cost=True)
+        ledger.end("two", A, CallResult.BUSY, NOW, cost=False)
+        assert not ledger.given_up(A), n
+    ledger.end("one", A, CallResult.LOST, NOW, cost=True)
+    assert ledger.given_up(A) and not ledger.given_up(B)
+    ledger.end("two", A, CallResult.CANCELLED, NOW, cost=True)
+    assert ledger.given_up(A)
+    ledger.end("two", A, CallResult.DONE, NOW, cost=True)
+    assert not ledger.given_up(A)
+    ledger.end("one", A, CallResult.LOST, NOW, cost=True)
+    assert not ledger.given_up(A), "counted anew"
+
+
+@pytest.mark.parametrize("result", list(CallResult))
+def test_what_costs_money(result: CallResult) -> None:
+    record = call_record(result)
+    answered = (CallResult.NO_CARRIER, CallResult.TIMEOUT)
+    assert paid(record) == (record.connected_at is not None or result in answered)
+    assert not paid(replace(record, connected_at=None, dialled=False))
+    assert paid(replace(record, connected_at=NOW))
+
+
+def test_a_pause_of_a_clock_that_was_set_back_is_over() -> None:
+    ledger = Ledger(ALWAYS, PRAGUE)
+    ledger.end("one", A, CallResult.NO_ANSWER, NOW)
+    ledger.end("one", B, CallResult.NO_DIALTONE, NOW)
+    a_little = NOW - seconds(50)
+    assert ledger.choose("two", [Due(A, a_little)], a_little) == NOW + seconds(300)
+    before = NOW - timedelta(days=9)
+    assert ledger.choose("one", [Due(A, before)], before) == Due(A, before)
+    ledger.end("two", A, CallResult.SIM, NOW)
+    assert ledger.choose("two", [Due(A, before)], before) is None, "a person does not come by setting clocks"

@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatewayd import config, daemon
-from gatewayd.acquire import Acquisition, Session
+from gatewayd.acquire import Acquisition, OnCall, Session
 from gatewayd.archive import refused
 from gatewayd.call_worker import CallWorker
+from gatewayd.channel import Channel
 from gatewayd.channel.modem_options import DEFAULT_STEPS, CallResult, PinUse, Registration
 from gatewayd.daemon import modems
 from gatewayd.daemon.build import build_workers
 from gatewayd.daemon.modems import Modem, build_modem_line, modem_options
 from gatewayd.daemon.status import running_status
-from gatewayd.dialling import Dialling, Network, Step
+from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.errors import ChannelError
 from gatewayd.model import Registers
 from gatewayd.worker import LineWorker
@@ -242,3 +243,31 @@ def test_a_refused_pin_is_not_sent_by_the_next_process_either(tmp_path: Path) ->
         process(device)
     heard = [line for line in journal.read_text().splitlines() if line.startswith('AT+CPIN="')]
     assert heard == ['AT+CPIN="4711"', 'AT+CPIN="4712"']
+
+
+def test_a_pin_that_was_sent_when_the_session_was_cancelled_is_not_sent_again(tmp_path: Path) -> None:
+    """A daemon that is stopped, or killed, while the modem thinks about the PIN: the next one must not send it."""
+    pin, archive = tmp_path / "pin", tmp_path / "archive"
+    pin.write_text("4711\n")
+    sent = asyncio.Event()
+
+    class Thinking(Modem):
+        async def call(self, number: PhoneNumber, on_call: OnCall) -> Channel:
+            assert self._card.spend() == "4711"
+            sent.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def run() -> None:
+        with opened(archive) as store:
+            line = build_modem_line(Thinking(with_pin(pin), TestClock()))
+            acquisition = Acquisition(store, TestClock(), ZoneInfo("UTC"))
+            who = station(cast("Any", None), phone=NUMBER)
+            session = asyncio.create_task(acquisition.session(line, who, [Registers()]))
+            await sent.wait()
+            session.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await session
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert [entry.meter for entry in refused.listed(archive)] == ["SIM of line gsm"]

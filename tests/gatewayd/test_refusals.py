@@ -210,3 +210,55 @@ def test_a_refusal_that_cannot_be_written_down_holds_in_the_process(
     meter.ask(tmp_path, 3)
     assert meter.asked == 1
     assert "the disk is full" in caplog.text
+
+
+def test_a_refusal_holds_although_the_archive_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk and a wrong password: the retries of the worker would lock the meter."""
+    meter = Refusing()
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+
+            async def append(_entry: object) -> None:
+                raise ArchiveError("the disk is full")
+
+            monkeypatch.setattr(store, "append", append)
+            acquisition = Acquisition(store, TestClock(), PRAGUE)
+            with pytest.raises(ArchiveError):
+                await acquisition.run(meter.line, meter.station, Registers())
+            meter.fault, meter.answer = None, Answer((), Outcome.REFUSED, "(ERROR) to P1")
+            meter.driver.credentials = SECOND
+            with pytest.raises(ArchiveError):
+                await acquisition.run(meter.line, meter.station, Registers())
+            for _ in range(3):
+                assert isinstance((await acquisition.run(meter.line, meter.station, Registers())).fault, LeftAlone)
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert meter.asked == 2
+    assert [entry.credentials for entry in refused.listed(tmp_path)] == [SECOND]
+
+
+def test_a_refusal_holds_although_the_session_is_cancelled_while_the_line_is_closed(tmp_path: Path) -> None:
+    """Hanging up a call takes seconds; a daemon that is stopped meanwhile must not ask again at its next start."""
+    meter = Refusing()
+    closing = asyncio.Event()
+
+    class Slow(ScriptedChannel):
+        async def close(self) -> None:
+            closing.set()
+            await asyncio.Event().wait()
+
+    async def connect(_who: Station, _on_call: OnCall) -> Channel:
+        return Slow()
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, TestClock(), PRAGUE)
+            session = asyncio.create_task(acquisition.run(Line("bus", connect), meter.station, Registers()))
+            await closing.wait()
+            session.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await session
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert [entry.meter for entry in refused.listed(tmp_path)] == ["em-1001"]

@@ -438,3 +438,24 @@ def test_a_cancelled_worker_is_cancelled(tmp_path: Path) -> None:
                 await running
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock that was ten years ahead at the start: the meter is read in this year all the same."""
+    plant = Plant(hours=1)
+    wait, leapt = plant.wait, False
+
+    async def leap(stop: asyncio.Event, seconds: float) -> None:
+        nonlocal leapt
+        if not leapt:
+            leapt = True
+            plant.clock.now -= timedelta(days=3650)
+            plant.end -= timedelta(days=3650)
+        await wait(stop, seconds)
+
+    monkeypatch.setattr(plant, "wait", leap)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert len(plant.times("em-1")) == 4
+    assert caplog.text.count("the clock was set back") == 1

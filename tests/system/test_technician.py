@@ -426,10 +426,40 @@ def test_how_a_modem_is_doing(site: Site) -> None:
 def test_a_wrong_pin_is_sent_once_and_said_loudly(site: Site) -> None:
     with modem(site, "--sim", "pin", "--pin", "9999") as journal:
         done = site.run("modem", "gsm")
+        again = [site.run("modem", "gsm"), site.run("read", "em-1"), site.run("modem", "gsm", "--call", "em-1")]
+        document = site.json("modem", "gsm", code=1)
         heard = journal.read_text()
+        os.utime(site.folder / "pin", (1, 1))  # the file has been written anew
+        site.run("modem", "gsm")
+        heard_after = journal.read_text()
     assert done.returncode == 1
     assert "THE PIN WAS SENT AND REFUSED" in done.stdout
-    assert heard.upper().count("CPIN=") <= 1
+    assert [one.returncode for one in again] == [1, 1, 1]
+    assert "NOT SENT: it was refused at 20" in again[0].stdout
+    assert str(site.folder / "pin") in again[0].stdout.replace("\n", "")
+    assert document["pin"] == "withheld"
+    assert heard.upper().count("CPIN=") == 1, "three wrong ones lock the SIM"
+    assert heard_after.upper().count("CPIN=") == 2
+
+
+def test_a_pin_that_the_gateway_has_tried_is_not_sent_by_hand(site: Site) -> None:
+    with modem(site, "--sim", "pin", "--pin", "9999") as journal:
+        read = site.run("read", "em-1")
+        done = site.run("modem", "gsm")
+        heard = journal.read_text()
+    assert read.returncode == done.returncode == 1
+    assert "NOT SENT" in done.stdout
+    assert heard.upper().count("CPIN=") == 1
+
+
+def test_where_refusals_cannot_be_read_no_pin_is_sent(site: Site) -> None:
+    with modem(site, "--sim", "pin", "--pin", "9999") as journal:
+        site.archive.mkdir()
+        (site.archive / "state.sqlite").write_bytes(b"no database" * 100)
+        done = site.run("modem", "gsm")
+        heard = journal.read_text() if journal.exists() else ""
+    assert (done.returncode, heard.upper().count("CPIN=")) == (1, 0)
+    assert "line gsm" in done.stderr
 
 
 def test_a_call_to_try_the_modem(site: Site) -> None:

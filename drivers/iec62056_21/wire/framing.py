@@ -70,7 +70,7 @@ def find_identification(data: bytes | bytearray) -> tuple[Identification, int] |
 
 
 def sign_on(address: str = "", table: str = "") -> bytes:
-    """The request message `/?address!` (6.3.1); `table` "2" to "4" asks some meters for another list (`/2!`).
+    """The request message `/?address!` (6.3.1); `table` "1" to "4" asks some meters for another list (`/2!`).
 
     ValueError when the address is too long or holds characters that the clause does not allow.
     """

@@ -86,6 +86,9 @@ class PlayingChannel:
         self.received.append((self.awaits, said))
         return said
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         await self._begin(deadline)
         self.log.append((baud, framing))

@@ -455,6 +455,13 @@ def test_a_serial_number_that_cannot_be_read_is_said_and_nothing_more(vendor: Us
     assert answer.serials == ()
 
 
+def test_a_serial_number_in_an_unsound_answer_is_not_believed(vendor: Use) -> None:
+    vendor(serial_vendor())
+    bad = spoilt(reply(b"0.0.0(35031235)"))
+    channel = PlayingChannel({**ENTER_OPEN, r5("0.0.0"): [bad], NAK: [bad], r5("1.8.0"): [reply(b"(1*kWh)")]})
+    assert session(channel, asked("1.8.0"), serial="35031234")[0].serials == ()
+
+
 def test_the_operand_names_the_meter_when_it_is_the_configured_number(vendor: Use) -> None:
     channel = PlayingChannel(
         {**ENTER_OPEN, OPTION_P: [command("P0", "(0035031234)")], r5("1.8.0"): [reply(b"(1*kWh)")]}
@@ -496,6 +503,28 @@ def test_a_meter_that_needs_a_password_is_not_called_without_one(vendor: Use) ->
     with pytest.raises(MeterDiffers, match="password_file"):
         session(channel, DAY)  # auto: known only behind the identification
     assert channel.sent == [SIGN_ON, BREAK]
+
+
+def test_who_says_that_no_password_is_wanted_goes_straight_to_the_commands(vendor: Use, tmp_path: Path) -> None:
+    vendor(CLOSED)
+    for options in ({}, {"password_file": password_file(tmp_path, "1234")}):
+        channel = PlayingChannel({**ENTER_OPEN, r5("1.8.0"): [reply(b"(1*kWh)")]})
+        (answer,) = session(channel, asked("1.8.0"), login="none", access="R5", **options)
+        assert [reading.raw_text for reading in answer.readings] == ["1"]
+        assert not any(b"P1" in data for data in channel.sent)
+
+
+def test_who_says_that_a_password_is_wanted_needs_one(vendor: Use) -> None:
+    vendor(OPEN)
+    channel = PlayingChannel(ENTER_OPEN)
+    with pytest.raises(MeterDiffers, match="login: none"):
+        session(channel, asked("1.8.0"), login="password")
+
+
+def test_the_list_of_some_makers_behind_one(vendor: Use) -> None:
+    channel = PlayingChannel({b"/1!\r\n": [IDENTIFICATION], OPTION: [block(b"2.8.0(2*kWh)\r\n")]})
+    (answer,) = session(channel, Registers(), tables=["1"])
+    assert [reading.raw_text for reading in answer.readings] == ["2"]
 
 
 @pytest.mark.parametrize("text", [None, "", "\n1234\n", "\x00", "a(b)", "x" * 33, "pässword", "1\x7f"])

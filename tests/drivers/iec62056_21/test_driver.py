@@ -82,6 +82,9 @@ class ScriptedChannel:
             self._parity_errors = 0
         return said
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         assert deadline > asyncio.get_running_loop().time()
         self.log.append((baud, framing))
@@ -318,6 +321,9 @@ def test_cancellation_passes_through(place: str) -> None:
             if place == "receive":
                 await self._hang()
             return await super().receive(deadline=deadline)
+
+        async def rest(self, seconds: float) -> None:
+            pass
 
         async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
             if place == "set_line":

@@ -194,6 +194,13 @@ def test_an_answer_behind_noise_of_the_length_of_a_head_is_no_echo(noise: bytes,
     assert stripped(command("R5", f"{address}()"), answer) == (answer, False, False)
 
 
+def test_an_echo_of_which_the_first_half_is_garbled_is_waited_for() -> None:
+    """Judged by its beginning alone it would be none."""
+    garbled = bytes(byte ^ 0x48 if 4 <= place <= 8 else byte for place, byte in enumerate(P1))
+    for size in range(1, len(P1)):
+        assert stripped(P1, garbled[:size], garbled[size:] + ACK) == (ACK, False, True)
+
+
 def test_an_echo_with_a_garbled_head_is_an_echo() -> None:
     assert stripped(P1, b"\x49\x18" + P1[2:] + ACK) == (ACK, False, True)
 

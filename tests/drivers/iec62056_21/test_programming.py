@@ -5,7 +5,7 @@ Messages are written by hand or by interview.py; the clock is simulated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -214,6 +214,17 @@ def test_nak_repeats_the_password_once() -> None:
 def test_a_password_is_never_sent_again_after_silence_or_garbage(answer: bytes) -> None:
     held = fails(ProtocolError, "may have counted it", {**ENTER, P1: [answer]}, READ)
     assert held.sent == [SIGN_ON, OPTION_P, P1, BREAK]
+
+
+def test_a_meter_that_says_nak_without_end_is_given_up() -> None:
+    def meter(heard: bytes, at: float, baud: int) -> Iterable[Said]:
+        return every(0.2, NAK, at + 0.3) if heard == P1 else plays(ENTER)(heard, at, baud)
+
+    held = Interview(SessionSettings(), meter, longest=300)
+    with pytest.raises(ProtocolError, match="may have counted it"):
+        held.hold()
+    assert held.sent.count(P1) == 1
+    assert held.elapsed < 60
 
 
 def test_a_late_answer_to_the_password_is_waited_for() -> None:

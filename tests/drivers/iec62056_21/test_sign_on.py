@@ -103,9 +103,11 @@ def test_a_rate_of_our_own_goes_before_what_the_meter_offers() -> None:
     conversation.run()
     assert conversation.actions[2:] == [Send(b"\x06030\r\n"), SetRate(2400)]
     for identification in (b"/ABC meter\r\n", b"/ABCEmeter\r\n"):
-        conversation = Conversation(forced, answers({SIGN_ON: identification + BLOCK}))
-        conversation.run()
-        assert conversation.actions[2:] == [SetRate(2400)]
+        for mode in ("A", "C"):
+            settings = SessionSettings(mode=mode, baud_after_sign_on=2400)
+            conversation = Conversation(settings, answers({SIGN_ON: identification + BLOCK}))
+            conversation.run()
+            assert conversation.actions[2:] == [SetRate(2400)]
 
 
 def test_the_highest_rate_may_depend_on_the_meter() -> None:

@@ -165,3 +165,73 @@ def test_what_is_secret_in_what_is_said_to_a_modem(command: bytes, secret: bytes
 def test_hide() -> None:
     assert hide(b"ATD123\r", b"123") == (*b"ATD", None, None, None, 13)
     assert hide(b"ATZ\r", b"") == tuple(b"ATZ\r")
+
+
+# 1 and 32 characters are the shortest and the longest password; in the others no digit follows itself.
+MESSAGES = [
+    b"\x01P1\x02(7)\x03q",
+    b"\x01P1\x02(73914628)\x03a",
+    b"\x01P1\x02(abcdefghijklmnopqrstuvwxyz012345)\x03b",
+]
+
+
+def gives_away(shown: str, message: bytes) -> bool:
+    """Whether two characters of the password stand together, or the only one."""
+    password = message[5:-3].decode()
+    parts = [password] if len(password) == 1 else [password[n : n + 2] for n in range(len(password) - 1)]
+    return any(part in shown for part in parts)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_an_echo_with_a_character_lost_or_too_many(message: bytes) -> None:
+    for place in range(len(message)):
+        for echo in (message[:place] + message[place + 1 :], message[:place] + b"\x7f" + message[place:]):
+            assert not gives_away(feed(masking(message), echo + b"\x06"), message), echo
+            drips = feed(masking(message), *(bytes((byte,)) for byte in echo), b"\x06")
+            assert not gives_away(drips, message), echo
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_the_rest_of_an_echo_after_a_pause(message: bytes) -> None:
+    for place in range(1, len(message)):
+        mask = masking(message)
+        shown = feed(mask, message[:place]) + feed(mask, message[place:] + b"\x06")
+        assert shown == "*" * len(message) + "\x06", place
+
+
+def test_the_rest_of_a_garbled_echo_after_a_pause() -> None:
+    mask = masking(MESSAGES[1])
+    assert not gives_away(feed(mask, b"\x01P?\x02(7") + feed(mask, b"3914628)\x03a\x06"), MESSAGES[1])
+
+
+def test_a_garbled_echo_after_much_noise() -> None:
+    echo = b"\x7f" * 40 + MESSAGES[1][:6] + b"?" + MESSAGES[1][7:]
+    for size in (1, 7, 100):
+        chunks = [echo[n : n + size] for n in range(0, len(echo), size)]
+        assert not gives_away(feed(masking(MESSAGES[1]), *chunks, b"\x06"), MESSAGES[1]), size
+
+
+@pytest.mark.parametrize("answer", [b"\x06", b"\x15", b"\x01B0\x03q", b"\x02(ERROR)\x03\x04", b"\x02()\x03\x02"])
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_answer_to_a_password_is_shown(message: bytes, answer: bytes) -> None:
+    assert feed(masking(message), answer) == answer.decode()
+    assert feed(masking(message), message + answer) == "*" * len(message) + answer.decode()
+
+
+def test_the_data_of_the_meter_are_its_own_after_our_next_message() -> None:
+    mask = masking(MESSAGES[1])
+    assert text(mask.feed(AT, b"\x06")) == ""
+    assert text(mask.turn()) == "\x06"
+    data = b"\x020.0.0(73914628)\r\nC.1(P1\x02(7391)\x03\x01"  # ends with a BCC that is an SOH as well
+    assert feed(mask, data) == data.decode()
+
+
+def test_it_says_when_it_has_to_be_fed() -> None:
+    mask = EchoMask()
+    assert not mask.waiting
+    mask.sent(MESSAGES[1])
+    assert (mask.waiting, mask.holds) == (True, False)
+    mask.feed(AT, MESSAGES[1][:8])
+    assert (mask.waiting, mask.holds) == (True, True)
+    mask.feed(AT, MESSAGES[1][8:])
+    assert (mask.waiting, mask.holds) == (False, False)

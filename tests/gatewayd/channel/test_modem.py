@@ -120,6 +120,9 @@ class FakeModem:
         data, self._buffer = self._buffer, b""
         return data
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         await asyncio.sleep(0)
         self.lines.append((baud, framing))

@@ -25,6 +25,9 @@ class Line:
             raise ChannelTimeout("nothing")
         return self.chunks.pop(0)
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         self.calls.append(("set_line", baud, framing, deadline))
 
@@ -72,5 +75,55 @@ def test_of_the_echo_of_a_secret_only_asterisks_are_kept() -> None:
             await channel.receive(deadline=0)
         # The meter's own digits are not the password, though they look like it.
         assert channel.take() == b"*" * len(password) + b"\x06\x021.8.0(12345678)"
+
+    asyncio.run(run())
+
+
+PASSWORD = b"\x01P1\x02(73914628)\x03a"
+
+
+def kept(*chunks: bytes, taken: int = 0) -> bytes:
+    """What the archive gets of an echo that comes in these pieces; also taken after `taken` of them."""
+
+    async def run() -> bytes:
+        channel, data = RecordingChannel(Line(*chunks)), b""
+        await channel.send(PASSWORD, deadline=1, secret=True)
+        for number in range(1, len(chunks) + 1):
+            await channel.receive(deadline=0)
+            assert channel.waiting
+            if number == taken:
+                data += channel.take()
+        return data + channel.take()
+
+    return asyncio.run(run())
+
+
+def test_a_garbled_echo_of_a_secret_is_not_kept() -> None:
+    for place in range(len(PASSWORD)):
+        for echo in (PASSWORD[:place] + b"?" + PASSWORD[place + 1 :], PASSWORD[:place] + PASSWORD[place + 1 :]):
+            data = kept(echo + b"\x06")
+            assert len(data) == len(echo) + 1
+            assert not any(PASSWORD[n : n + 2] in data for n in range(5, 12)), echo
+
+
+def test_an_echo_with_parity_is_not_kept() -> None:
+    even = bytes(byte | 0x80 if byte.bit_count() % 2 else byte for byte in PASSWORD)
+    assert kept(even + b"\x06") == b"*" * len(PASSWORD) + b"\x06"
+
+
+def test_an_echo_that_is_cut_off_by_the_end_of_an_exchange_is_not_kept() -> None:
+    assert kept(PASSWORD[:10]) == b"*" * 10
+    assert kept(PASSWORD[:10], PASSWORD[10:], b"\x06", taken=1) == b"*" * len(PASSWORD) + b"\x06"
+
+
+def test_what_the_meter_sends_after_the_next_message_is_kept_as_it_is() -> None:
+    async def run() -> None:
+        data = b"\x020.0.0(73914628)\r\nP1\x02(7391\x03\x01"
+        channel = RecordingChannel(Line(b"\x06", data))
+        await channel.send(PASSWORD, deadline=1, secret=True)
+        await channel.receive(deadline=0)
+        await channel.send(b"\x01R5\x020.0.0()\x03\x10", deadline=1)
+        await channel.receive(deadline=0)
+        assert channel.take() == b"\x06" + data
 
     asyncio.run(run())

@@ -379,6 +379,56 @@ def test_an_expired_receive_loses_no_byte() -> None:
     asyncio.run(run())
 
 
+def test_what_comes_while_the_line_rests_is_received_at_once_and_whole() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as channel:
+                meter.write(b"before ")
+                assert await receive_exactly(channel, 7) == b"before "
+                resting = asyncio.create_task(channel.rest(0.05))
+                await asyncio.sleep(0)
+                meter.write(bytes(range(256)) * 8)
+                await resting
+                assert await receive_exactly(channel, 2048) == bytes(range(256)) * 8
+                resting = asyncio.create_task(channel.rest(60))
+                await asyncio.sleep(0)
+                meter.write(b"after")
+                resting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await resting
+                assert await receive_exactly(channel, 5) == b"after"
+
+    asyncio.run(run())
+
+
+def test_unplugging_while_the_line_rests_is_seen_by_the_next_wait() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as channel:
+                resting = asyncio.create_task(channel.rest(0.05))
+                await asyncio.sleep(0)
+                meter.unplug()
+                await resting
+                with pytest.raises(ChannelError, match="unplugged"):
+                    await channel.receive(deadline=soon())
+
+    asyncio.run(run())
+
+
+def test_a_line_that_is_closed_while_it_rests_stays_closed() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as channel:
+                resting = asyncio.create_task(channel.rest(0.05))
+                await asyncio.sleep(0)
+                await channel.close()
+                await resting
+                with pytest.raises(ChannelError, match="closed"):
+                    await channel.receive(deadline=soon())
+
+    asyncio.run(run())
+
+
 def test_unplugging_ends_a_wait_at_once() -> None:
     async def run() -> None:
         with pseudo_terminal() as meter:

@@ -238,3 +238,20 @@ class Call(ScriptedChannel):
             await self._modem.receive(deadline=0)
             await self._modem.close()
         self.closed += 1
+
+
+def test_who_begins_to_look_on_amid_an_echo_does_not_see_the_rest_of_it() -> None:
+    async def main() -> list[tuple[What, str]]:
+        tap = Tap("optical", TestClock())
+        channel = TracingChannel(ScriptedChannel([PASSWORD[:8], PASSWORD[8:] + b"\x06"]), tap)
+        await channel.send(PASSWORD, deadline=0, secret=True)
+        await channel.receive(deadline=0)
+        with tap.subscribe() as subscription:
+            await channel.receive(deadline=0)
+            await channel.close()
+            return events(subscription)
+
+    told = asyncio.run(main())
+    shown = "".join(text for what, text in told if what is What.RECEIVED)
+    assert not any(digit in shown for digit in "12345678")
+    assert shown.endswith("*\x06")

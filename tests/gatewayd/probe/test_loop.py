@@ -46,6 +46,9 @@ class Peer:
         loop.skip(deadline)  # type: ignore[attr-defined]
         raise ChannelTimeout("nothing received in time")
 
+    async def rest(self, seconds: float) -> None:
+        pass
+
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         loop.skip(loop.time() + self._busy_s)  # type: ignore[attr-defined]
@@ -196,6 +199,9 @@ class Choosy(Peer):
     def __init__(self, times: Mapping[int, int]) -> None:
         super().__init__({})
         self.times = dict(times)
+
+    async def rest(self, seconds: float) -> None:
+        pass
 
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         if self.times.setdefault(baud, 1000) <= 0:

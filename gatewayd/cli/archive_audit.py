@@ -1,0 +1,104 @@
+"""`gatewayd archive audit`: what the gateway did, to what, and with which result: calls, seals, what was lost.
+
+Rules: entries are printed as they stand in the archive; a detail that is a JSON object is one in `--json`, and
+`key=value` for people.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from gatewayd import daemon
+from gatewayd.archive.query import Reader
+from gatewayd.archive.records import Audit
+from gatewayd.cli.output import console, local_time, print_json, visible
+from gatewayd.cli.times import instant_of
+from gatewayd.sink.payload import rfc3339
+
+
+@click.command()
+@click.option("--category", help="Only this category, such as call or archive.")
+@click.option("--subject", metavar="ID", help="Only what was done to this meter or segment.")
+@click.option("--since", metavar="DAY", help="From this day or time on, legal time: 2026-11-21, yesterday, today.")
+@click.option("--last", type=click.IntRange(min=1), help="Only this many of the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def audit(
+    config_path: Path, category: str | None, subject: str | None, since: str | None, last: int | None, as_json: bool
+) -> None:
+    """Print the audit log: calls and what they cost, sealed and damaged segments, what was dropped."""
+    config = daemon.load_config(config_path)
+    zone = config.gateway.zone
+    reader = Reader(config.archive.path)
+    try:
+        found = reader.audits(category, subject, _since(since, zone), last)
+    finally:
+        reader.close()
+    if as_json:
+        print_json({"audit": [_object(entry) for entry in found]})
+    else:
+        _print(found, zone)
+
+
+def _since(text: str | None, zone: ZoneInfo) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return instant_of(text, zone, daemon.now())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
+
+
+def _object(entry: Audit) -> dict[str, object]:
+    return {
+        "at": rfc3339(entry.at),
+        "source": entry.source,
+        "category": entry.category,
+        "type": entry.type,
+        "subject": entry.subject,
+        "result": entry.result,
+        "detail": _decoded(entry.detail) or entry.detail,
+    }
+
+
+def _decoded(detail: str) -> dict[str, object] | None:
+    """The object that a detail is; None for a text."""
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _print(found: Sequence[Audit], zone: ZoneInfo) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("time", "source", "category", "type", "subject", "result", "detail"):
+        table.add_column(name, no_wrap=name == "time", overflow="fold")
+    for entry in found:
+        names = (entry.source, entry.category, entry.type, entry.subject, entry.result)
+        cells: list[str | Text] = [local_time(entry.at, zone), *map(visible, names), visible(_detail(entry.detail))]
+        table.add_row(*cells)
+    console().print(table)
+
+
+def _detail(detail: str) -> str:
+    known = _decoded(detail)
+    if known is None:
+        return detail
+    return " ".join(f"{key}={_word(value)}" for key, value in known.items() if value not in (None, "", []))
+
+
+def _word(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
