@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from gatewayd.archive.store import Store
@@ -30,7 +29,7 @@ from gatewayd.errors import (
 )
 from gatewayd.exchange_notes import Notes
 from gatewayd.model import Archived, Meter, Outcome, Request
-from gatewayd.refusals import Refusals, sim_of
+from gatewayd.refusals import Refusals, Sim
 from gatewayd.verdicts import fault_of, outcome_of
 
 SESSION_SECONDS = 900.0
@@ -45,21 +44,6 @@ class Station:
     meter: Meter
     driver: Driver
     phone: PhoneNumber | None = None
-
-
-class Sim(Protocol):
-    """The PIN of a line's SIM. What was refused once is never sent again, not by another process either."""
-
-    @property
-    def credentials(self) -> str:
-        """A text that changes when the PIN is changed, "" where there is none; never the PIN."""
-
-    @property
-    def refused(self) -> bool:
-        """Whether it was sent in this process and not accepted."""
-
-    def withhold(self) -> None:
-        """Do not send it."""
 
 
 OnCall = Callable[[CallRecord], None]
@@ -139,8 +123,8 @@ class Acquisition:
         standing = await self._refusals.standing(station.meter.id, line.id, credentials)
         if standing is not None:
             return Session((Result(station.meter.id, (), standing),))
-        if line.sim is not None and await self._refusals.standing(sim_of(line.id), line.id, line.sim.credentials):
-            line.sim.withhold()
+        if line.sim is not None:
+            await self._refusals.heed(line.id, line.sim)
         calls: list[CallRecord] = []
 
         def on_call(record: CallRecord) -> None:
@@ -155,10 +139,8 @@ class Acquisition:
         try:
             await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
         finally:
-            if line.sim is not None and line.sim.refused:
-                await self._refusals.note(
-                    sim_of(line.id), line.sim.credentials, MeterRefused(f"line {line.id}: the PIN")
-                )
+            if line.sim is not None:
+                await self._refusals.judge(line.id, line.sim)
         last = talk.results[-1].fault  # after a refusal nothing more was asked
         if talk.results[0].fault is None and not isinstance(last, MeterRefused):
             await self._refusals.lift(station.meter.id)

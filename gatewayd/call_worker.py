@@ -110,12 +110,13 @@ class CallWorker:
             return
         try:
             await line.free()
-        except ChannelError as error:
+        except Exception as error:  # a defect of ours must not stop the calls
             if not doubt.failures:
                 log.warning(
                     "it is not known whether line %s is in a call that costs money; trying to end it: %s",
                     line.id,
                     error,
+                    exc_info=None if isinstance(error, ChannelError) else error,
                 )
             failures = doubt.failures + 1
             self._doubts[line.id] = _Doubt(failures, now + timedelta(seconds=_FREEING.after(failures) or 0))

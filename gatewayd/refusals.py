@@ -7,6 +7,8 @@ process ends. What cannot be written down is remembered in the process all the s
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from gatewayd.archive import refused
 from gatewayd.archive.refused import Refused
@@ -31,6 +33,32 @@ def remedy(credentials: str) -> str:
 def sim_of(line: str) -> str:
     """Under which name the refusal of a PIN is remembered; no meter has a name with blanks."""
     return f"SIM of line {line}"
+
+
+BeforePin = Callable[[], Awaitable[None]]
+"""Writes down that the PIN is going to be sent."""
+
+
+class Sim(Protocol):
+    """The PIN of a line's SIM. What was refused once is never sent again, not by another process either."""
+
+    @property
+    def credentials(self) -> str:
+        """A text that changes when the PIN is changed, "" where there is none; never the PIN."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was sent in this process and accepted."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was sent in this process and not accepted."""
+
+    def withhold(self) -> None:
+        """Do not send it."""
+
+    def announce(self, before_pin: BeforePin) -> None:
+        """Await this just before it is sent: a process that is killed before the answer must have left word of it."""
 
 
 class Refusals:
@@ -73,6 +101,22 @@ class Refusals:
             log.error("%s", error)
         else:
             del known[meter]
+
+    async def heed(self, line: str, sim: Sim) -> None:
+        """Before a call: a PIN that was refused is not sent, and that one is sent is written down first."""
+        if await self.standing(sim_of(line), line, sim.credentials):
+            sim.withhold()
+        sim.announce(lambda: self._refuse_pin(line, sim))
+
+    async def judge(self, line: str, sim: Sim) -> None:
+        """After a call, however it ended."""
+        if sim.accepted:
+            await self.lift(sim_of(line))
+        elif sim.refused:
+            await self._refuse_pin(line, sim)
+
+    async def _refuse_pin(self, line: str, sim: Sim) -> None:
+        await self.note(sim_of(line), sim.credentials, MeterRefused(f"line {line}: the PIN"))
 
     async def _all(self) -> dict[str, Refused]:
         if self._known is None:

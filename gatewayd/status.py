@@ -86,7 +86,9 @@ TABLE: dict[Fault, Rule] = {
         RawStatus.TRUE, Flag.SERIAL_MISMATCH, "the meter that answered has another serial number than configured"
     ),
     Fault.SEASON_DOUBTFUL: Rule(
-        RawStatus.TRUE, Flag.TIME_AMBIGUOUS, "the meter's season digit contradicts legal time; set `clock` of the meter"
+        RawStatus.DISTORTED,
+        Flag.TIME_AMBIGUOUS,
+        "the meter's season digit contradicts legal time; set `clock` of the meter",
     ),
     # What meters say of intervals in their status words (PPDS annex 5, 2.12 and 3.2; EDIS, IDIS and DSMR).
     Fault.POWER_FAILED: Rule(RawStatus.TRUE, Flag.POWER_DOWN, "the supply failed in the interval"),

@@ -4,8 +4,10 @@ Rules: each command whose answer becomes readings is one exchange, hence one Ans
 meter that answers (ERROR) has answered: it does not have that register, or nothing in that window.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from drivers.iec62056_21.answers import Source, made, refused_register, register_answer, request_code
@@ -26,6 +28,7 @@ _LOG_CODES = frozenset({98, 99})
 """Group D of P.98 and P.99 (EDIS, general and list objects)."""
 _PROFILES = 99
 _NO_ENTRIES = "no entries"
+_LONG = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Commands:
                     commands, served = (command,), True  # stay with the one that works
                     break
             if isinstance(event, Answered):
-                yield self._table_answer(event, table, window)
+                yield await self._table_answer(event, table, window)
                 continue
             text = event.text
             empty = table.kind == "log" and event.understood
@@ -130,12 +133,14 @@ class Commands:
         if text and not served:
             raise MeterDiffers(
                 f"answers {text} to {' and '.join(commands)} of {table.code} in every window: it has no such profile, "
-                "or it is not allowed to be read with this password"
+                "nothing of it in this time, or does not let it be read with this password, or without one (password_file, "
+                "login)"
             )
 
-    def _table_answer(self, event: Answered, table: Table, window: Profile) -> Answer:
+    async def _table_answer(self, event: Answered, table: Table, window: Profile) -> Answer:
         parity_errors = self._conversation.parity_errors
-        found = table_readings(
+        understood = partial(
+            table_readings,
             event.telegram.data,
             telegram_faults(event.telegram, parity_errors),
             meter=self._meter.id,
@@ -146,13 +151,22 @@ class Commands:
             zone=self._zone,
             at=self._clock(),
         )
+        # A month is understood in a moment; what is much longer must not hold up other lines.
+        found = await asyncio.to_thread(understood) if len(event.telegram.data) > _LONG else understood()
         complaints = (*found.complaints, *self._complaints)
         return made(self._source(), found.readings, event.telegram, parity_errors, complaints=complaints)
 
     def _range(self, table: Table, window: Profile) -> str:
         vendor, access = self._access.vendor, self._access
         return range_request(
-            table.code, vendor.window, vendor.window_time, window.start, window.end, access.clock, self._zone
+            table.code,
+            vendor.window,
+            vendor.window_time,
+            window.start,
+            window.end,
+            access.clock,
+            self._zone,
+            season_digit=vendor.season_digit,
         ).decode("ascii")
 
     async def _ask(self, command: str, data: str) -> Answered | CommandError:

@@ -10,12 +10,13 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
-from drivers.iec62056_21.wire.session import Action, Event, Send, Session, SetRate, Wait, on_the_wire
+from drivers.iec62056_21.wire.session import Action, Event, HandedOver, Send, Session, SetRate, Wait, on_the_wire
 from gatewayd.channel import Channel
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
 
 _SEND_TIMEOUT = 30.0
 _LEAVE_TIMEOUT = 2.0
+_BREAK_TIME = 0.3
 """At 300 Bd the five characters of a break need 170 ms."""
 _GATHERED = 64
 _GATHERED_OF_PARTIAL = 8
@@ -33,6 +34,7 @@ class Conversation:
         self._time = asyncio.get_running_loop().time
         self._pending: list[Action] = []  # what the session wants done, the present action first
         self._baud = 0
+        self._first: SetRate | None = None
         self.parity_errors = 0
         """Characters with wrong parity in the data of the last event."""
 
@@ -44,7 +46,7 @@ class Conversation:
     ) -> None:
         if isinstance(error, ChannelError) and not isinstance(error, ChannelTimeout):
             return
-        await self._leave()
+        await self._leave(isinstance(error, asyncio.CancelledError))
 
     @property
     def now(self) -> float:
@@ -90,6 +92,7 @@ class Conversation:
                 case Send(data, secret):
                     await self._channel.send(data, deadline=self._time() + _SEND_TIMEOUT, secret=secret)
                 case SetRate(baud, framing):
+                    self._first = self._first or SetRate(baud, framing)
                     await self._channel.set_line(baud, framing, deadline=self._time() + _SEND_TIMEOUT)
                     self._baud = baud
                 case Wait(instant):
@@ -100,18 +103,8 @@ class Conversation:
             del self._pending[0]
         return None, until
 
-    async def _leave(self) -> None:
-        actions = self._session.close(self._time())
-        if not actions:
-            return
-        match self._pending:
-            case [SetRate() as change, *_]:
-                actions = change, *actions  # the meter has heard of it: it listens at that rate
-            case [Send(), SetRate() as change, *_]:
-                actions = *actions[:1], change, *actions  # nobody knows whether it has
-            case _:
-                pass
-        leaving = asyncio.create_task(self._take_leave(actions), name="leaving a meter")
+    async def _leave(self, hear_out: bool) -> None:
+        leaving = asyncio.create_task(self._take_leave(hear_out), name="leaving a meter")
         cancelled: asyncio.CancelledError | None = None
         while not leaving.done():
             try:
@@ -123,12 +116,14 @@ class Conversation:
         if not leaving.cancelled():
             leaving.result()
 
-    async def _take_leave(self, actions: tuple[Action, ...]) -> None:
+    async def _take_leave(self, hear_out: bool) -> None:
         deadline = self._time() + _LEAVE_TIMEOUT
         # What failed before is the error that counts.
         with contextlib.suppress(GatewayError, TimeoutError):
             async with asyncio.timeout_at(deadline):
-                for action in actions:
+                if hear_out and not any(isinstance(action, Send) for action in self._pending[1:]):
+                    await self._hear_out(deadline - _BREAK_TIME)
+                for action in self._last_actions():
                     match action:
                         case Send(data):
                             await self._channel.send(data, deadline=deadline)
@@ -136,3 +131,28 @@ class Conversation:
                             await self._channel.set_line(baud, framing, deadline=deadline)
                         case _:
                             raise AssertionError(f"nothing to wait for when leaving: {action}")
+
+    async def _hear_out(self, until: float) -> None:
+        """A meter that has been asked and then hears nothing reads itself out at the first rate, for minutes and over
+        whoever is asked next (6.4.3.1): it can be told to stop when it has identified itself, and not before."""
+        while self._session.asked:
+            try:
+                data = await self._channel.receive(deadline=until)
+            except ChannelTimeout:
+                return
+            with contextlib.suppress(GatewayError):
+                self._session.feed(data, self._time())
+
+    def _last_actions(self) -> tuple[Action, ...]:
+        actions = self._session.close(self._time())
+        match self._pending:
+            case _ if not actions:
+                # Nobody has heard of a hand-over, so nobody takes the line over.
+                unheard = any(isinstance(action, HandedOver) for action in self._pending)
+                return (self._first,) if unheard and self._first is not None else ()
+            case [SetRate() as change, *_]:
+                return change, *actions  # the meter has heard of it: it listens at that rate
+            case [Send(), SetRate() as change, *_]:
+                return *actions[:1], change, *actions  # nobody knows whether it has
+            case _:
+                return actions

@@ -17,7 +17,7 @@ from drivers.iec62056_21.naming import named
 from drivers.iec62056_21.options import Iec62056_21Options
 from drivers.iec62056_21.vendors import AUTO, Vendor, WakeUp, choose
 from drivers.iec62056_21.wire.fork import Chosen, Fork
-from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification
+from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification, mode_c_rates
 from drivers.iec62056_21.wire.outgoing import Login
 from drivers.iec62056_21.wire.programming import ProgrammingSession
 from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
@@ -137,7 +137,10 @@ class Iec62056_21Driver:
         return readout_answer(source, event.telegram, parity_errors, request.registers)
 
     def _vendor_of(self, identification: Identification | None) -> Vendor:
-        return choose(self._vendor, str(identification or ""))
+        vendor = choose(self._vendor, str(identification or ""))
+        if self._options.clock == "auto":
+            return vendor
+        return vendor.model_copy(update={"clock": self._options.clock})
 
     # -- programming mode -------------------------------------------------------------------------------------------
 
@@ -155,8 +158,9 @@ class Iec62056_21Driver:
 
     def _programming_with(self, password: str | None) -> ProgrammingSession:
         settings = self._settings
-        if settings.mode == "A":  # never another rate than the first one that there is
-            settings = replace(settings, max_baud=SIGN_ON_BAUD, max_baud_of=None)
+        if settings.mode == "A":  # never another rate than the first one, where an acknowledgement can name that
+            rate = settings.start_baud if settings.start_baud in mode_c_rates() else SIGN_ON_BAUD
+            settings = replace(settings, baud_after_sign_on=settings.baud_after_sign_on or rate)
         return ProgrammingSession(
             settings,
             lambda identification: self._login(self._vendor_of(identification), password),

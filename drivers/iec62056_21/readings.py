@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from drivers.iec62056_21.vendors import Vendor
+from drivers.iec62056_21.wire.clock import ClockKind
 from drivers.iec62056_21.wire.dataset import DataSet, Value, is_sentinel, parse_data_block
 from drivers.iec62056_21.wire.dates import MeterTime, parse_time
 from drivers.iec62056_21.wire.telegram import Check, Telegram
@@ -42,18 +43,17 @@ def readings(
 ) -> tuple[Reading, ...]:
     """All readings of a telegram; `at` is the instant of reading, for the values that carry no time of their own."""
     block = parse_data_block(telegram.data)
-    return tuple(
-        _reading(dataset, faults, meter=meter, at=at, zone=zone, medium=vendor.medium) for dataset in block.sets
-    )
+    return tuple(_reading(dataset, faults, meter=meter, at=at, zone=zone, vendor=vendor) for dataset in block.sets)
 
 
 def _reading(
-    dataset: DataSet, block_faults: tuple[Fault, ...], *, meter: str, at: datetime, zone: ZoneInfo, medium: int
+    dataset: DataSet, block_faults: tuple[Fault, ...], *, meter: str, at: datetime, zone: ZoneInfo, vendor: Vendor
 ) -> Reading:
-    obis = code(dataset.code, medium)
+    obis = code(dataset.code, vendor.medium)
     maximum = obis is not None and obis.d == _MAXIMUM and 1 <= obis.c < 94
     main, rest, time_text = _split(dataset.values, maximum)
-    time = _time(time_text, zone) if time_text else None
+    clock = ClockKind(vendor.clock)
+    time = _time(time_text, zone, clock, vendor.season_digit, vendor.window_time) if time_text else None
     status, flags = judge(block_faults or _own_faults(main.text, time_text, time))
     return Reading(
         meter=meter,
@@ -98,9 +98,9 @@ def _own_faults(text: str, time_text: str, time: MeterTime | None) -> tuple[Faul
 
 
 @lru_cache(maxsize=1024)
-def _time(text: str, zone: ZoneInfo) -> MeterTime | None:
+def _time(text: str, zone: ZoneInfo, clock: ClockKind, season_digit: bool, form: str) -> MeterTime | None:
     """Maxima of past months come with the same times in every readout."""
-    return parse_time(text, zone)
+    return parse_time(text, zone, clock, season_digit=season_digit, form=form)
 
 
 @lru_cache(maxsize=8192)

@@ -1,14 +1,16 @@
 """The rows of a load profile in time: which interval each one is, and what is wrong with it.
 
 Rules: rows are counted on from their header in UTC and stay in the order of the answer, also where the meter's clock
-went back; behind a piece that is no whole row the count is not certain any more, and the values are not believed. A
-stamp beside the grid of the period is a partial interval, and the next rows are on the grid again. Two rows of one
-interval both stay.
+went back; behind a piece that is no whole row the count is not certain any more, and the values are not believed, nor
+those under a header that does not say how many channels it has, or names another number of them. A stamp beside the
+grid of the period is a partial interval, and so is the rest of that interval, the row behind it; the next rows are on
+the grid again. Two rows of one interval both stay.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from drivers.iec62056_21.headers import SHOWN, Asked, Heading, name, understand
 from drivers.iec62056_21.wire.clock import row_ends
@@ -45,8 +47,11 @@ def intervals(blocks: Iterable[Block], asked: Asked) -> tuple[tuple[Interval, ..
         heading = understand(block, asked)
         complaints.extend(heading.complaints)
         found.extend(_under(header, block, heading, found[-1] if found else None, asked, complaints))
+    complaints.extend(_periods(found))
     partial, said = _twice(found)
+    partial |= _begun_late(found)
     complaints.extend(said)
+    complaints.extend(_left_out(found, asked))
     return tuple(_partial(row) if place in partial else row for place, row in enumerate(found)), tuple(complaints)
 
 
@@ -65,6 +70,8 @@ def _under(
     shortened = not _SHORTENS.isdisjoint(heading.status)
     found: list[Interval] = []
     odd = 0
+    # Where a header does not say or contradicts how wide its rows are, what is one row is a guess, and its time is one.
+    unsure = block.count == "" or int(block.count) != len(block.channels)
     uncounted = False  # something before this row may have been a row, or half of one: its time is a guess
     for index, row in enumerate(block.rows):
         end = ends[index] if index < len(ends) else None
@@ -73,6 +80,7 @@ def _under(
         if len(row.values) != len(block.channels):
             odd += 1  # which channels its values belong to is not certain
             uncounted = True
+        if unsure or len(row.values) != len(block.channels):
             faults = (*faults, Fault.NOT_DECODABLE)
         found.append(
             Interval(
@@ -129,13 +137,13 @@ def _resolved(
 def _twice(found: list[Interval]) -> tuple[frozenset[int], list[str]]:
     """Rows under different headers with the same end for the same channel: the places of those that the meter's clock
     or supply explains, and a complaint about the others."""
-    at: dict[datetime, list[int]] = {}
+    at: dict[tuple[datetime, int | None], list[int]] = {}  # a day and its last quarter-hour end together
     for place, interval in enumerate(found):
         if interval.end is not None:
-            at.setdefault(interval.end, []).append(place)
+            at.setdefault((interval.end, interval.seconds), []).append(place)
     explained: set[int] = set()
     unexplained: list[datetime] = []
-    for end, places in at.items():
+    for (end, _), places in at.items():
         if len(places) == 1:
             continue
         of_channel: dict[str, set[int]] = {}
@@ -153,6 +161,44 @@ def _twice(found: list[Interval]) -> tuple[frozenset[int], list[str]]:
         return frozenset(explained), []
     first = f"{unexplained[0]:%Y-%m-%dT%H:%M:%SZ}"
     return frozenset(explained), [f"two rows for one interval end, {len(unexplained)} times, the first {first}"]
+
+
+def _periods(found: list[Interval]) -> Iterator[str]:
+    """Channels whose intervals have different lengths: the meter was set up anew, or one of the headers is wrong."""
+    of_channel: dict[str, set[int]] = {}
+    for seconds, channels in {(row.seconds, row.channels) for row in found}:
+        for channel in channels:
+            of_channel.setdefault(channel.code, set()).add((seconds or 0) // 60)
+    for code, minutes in sorted(of_channel.items()):
+        if len(minutes - {0}) > 1:
+            yield f"{code[:SHOWN]}: intervals of {', '.join(map(str, sorted(minutes - {0})))} minutes in one answer"
+
+
+def _left_out(found: list[Interval], asked: Asked) -> Iterator[str]:
+    """A meter that does not count the end of a range in would lose one row between two windows: that is said."""
+    last = max((row for row in found if row.end and row.seconds), key=lambda row: row.end or asked.at, default=None)
+    if asked.faults or last is None or last.end is None or last.seconds is None:
+        return
+    end, period = asked.request.end, timedelta(seconds=last.seconds)
+    if end - last.end == period <= asked.at - end:
+        yield (
+            f"{asked.table.code}: the row of {end:%Y-%m-%dT%H:%M:%SZ}, the end of the window, did not come; "
+            "where that happens in every window, look at `window` of its vendor profile"
+        )
+
+
+def _begun_late(found: list[Interval]) -> frozenset[int]:
+    """The places of rows that began in the middle of their interval, because the row before them ended there."""
+    places: set[int] = set()
+    for place, (before, interval) in enumerate(pairwise(found), 1):
+        if Fault.INTERVAL_PARTIAL not in before.faults or before.seconds != interval.seconds:
+            continue
+        if before.end is None or interval.end is None or interval.seconds is None:
+            continue
+        passed = interval.end - before.end
+        if passed < timedelta(seconds=interval.seconds) and (passed > timedelta(0) or interval.shortened):
+            places.add(place)
+    return frozenset(places)
 
 
 def _partial(interval: Interval) -> Interval:

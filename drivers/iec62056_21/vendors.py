@@ -122,8 +122,9 @@ class Vendor(Options):
     """Command that reads profiles; R5 sends all in one block, R6 in partial blocks with a check each."""
     profile_fallback: Literal["R5", "R6"] | None = "R6"
     """Second command, where the first is answered by an error (old A1500: R5 only; some Iskra: R6 only)."""
-    window: str = "{start};{end}"
-    """What stands in the brackets of a request for a range."""
+    window: str = "{start};{after}"
+    """What stands in the brackets of a request for a range. `{after}`, the next time behind the end that can be written,
+    also brings the last row of meters that leave out what ends with the range; `{end}` where a meter refuses that."""
     window_time: str = "zYYMMDDhhmm"
     """How its times are written: z season digit, YY or YYYY, MM, DD, hh, mm, ss; everything else stands for itself."""
     window_days: int = Field(default=31, ge=1, le=400)

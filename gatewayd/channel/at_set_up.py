@@ -23,7 +23,7 @@ LATE = {
     State.WAKE: (CallResult.MODEM, "does not answer AT"),
     State.STEP: (CallResult.MODEM, "does not answer its init steps in time"),
     State.SIM: (CallResult.MODEM, "does not answer AT+CPIN? in time"),
-    State.SIM_WAIT: (CallResult.SIM, "has a SIM that does not become ready"),
+    State.SIM_WAIT: (CallResult.MODEM, "has a SIM that does not become ready"),
     State.PIN: (CallResult.SIM, "does not answer the PIN, which is not sent again"),
     State.REGISTRATION: (CallResult.NOT_REGISTERED, "is not registered in the network"),
     State.REGISTRATION_WAIT: (CallResult.NOT_REGISTERED, "is not registered in the network"),
@@ -180,8 +180,10 @@ class SetUp(HangUp):
         return self._command(f'AT+CPIN="{pin}"', State.PIN, now, 3 * self._options.command, 'AT+CPIN="****"')
 
     def _sim_failed(self, result: Result, now: float) -> Actions:
-        if result.code == _SIM_BUSY:
+        if result.code == _SIM_BUSY or result.text == "SIM BUSY":
             return self._again(State.SIM, now, State.SIM_WAIT)
+        if not result.text:  # a disturbed command as well: to ask again costs nothing, and nobody need come for it
+            return self._fail(CallResult.MODEM, "answers AT+CPIN? with ERROR; network: pstn is for modems without SIM")
         return self._fail(CallResult.SIM, f"cannot use its SIM ({reason(result)})")
 
     def _sim_unanswered(self, _result: Result, _now: float) -> Actions:

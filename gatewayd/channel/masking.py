@@ -8,9 +8,9 @@ whole secret.
 """
 
 import re
-from difflib import SequenceMatcher
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
 
 Shown = tuple[int | None, ...]
 """Bytes for a display; None stands for one that is hidden."""

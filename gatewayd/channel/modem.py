@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from gatewayd.channel.at import (
     Send,
     SetDtr,
     SetTimer,
+    State,
 )
 from gatewayd.channel.modem_options import (
     REMEDY,
@@ -52,8 +53,9 @@ log = logging.getLogger("gatewayd.channel.modem")
 class ModemLine:
     """What belongs to a modem line and outlives its calls. `where` is the device or endpoint, for messages.
 
-    `sim` remembers that the PIN has been sent; `on_call` gets the record of every attempt to call, once, after the
-    hang-up; `framing` is what the configuration fixed for this line, None when the driver chooses.
+    `sim` remembers that the PIN has been sent, `before_pin` is awaited just before that; `on_call` gets the record of
+    every attempt to call, once, after the hang-up; `framing` is what the configuration fixed for this line, None when
+    the driver chooses.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ModemLine:
     clock: Callable[[], datetime]
     on_call: Callable[[CallRecord], None] = lambda _: None
     framing: Framing | None = None
+    before_pin: Callable[[], Awaitable[None]] | None = None
 
 
 async def open_modem(
@@ -198,6 +201,8 @@ class _Call:
         for action in actions:
             match action:
                 case Send(data, shown):
+                    if self._at.state is State.PIN and self.line.before_pin is not None:
+                        await self.line.before_pin()
                     await self._inner.send(data, deadline=limit, secret="****" in shown)
                 case SetDtr(on):
                     if self._control is not None:

@@ -133,6 +133,8 @@ class SerialChannel:
         self._pause()  # the kernel keeps 4096 bytes
         try:
             await asyncio.sleep(seconds)
+            if self._fault is None:
+                self._readable()  # at once, without another turn of the loop
         finally:
             self._resume()
 

@@ -2,12 +2,16 @@
 
 Rules: data go to standard output, messages to standard error; `--json` prints one JSON document; the exit
 codes are 0 done, 1 fault of meter, line or archive, 2 usage or configuration, 3 not permitted, 130 interrupted.
+SIGTERM and the end of the terminal interrupt as Ctrl-C does: a meter is told, a call hung up, what came is archived.
 Nothing heavy is imported before a command is known: `--help` stays quick.
 """
 
+import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -29,8 +33,18 @@ _COMMANDS = {
 DEFAULT_CONFIG = Path("/etc/gatewayd/gatewayd.yaml")
 
 
+class _NobodyReads(Exception):
+    """The reader of our output has gone (`gatewayd ... | head`)."""
+
+
 class LazyGroup(click.Group):
     """Imports the module of a command when the command is used."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # of which click would make the exit code of a fault
+            raise _NobodyReads from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -69,6 +83,9 @@ def main() -> None:
     """Entry point: run a command and turn the project's errors into messages and exit codes."""
     from gatewayd.errors import ConfigError, GatewayError
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup stays what it is
+            signal.signal(number, _interrupt)
     try:
         code = gatewayd(prog_name="gatewayd", standalone_mode=False)  # the code of click's Exit, None without one
         sys.exit(code if isinstance(code, int) else 0)
@@ -88,7 +105,13 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`gatewayd ... | head`): that is no fault.
-        sys.stderr.close()
+    except _NobodyReads:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
         sys.exit(0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Do what Ctrl-C does. In the background of a shell that is nothing, but whoever sends this signal means it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

@@ -1,12 +1,14 @@
 """`gatewayd modem`: how a modem line is doing, and a call to try it out.
 
 Rules: without --call nobody is called and it costs nothing. The PIN is sent at most once in a run, it is said when it
-was, and one that was refused is not sent again before its file has changed, by no other process either. A test call is hung up on whatever happens; what it cost is told and archived, as that of any other call. No
-whole number and no PIN is printed.
+was, and one that was not accepted is not sent again before its file has changed, by no other process either. A test
+call is hung up on whatever happens; what it cost is told and archived, as that of any other call. No whole number and
+no PIN is printed.
 """
 
 import asyncio
 import contextlib
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.archive.refused import Refused, listed
+from gatewayd.archive.store import Store
 from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord, ModemStatus, PinUse, Registration
 from gatewayd.channel.tracing import Tap
@@ -23,7 +26,7 @@ from gatewayd.cli.session import find_line, not_in_use
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine
 from gatewayd.dialling import PhoneNumber
-from gatewayd.errors import ArchiveError, ChannelError, MeterRefused
+from gatewayd.errors import ArchiveError, ChannelError
 from gatewayd.refusals import Refusals, sim_of
 
 _REGISTRATION = {
@@ -108,20 +111,31 @@ class _Asked:
         """Set the modem up, and call when that is wanted. GatewayError when the line is in use."""
         await not_in_use(self._config, self._modem.settings.id)
         await self._heed()
-        try:
-            if self._number is None:
-                self._status = await self._modem.check()
-                return
-            click.echo(f"calling {self._number.masked}: this costs money until it is hung up", err=True)
-            channel = await self._modem.call(self._number, self._done)
-            await channel.close()
-        except ChannelError as error:
-            self.fault = error
-        finally:
-            await self._account()
+        async with AsyncExitStack() as stack:
+            store = await self._archive(stack)
+            refusals = None if store is None else Refusals(store, daemon.now)
+            if refusals is not None and self._before is None:
+                await refusals.heed(self._modem.settings.id, self._modem)
+            try:
+                await self._talk()
+            except ChannelError as error:
+                self.fault = error
+            finally:
+                if store is not None and self._call is not None:
+                    store.submit(audit_of(self._call, self._called))
+                if refusals is not None and self._before is None:
+                    await refusals.judge(self._modem.settings.id, self._modem)
+
+    async def _talk(self) -> None:
+        if self._number is None:
+            self._status = await self._modem.check()
+            return
+        click.echo(f"calling {self._number.masked}: this costs money until it is hung up", err=True)
+        channel = await self._modem.call(self._number, self._done)
+        await channel.close()
 
     async def _heed(self) -> None:
-        """A PIN that was refused is not sent again, whoever has sent it."""
+        """A PIN that was not accepted is not sent again, whoever has sent it."""
         line, credentials = self._modem.settings.id, self._modem.credentials
         if not credentials:
             return
@@ -136,24 +150,17 @@ class _Asked:
                 self._before = one
                 self._modem.withhold()
 
-    async def _account(self) -> None:
-        """Put down what the call has cost, and that the PIN was refused."""
-        refused = self._modem.refused and self._before is None
-        if self._call is None and not refused:
-            return
-        line = self._modem.settings.id
+    async def _archive(self, stack: AsyncExitStack) -> Store | None:
+        """Where the call is accounted for and the PIN remembered; None, and said, where nothing can be written."""
+        if self._number is None and not self._modem.credentials:
+            return None
         try:
-            async with daemon.opened(daemon.build_store(self._config, group_seconds=0.0)) as store:
-                if self._call is not None:
-                    store.submit(audit_of(self._call, self._called))
-                if refused:
-                    fault = MeterRefused(f"line {line}: the PIN")
-                    await Refusals(store, daemon.now).note(sim_of(line), self._modem.credentials, fault)
+            store = daemon.build_store(self._config, group_seconds=0.0)
+            return await stack.enter_async_context(daemon.opened(store))
         except (ArchiveError, OSError) as error:
-            if self._call is not None:
-                click.echo(f"the call is not in the archive: {error}", err=True)
-            if refused:
-                click.echo(f"that the PIN was refused is not written down, do not run this again: {error}", err=True)
+            what = "the call will not be in the archive" if self._number else "a refusal of the PIN is not remembered"
+            click.echo(f"warning: {what}: {error}", err=True)
+            return None
 
     def _done(self, record: CallRecord) -> None:
         self._call, self._status = record, record.status
@@ -210,7 +217,7 @@ class _Asked:
             return ""
         at = local_time(self._before.at, self._config.gateway.zone)
         return (
-            f"NOT SENT: it was refused at {at}; look at the SIM in a telephone, then correct "
+            f"NOT SENT: it was sent at {at} and not accepted; look at the SIM in a telephone, then correct "
             f"{self._modem.settings.pin_file}"
         )
 

@@ -25,10 +25,16 @@ _COLOURS = {
 _PIPE_WIDTH = 200
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `gatewayd.cli.main`, instead of the exit code of a fault."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that is as wide as the terminal, and wide enough for whole rows in a pipe."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    made = _Screen(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else _Screen(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
 
 
 def print_json(document: object) -> None:

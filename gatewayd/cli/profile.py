@@ -1,11 +1,14 @@
 """`gatewayd profile`: a load profile or event log of a meter, now. What it brings is printed and archived."""
 
 import asyncio
+import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +16,7 @@ from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
 from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
 from gatewayd.cli.plot import LEGEND, chart
-from gatewayd.cli.profile_view import Pivot, expected_ends, highest, pivot, summary
+from gatewayd.cli.profile_view import Pivot, expected_ends, fitting, highest, pivot, summary
 from gatewayd.cli.session import find_meter, obis_code, session
 from gatewayd.cli.times import instant_of, rounded_down
 from gatewayd.export import writer
@@ -22,6 +25,8 @@ from gatewayd.legal_time import QUARTER, end_label
 from gatewayd.model import Archived, Profile, Reading
 from gatewayd.obis import Obis
 
+_CODE_WIDTHS, _FLAGS_WIDTH = (20, 8, 6), 9
+"""A code or the flags may be folded to so many columns; a number must not be."""
 _PIPE_WIDTH = 100
 """Columns of a chart that goes into a pipe or a file."""
 
@@ -61,11 +66,13 @@ def profile(
     settings = find_meter(config, meter)
     begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
     if ended <= begun:
-        raise click.UsageError(f"--to {end_label(ended, zone)} is not after --from {end_label(begun, zone)}")
+        raise click.UsageError(
+            f"--to {end} ({local_time(ended, zone)}) is not after --from {start} ({local_time(begun, zone)})"
+        )
     result = asyncio.run(session(config, settings, Profile(obis, begun, ended)))
     if as_json:
         print_readings(result.readings, zone, as_json=True)
-    else:
+    elif result.readings or result.fault is None:  # after a fault nobody knows what the meter has
         _print(pivot(result.readings), begun, ended, zone, plot=plot)
     if csv_path is not None:
         _write(csv_path, result.readings, zone)
@@ -83,8 +90,9 @@ def _instant(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> da
 
 def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot: bool) -> None:
     screen = console()
+    end = min(end, daemon.now())  # what has not ended yet is not expected, and no gap
     if shown.rows and not plot:
-        screen.print(_table(shown, zone))
+        _tables(shown, zone, screen)
     elif shown.rows:
         _plot(shown, start, end, zone)
     if shown.others:
@@ -92,21 +100,45 @@ def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot
     screen.print(summary(shown, start, end, zone), soft_wrap=True)
 
 
-def _table(shown: Pivot, zone: ZoneInfo) -> Table:
+def _tables(shown: Pivot, zone: ZoneInfo, screen: Console) -> None:
+    """One table, or several where a terminal is too narrow for all channels: no number is folded or left out."""
+    values = [[_value(row.cells[n]) for row in shown.rows] for n in range(len(shown.channels))]
+    beside = (
+        len(end_label(shown.rows[0].end, zone)) + max(len(row.status.text) for row in shown.rows) + _FLAGS_WIDTH + 4
+    )
+    room = (screen.width if screen.is_terminal else sys.maxsize) - beside
+    for code_width in _CODE_WIDTHS:  # fold the codes rather than make two tables
+        widths = [
+            max(len(channel.unit), min(len(channel.code), code_width), *map(len, column))
+            for channel, column in zip(shown.channels, values, strict=True)
+        ]
+        groups = fitting(widths, room)
+        if len(groups) == 1:
+            break
+    for places in groups:
+        wide = console()
+        wide.width = max(wide.width, beside + sum(widths[n] + 2 for n in places))  # the terminal wraps the rest
+        wide.print(_table(shown, places, widths, zone))
+
+
+def _table(shown: Pivot, places: Sequence[int], widths: Sequence[int], zone: ZoneInfo) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("interval to", no_wrap=True)
-    for channel in shown.channels:
-        table.add_column(f"{channel.code}\n{channel.unit}", justify="right", overflow="fold")
+    for n in places:
+        channel = shown.channels[n]
+        table.add_column(f"{channel.code}\n{channel.unit}", justify="right", overflow="fold", width=widths[n])
     table.add_column("status", no_wrap=True)
     table.add_column("flags", overflow="fold")
     for row in shown.rows:
-        numbers = [_value(cell) if cell is not None else Text("") for cell in row.cells]
+        numbers = [_value(row.cells[n]) for n in places]
         status = Text(row.status.text, style=status_style(row.status.text))
         table.add_row(end_label(row.end, zone), *numbers, status, ", ".join(row.flags.texts))
     return table
 
 
-def _value(reading: Reading) -> Text:
+def _value(reading: Reading | None) -> Text:
+    if reading is None:
+        return Text("")
     value = reading.value
     text = visible(reading.raw_text) if value is None else Text(format(value, "f"))
     text.stylize(status_style(reading.status.text))
@@ -130,7 +162,7 @@ def _plot(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> None:
     screen = console()
     if shown.period is None:
         screen.print("no chart: the meter does not say how long its intervals are")
-        screen.print(_table(shown, zone))
+        _tables(shown, zone, screen)
         return
     ends = expected_ends(start, end, shown.period, zone)
     marked = False

@@ -126,6 +126,19 @@ def summary(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> str
     return f"{span}; {present} of {len(ends)} intervals of {minutes.normalize():f} min; {worst}"
 
 
+def fitting(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Which columns stand beside each other in so many characters, two between them; at least one in each group."""
+    groups: list[list[int]] = []
+    left = 0
+    for place, width in enumerate(widths):
+        if not groups or left < width + 2:
+            groups.append([])
+            left = room
+        groups[-1].append(place)
+        left -= width + 2
+    return groups
+
+
 def highest(values: dict[datetime, Value], zone: ZoneInfo) -> str:
     """`max 0.412 at 2026-11-20 18:15+01:00`."""
     numbers: Sequence[tuple[Decimal, datetime]] = [

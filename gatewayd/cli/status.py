@@ -1,4 +1,4 @@
-"""`gatewayd status`: how the gateway, its modems and its sinks are doing, from the running one, else from what is on the disk."""
+"""`gatewayd status`: how the gateway, its meters, modems and sinks do: from the running one, else from the disk."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from gatewayd.control import NotRunning, ask
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def status(config_path: Path, as_json: bool) -> None:
-    """Show how the gateway, its archive and its sinks are doing. Exit code 1 when something is wrong."""
+    """Show how the gateway, its archive, meters, modems and sinks are doing. Exit code 1 when something is wrong."""
     config = daemon.load_config(config_path)
     document = asyncio.run(_document(config))
     if as_json:
@@ -28,7 +28,8 @@ def status(config_path: Path, as_json: bool) -> None:
     else:
         _print(document, config)
     broken = [sink for sink in document["sinks"] if sink["state"] == "broken"]
-    if not document["running"] or document["archive"]["fault"] or broken:
+    stuck = [modem for modem in document.get("modems", ()) if modem["fault"] or modem["in_doubt"]]
+    if not document["running"] or document["archive"]["fault"] or broken or stuck:
         raise click.exceptions.Exit(1)
 
 
@@ -49,6 +50,8 @@ def _print(document: Mapping[str, Any], config: Config) -> None:
     screen.print(f"archive {config.archive.path}: {archive['head']['seq']} readings")
     if archive["fault"]:
         screen.print(Text(f"archive takes nothing: {archive['fault']}", style="red"))
+    for fault in document.get("faults", ()):
+        screen.print(Text(f"meter {fault['meter']} cannot be read: {fault['fault']}", style="red"), soft_wrap=True)
     _print_modems(document.get("modems", ()), config)
     _print_sinks(document["sinks"], config)
 

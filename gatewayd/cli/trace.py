@@ -153,8 +153,12 @@ class Screen:
         for row in rows:
             click.echo(row, err=self._err)
             if self._copy is not None:
-                self._copy.write(row + "\n")
-                self._copy.flush()
+                try:
+                    self._copy.write(row + "\n")
+                    self._copy.flush()
+                except OSError as error:
+                    name, self._copy = self._copy.name, None
+                    raise click.ClickException(f"{name} cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -168,8 +172,11 @@ def _opened(save: Path | None) -> Iterator[TextIO | None]:
         raise  # has an exit code of its own
     except OSError as error:
         raise click.ClickException(f"{save} cannot be written: {error.strerror or error}") from error
-    with stream:
+    try:
         yield stream
+    finally:
+        with contextlib.suppress(OSError):  # told already: every row is flushed
+            stream.close()
 
 
 async def _watch(
@@ -197,7 +204,7 @@ async def _gateway(config: Config, tap: Tap, *, told: bool) -> None:
                 continue
             event = daemon.event_from(document)
             tap.put(event.what, event.data, event.text, event.at)
-    raise GatewayError("the gateway has stopped")
+    raise GatewayError("the gateway has ended the trace: it has stopped, or what it sent was not read for seconds")
 
 
 async def _listen(config: Config, tap: Tap, baud: int | None, framing: str | None) -> None:

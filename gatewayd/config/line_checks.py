@@ -4,10 +4,13 @@ Rules: works on the tree, as checks.py; a telephone number is never in a message
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from gatewayd.config.nodes import Fault, Loc, Node, Scalar
 from gatewayd.config.nodes import Mapping as MappingNode
 
+_GUARD_MS, _HANG_UP_S = Decimal(1200), Decimal(8)
+"""What holds where the configuration says nothing (gatewayd/config/lines.py)."""
 _BESIDE = "stands beside device; expected one way to the modem: device, or host and port"
 
 
@@ -29,6 +32,7 @@ def faults(lines: Mapping[str, Node], meters: Sequence[tuple[Loc, MappingNode]])
     for name, line in lines.items():
         if isinstance(line, MappingNode) and _text(line, "type") == "modem":
             yield from _way(("lines", name), line)
+            yield from _hanging_up(("lines", name), line)
             pool = pool_of(line)
             if pool in lines:
                 yield Fault(("lines", name, "pool"), f"'{pool}' is the id of a line; a pool needs a name of its own")
@@ -49,6 +53,21 @@ def _way(loc: Loc, line: MappingNode) -> Iterator[Fault]:
                 yield Fault((*loc, key), f"is required: {what}")
 
 
+def _hanging_up(loc: Loc, line: MappingNode) -> Iterator[Fault]:
+    """Silence, `+++`, half as much silence again, ATH: where there is no time for all that, the call stays."""
+    guard, seconds = _number(line, "guard_ms", _GUARD_MS), _number(line, "hang_up_s", _HANG_UP_S)
+    if guard is None or seconds is None:
+        return  # which is reported
+    needed = guard / 1000 * Decimal("2.5") + 1
+    if seconds < needed:
+        key = "hang_up_s" if "hang_up_s" in line.entries else "guard_ms"
+        message = (
+            f"leaves no time to hang up: with guard_ms: {guard} hang_up_s has to be at least {needed:f}, and it is "
+            f"{seconds}"
+        )
+        yield Fault((*loc, key), message)
+
+
 def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[Fault]:
     name = _text(meter, "line")
     if name is None:
@@ -66,6 +85,17 @@ def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[
     if not calls and "phone" in meter.entries:
         message = f"line '{name}' does not call; leave the number out, or take a line of type modem"
         yield Fault((*loc, "phone"), message, at_key=True)
+
+
+def _number(line: MappingNode, key: str, default: Decimal) -> Decimal | None:
+    """The number behind a key; None for what is none."""
+    if key not in line.entries:
+        return default
+    try:
+        found = Decimal(_text(line, key) or "")
+    except ArithmeticError:
+        return None
+    return found if found.is_finite() else None
 
 
 def _text(node: Node | None, key: str) -> str | None:

@@ -209,7 +209,7 @@ class ModemLine(Options):
     setup_s: Decimal = Field(default=Decimal(90), gt=0, le=600)
     """Seconds from the first command to CONNECT."""
     hang_up_s: Decimal = Field(default=Decimal(8), gt=0, le=60)
-    """Seconds that hanging up may take."""
+    """Seconds that hanging up may take; at least 2.5 times guard_ms and 1 s more, or the call would stay."""
     guard_ms: int = Field(default=1200, ge=20, le=10000)
     """Silence before and after +++; longer than that of the modem (S12, 1 s)."""
     call_window: CallWindows = ()

@@ -22,6 +22,7 @@ from gatewayd.config import ModemLine as Settings
 from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.driver import Clock
 from gatewayd.errors import ChannelError
+from gatewayd.refusals import BeforePin
 
 
 class Modem:
@@ -33,6 +34,9 @@ class Modem:
         self.options = modem_options(settings)
         self._clock = clock
         self._sim: SimPin | None = None
+        self._file = ""
+        """What `credentials` were when the PIN was read."""
+        self._before_pin: BeforePin | None = None
 
     @property
     def pin_use(self) -> PinUse:
@@ -41,14 +45,18 @@ class Modem:
 
     @property
     def credentials(self) -> str:
-        """A text that changes with the PIN file; see gatewayd.acquire.Sim."""
+        """A text that changes with the PIN file; see gatewayd.refusals.Sim."""
         path = self.settings.pin_file
-        if path is None:
-            return ""
+        if path is None or self._file:
+            return self._file
         try:
             return f"{path} {path.stat().st_mtime_ns}"
         except OSError:
             return ""
+
+    @property
+    def accepted(self) -> bool:
+        return self._sim is not None and self._sim.use is PinUse.ACCEPTED
 
     @property
     def refused(self) -> bool:
@@ -57,6 +65,9 @@ class Modem:
     def withhold(self) -> None:
         with contextlib.suppress(ChannelError):  # one that cannot be read is not sent in any case
             self._card.withhold()
+
+    def announce(self, before_pin: BeforePin) -> None:
+        self._before_pin = before_pin
 
     async def call(self, number: PhoneNumber, on_call: OnCall) -> Channel:
         """Set up, dial, and return the connected call; closing it hangs up. ChannelError."""
@@ -90,7 +101,8 @@ class Modem:
     def _line(self, on_call: OnCall) -> ModemLine:
         settings = self.settings
         framing = Framing(settings.framing) if settings.framing else None
-        return ModemLine(settings.id, self._where, self.options, self._card, self._clock, on_call, framing)
+        card, before = self._card, self._before_pin
+        return ModemLine(settings.id, self._where, self.options, card, self._clock, on_call, framing, before)
 
     @property
     def _where(self) -> str:
@@ -100,8 +112,9 @@ class Modem:
     @property
     def _card(self) -> SimPin:
         if self._sim is None:
-            path = self.settings.pin_file
+            path, file = self.settings.pin_file, self.credentials
             self._sim = SimPin() if path is None else _pin(self.settings.id, path)
+            self._file = file  # a file that is changed later is another PIN, for another process
         return self._sim
 
     async def _reach(self, deadline: float) -> tuple[Channel, ControlLines | None]:

@@ -5,6 +5,7 @@ Whoever answered is left in peace: a break or a disconnect, and silence before a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from drivers.iec62056_21.vendors import AUTO, GENERIC, choose
@@ -137,13 +138,27 @@ async def _try(channel: Channel, attempt: Attempt) -> Tried:
         await _pause(channel, PAUSE_S)
     elif attempt.send:
         await _pause(channel, SETTLE_S)
-    if attempt.send:
-        await channel.send(attempt.send, deadline=loop.time() + _SEND_SECONDS)
-    received, finding = await _answer(channel, attempt)
+    try:
+        if attempt.send:
+            await channel.send(attempt.send, deadline=loop.time() + _SEND_SECONDS)
+        received, finding = await _answer(channel, attempt)
+    except asyncio.CancelledError:
+        await _leave(channel, attempt)  # whoever has heard the question would wait for minutes
+        raise
     if attempt.goodbye and Tried(attempt, received, finding).foreign:
         await channel.send(attempt.goodbye, deadline=loop.time() + _SEND_SECONDS)
         await _silence(channel)
     return Tried(attempt, received, finding)
+
+
+async def _leave(channel: Channel, attempt: Attempt) -> None:
+    """Say goodbye and see it off the wire, without waiting for an answer."""
+    if not attempt.goodbye:
+        return
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ChannelError):
+        await channel.send(attempt.goodbye, deadline=loop.time() + _LEAVE_SECONDS)
+        await channel.set_line(attempt.baud, attempt.framing, deadline=loop.time() + _LEAVE_SECONDS)
 
 
 async def _answer(channel: Channel, attempt: Attempt) -> tuple[bytes, Finding | None]:

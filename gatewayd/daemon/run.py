@@ -16,7 +16,6 @@ from gatewayd import __version__
 from gatewayd.archive import set_aside
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
-from gatewayd.call_worker import CallWorker
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, ModemLine
 from gatewayd.control import listening
@@ -98,8 +97,7 @@ async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> No
         asides: dict[str, Count] = {}
         with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
             asides = await asyncio.to_thread(set_aside.counts, config.archive.path)
-        calling = [worker for worker in gateway.workers if isinstance(worker, CallWorker)]
-        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since, calling)
+        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since, gateway.workers)
 
     try:
         await stack.enter_async_context(

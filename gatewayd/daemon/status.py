@@ -18,6 +18,7 @@ from gatewayd.config import Config
 from gatewayd.errors import ArchiveError
 from gatewayd.publish import Publisher
 from gatewayd.sink.payload import rfc3339
+from gatewayd.worker import LineWorker
 
 SCHEMA = "gatewayd.status-report/1"
 
@@ -29,9 +30,10 @@ def running_status(
     cursors: Mapping[str, int],
     asides: Mapping[str, Count],
     since: datetime,
-    calling: Sequence[CallWorker] = (),
+    workers: Sequence[LineWorker | CallWorker] = (),
 ) -> dict[str, object]:
-    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; the workers that call."""
+    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; its workers."""
+    calling = [worker for worker in workers if isinstance(worker, CallWorker)]
     seq, digest = store.published_head()
     return {
         "schema": SCHEMA,
@@ -43,6 +45,11 @@ def running_status(
         "sinks": [
             _sink(publisher, settings.type, cursors[settings.id], asides.get(settings.id, Count()))
             for settings, publisher in zip(config.sinks, publishers, strict=True)
+        ],
+        "faults": [
+            {"meter": meter, "line": worker.name, "fault": fault}
+            for worker in workers
+            for meter, fault in sorted(worker.faults.items())
         ],
         "modems": [_modem(worker, line.id) for worker in calling for line in worker.lines],
     }
@@ -137,6 +144,7 @@ def status_on_disk(config: Config) -> dict[str, object]:
         "since": None,
         "archive": {"head": {"seq": seq, "hash": digest}, "fault": fault},
         "sinks": sinks,
+        "faults": [],
         "modems": [],
     }
 

@@ -6,6 +6,7 @@ Rules: pure; what is proposed loads as it stands, and has a comment where a pers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gatewayd.channel import Framing
 from gatewayd.probe.attempts import Attempt, Finding, Protocol
 
 _BYTES_SHOWN = 16
@@ -40,6 +41,8 @@ def snippet(finding: Finding, line: str, *, meter: str = "meter-1", known_driver
         rows.append(f"# this version of gatewayd has no driver '{finding.driver}' yet")
     if finding.driver != "iec62056_21":
         rows.append(f"# line {line}: baud: {finding.baud}, framing: {finding.framing.value}")
+    elif finding.framing is not Framing.E71:  # what this driver sets by itself
+        rows.append(f"# line {line}: framing: {finding.framing.value}")
     options = ", ".join(f"{name}: {value}" for name, value in finding.options)
     rows += [
         f"- id: {meter}",

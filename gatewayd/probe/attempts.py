@@ -126,7 +126,7 @@ def _wanted(scope: Scope, iec: Iec) -> Iterable[Attempt]:
     if Protocol.PUSH in scope.protocols and scope.listen > 0:
         for baud in _rates(scope, (9600, 115200, 2400)):
             # Eight bits and no parity take what 7E1 sends, parity in bit 7, and have as many bits on the wire.
-            judge = functools.partial(_pushed, iec=iec, baud=baud)
+            judge = functools.partial(_pushed, iec=iec, baud=baud, framing=scope.fixed)
             yield Attempt(Protocol.PUSH, "listening", baud, Framing.N81, b"", scope.listen, judge)
     if Protocol.IEC in scope.protocols:
         rates = _rates(scope, (300, 9600, 2400, 1200, 4800, 19200))
@@ -167,12 +167,18 @@ def _rates(scope: Scope, usual: tuple[int, ...]) -> tuple[int, ...]:
 # -- judges ------------------------------------------------------------------------------------------------------------
 
 
-def _pushed(data: bytes, over: bool, *, iec: Iec, baud: int) -> Finding | None:
+def _pushed(data: bytes, over: bool, *, iec: Iec, baud: int, framing: Framing | None) -> Finding | None:
+    """`framing` is that of the line, None where it is to be found out."""
     if find_frame(data) is not None:
         return Finding("DLMS push over HDLC", baud, Framing.N81, "dlms", notes=("pushes by itself",))
     if _SML in data:
         return Finding("SML", baud, Framing.N81, notes=("pushes SML (BSI TR-03109), which gatewayd does not read",))
-    return iec.telegram(bytes(byte & 0x7F for byte in data), over, baud)
+    found = iec.telegram(bytes(byte & 0x7F for byte in data), over, baud)
+    if found is None:
+        return None
+    # P1 has 8N1, and a port at 7E1 would take half of its characters for garbled: bit 7 tells.
+    even = 10 * sum(byte.bit_count() % 2 == 0 for byte in data) >= 9 * len(data)
+    return replace(found, framing=framing or (Framing.E71 if even else Framing.N81))
 
 
 def _signed_on(data: bytes, over: bool, *, iec: Iec, baud: int, wake_up: bool) -> Finding | None:

@@ -399,6 +399,19 @@ def test_after_a_success_failed_calls_are_repeated_as_before(tmp_path: Path, mon
     assert hours == [0, 0, 0, 0, 1, 4, 8, 12, 12]
 
 
+def test_a_number_that_is_given_up_and_then_busy_is_called_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call at the regular time cost nothing; it is not lost for a day. What is told once is told of each series."""
+    plant = Exchange(hours=9.9)
+    none = CallResult.NO_CARRIER
+    plant.results["em-1"] = [*[none] * 5, BUSY, OK, *[none] * 5]
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), Every(timedelta(hours=4)))])
+    regular, again = [at for at in plant.times("em-1") if 4 * 3600 <= at < 8 * 3600]
+    assert regular == 4 * 3600 and again - regular > 600, "the sixth failure in a row: the longest pause of busy"
+    assert caplog.text.count("paid for in vain") == 2
+
+
 def test_calls_that_cost_nothing_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant = Exchange(hours=3.9)
     plant.results["em-1"] = [BUSY]
@@ -442,7 +455,7 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(
 class Freed:
     """A modem that counts how often it was freed, and fails as a test says."""
 
-    def __init__(self, plant: Exchange, *faults: ChannelError) -> None:
+    def __init__(self, plant: Exchange, *faults: Exception) -> None:
         self.times: list[float] = []
         self._plant = plant
         self._faults = list(faults)
@@ -465,6 +478,18 @@ def test_a_call_left_by_a_killed_process_is_ended_at_the_start_outside_the_windo
     assert plant.calls == []
     assert [round(at) for at in freed.times] == [0, 30, 90], "after 10 s and 60 s, by steps of 30 s; then it is done"
     assert caplog.text.count("line gsm is in a call that costs money") == 1
+
+
+def test_a_defect_where_a_modem_is_freed_stops_no_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Exchange(hours=0.5)
+    freed = Freed(plant, RuntimeError("oops"))
+    line = plant.line("gsm")
+    monkeypatch.setattr(plant, "line", lambda _: replace(line, free=freed.free))
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
+    assert len(plant.calls) == 1 and len(freed.times) == 2
+    assert [item.exc_info is not None for item in caplog.records if "in a call" in item.getMessage()] == [True]
 
 
 def test_a_call_that_was_not_hung_up_for_certain_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

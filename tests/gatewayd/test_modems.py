@@ -21,10 +21,11 @@ from gatewayd.daemon.modems import Modem, build_modem_line, modem_options
 from gatewayd.daemon.status import running_status
 from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.errors import ChannelError
-from gatewayd.model import Registers
+from gatewayd.model import Answer, Registers
+from gatewayd.refusals import BeforePin
 from gatewayd.worker import LineWorker
 from tests.gatewayd.archive.samples import opened
-from tests.gatewayd.doubles import NUMBER, PATIENCE, START, TestClock, call_record, station
+from tests.gatewayd.doubles import NUMBER, PATIENCE, START, TestClock, answering, call_record, station
 from tests.simulators.reader import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,8 +95,10 @@ def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Co
     assert isinstance(pool, CallWorker)
     pool.calls["one"] = call_record(CallResult.LOST, "one")
     pool.parked["two"] = "line two: the SIM"
+    cast("dict[str, str]", pool.faults)["b"] = "meter b is silent"
     with opened(tmp_path) as store:
         document = running_status(configuration, store, [], {}, {}, START, [pool])
+    assert document["faults"] == [{"meter": "b", "line": "night", "fault": "meter b is silent"}]
     one, two = cast("list[dict[str, object]]", document["modems"])
     next_window = one.pop("next_window")
     assert isinstance(next_window, str)
@@ -103,6 +106,7 @@ def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Co
         "id": "one",
         "pool": "night",
         "fault": None,
+        "in_doubt": False,
         "last_call": {
             "at": "2026-11-21T20:00:00Z",
             "number": "+42060****89",
@@ -204,7 +208,8 @@ def test_the_pin_is_read_when_it_is_needed_and_once(tmp_path: Path) -> None:
     with pytest.raises(ChannelError, match="does not exist"):
         asyncio.run(modem.check())
     path.unlink()
-    assert modem.credentials == ""
+    assert modem.credentials == before, "those of the PIN that would be sent, whatever became of the file since"
+    assert Modem(with_pin(path), TestClock()).credentials == ""
     with pytest.raises(ChannelError, match="/nowhere/modem does not exist"):
         asyncio.run(modem.check())
 
@@ -271,3 +276,62 @@ def test_a_pin_that_was_sent_when_the_session_was_cancelled_is_not_sent_again(tm
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert [entry.meter for entry in refused.listed(archive)] == ["SIM of line gsm"]
+
+
+# -- a modem that was left in a call -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [("--stuck",), ("--stuck", "--echo", "always"), ("--codes", "always-numbers")])
+def test_a_modem_is_freed_without_its_sim(tmp_path: Path, options: tuple[str, ...]) -> None:
+    device, journal = tmp_path / "modem", tmp_path / "journal"
+    with simulate("--pty", device, "--journal", journal, "--guard-ms", "60", "--sim", "pin", *options, kind="modem"):
+        modem = Modem(with_pin(tmp_path / "no such file", device), TestClock())
+        asyncio.run(asyncio.wait_for(modem.free(), PATIENCE))
+    heard = [line for line in journal.read_text().splitlines() if not line.startswith("reader gone")]
+    assert "ATH" in heard and ("escaped" in heard) == ("--stuck" in options)
+    assert {line for line in heard if line.startswith("AT")} == {"AT", "ATH"}
+
+
+def test_a_modem_that_says_nothing_cannot_be_freed(tmp_path: Path) -> None:
+    device = tmp_path / "modem"
+    mute = [option for step in range(1, 40) for option in ("--mute-step", str(step))]
+    with simulate("--pty", device, "--guard-ms", "60", *mute, kind="modem"):
+        modem = Modem(with_pin(tmp_path / "pin", device, setup_s=Decimal(3)), TestClock())
+        with pytest.raises(ChannelError, match=r"line gsm: modem at .* does not answer AT; check power, cable"):
+            asyncio.run(asyncio.wait_for(modem.free(), PATIENCE))
+
+
+def test_that_the_pin_is_sent_is_written_down_before_it_is_sent(tmp_path: Path) -> None:
+    """A process that is killed while the modem thinks about the PIN must not send it at its next start."""
+    pin, journal, device, archive = (tmp_path / name for name in ("pin", "journal", "modem", "archive"))
+    pin.write_text("4711\n")
+    known: list[list[str]] = []
+    heard: list[int] = []
+
+    class Watched(Modem):
+        def announce(self, before_pin: BeforePin) -> None:
+            async def before() -> None:
+                await before_pin()
+                known.append([entry.meter for entry in refused.listed(archive)])
+                heard.append(journal.read_text().count("AT+CPIN="))
+
+            super().announce(before)
+
+    async def run() -> Session:
+        with opened(archive) as store:
+            modem = Watched(with_pin(pin, device, setup_s=Decimal(20)), TestClock())
+            acquisition = Acquisition(store, TestClock(), ZoneInfo("UTC"))
+            who = station(answering(Answer(())), phone=NUMBER)
+            return await acquisition.session(build_modem_line(modem), who, [Registers()])
+
+    options = ("--sim", "pin", "--pin", "4711", "--journal", journal, "--guard-ms", "60", "--result", "busy")
+    with simulate("--pty", device, *options, kind="modem"):
+        session = asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert session.call is not None and session.call.result is CallResult.BUSY
+    assert (known, heard) == ([["SIM of line gsm"]], [0])
+    assert journal.read_text().count('AT+CPIN="4711"') == 1
+    assert refused.listed(archive) == [], "it was accepted: the next process may send it"
+    known.clear()
+    with simulate("--pty", device, "--guard-ms", "60", "--result", "busy", kind="modem"):
+        asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert known == [], "a SIM that is open already is not given a PIN"

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from gatewayd.acquire import Acquisition, Line, OnCall, Station
 from gatewayd.archive import refused
@@ -210,6 +211,19 @@ def test_a_refusal_that_cannot_be_written_down_holds_in_the_process(
     meter.ask(tmp_path, 3)
     assert meter.asked == 1
     assert "the disk is full" in caplog.text
+
+
+def test_a_refusal_does_not_hide_behind_a_smaller_fault(tmp_path: Path) -> None:
+    meter = Refusing()
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        meter.asked += 1
+        yield Answer((structs.replace(reading(), obis_raw=""),))
+        yield Answer((), Outcome.REFUSED, "(ERROR) to P1")
+
+    meter.driver.execute = conversation  # type: ignore[method-assign]  # a test's own meter
+    assert [type(fault) for fault in meter.ask(tmp_path, 2)] == [MeterRefused, LeftAlone]
+    assert meter.asked == 1
 
 
 def test_a_refusal_holds_although_the_archive_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from gatewayd.acquire import Acquisition, Line, OnCall, Session, Station
+from gatewayd.call_log import log_line
 from gatewayd.channel import Channel
 from gatewayd.channel.modem_options import CallRecord, CallResult
 from gatewayd.errors import (
@@ -297,3 +298,10 @@ def test_a_call_that_may_still_cost_money_is_an_error(tmp_path: Path, caplog: py
     (item,) = caplog.records
     assert item.levelname == "ERROR"
     assert "may still cost money" in item.getMessage()
+
+
+def test_a_call_that_was_only_dialled_and_not_ended_for_certain_is_an_error_as_well() -> None:
+    dialled = replace(call_record(CallResult.TIMEOUT), hung_up=False)
+    level, text = log_line(dialled, "em-1001")
+    assert level == logging.ERROR and "may still cost money" in text
+    assert log_line(replace(dialled, dialled=False), "em-1001")[0] == logging.INFO

@@ -82,7 +82,7 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         (Fault.TIME_TWICE, RawStatus.TRUE, Flag.TIME_AMBIGUOUS),
         (Fault.TIME_INVALID, RawStatus.TRUE, Flag.CLOCK_INVALID),
         (Fault.OTHER_SERIAL, RawStatus.TRUE, Flag.SERIAL_MISMATCH),
-        (Fault.SEASON_DOUBTFUL, RawStatus.TRUE, Flag.TIME_AMBIGUOUS),
+        (Fault.SEASON_DOUBTFUL, RawStatus.DISTORTED, Flag.TIME_AMBIGUOUS),
         # What a meter says of an interval (requirements 4.1): measured all the same, or not to be believed.
         (Fault.POWER_FAILED, RawStatus.TRUE, Flag.POWER_DOWN),
         (Fault.POWER_CAME_BACK, RawStatus.TRUE, Flag.POWER_DOWN),

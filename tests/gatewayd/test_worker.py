@@ -18,7 +18,7 @@ from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilen
 from gatewayd.model import Answer, Meter, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.schedule import At, Every, Rhythm
-from gatewayd.worker import Job, LineWorker
+from gatewayd.worker import Agenda, Job, LineWorker
 from tests.gatewayd.archive.samples import everything, opened
 from tests.gatewayd.doubles import (
     PATIENCE,
@@ -458,4 +458,22 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(
     monkeypatch.setattr(plant, "wait", leap)
     work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
     assert len(plant.times("em-1")) == 4
+    assert caplog.text.count("the clock was set back") == 1
+
+
+def test_a_clock_that_is_set_back_a_little_reads_nothing_twice_and_what_is_late_stays_due(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plant = Plant(hours=1)
+    agenda = Agenda([job(plant.meter("em-1")), job(plant.meter("em-2"))], START, PRAGUE)
+    one, two = agenda.pending
+    one.due, two.due = START + timedelta(minutes=15), START - timedelta(hours=2)
+    agenda.look(START + timedelta(seconds=1))
+    agenda.look(START - timedelta(seconds=50))
+    assert one.due == START + timedelta(minutes=15) and caplog.text == "", "the work of time synchronisation"
+    agenda.look(START - timedelta(minutes=31))
+    assert one.due == START - timedelta(minutes=30)
+    assert two.due == START - timedelta(hours=2), "late, and not put off"
+    assert caplog.text.count("the clock was set back") == 1
+    agenda.look(START - timedelta(minutes=30))
     assert caplog.text.count("the clock was set back") == 1

@@ -1,5 +1,6 @@
 """The commands around the archive, as processes: what they print, what they refuse, and their exit codes."""
 
+import asyncio
 import csv
 import io
 import json
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pyarrow import parquet
 
-from gatewayd.archive.records import Entry
+from gatewayd.archive.records import Audit, Entry
 from gatewayd.archive.signing import public_key
 from gatewayd.legal_time import interval_ends
 from gatewayd.model import DIRECT, Exchange, Kind, Outcome, Point, RawStatus, Reading
@@ -332,6 +333,7 @@ def test_a_file_that_cannot_be_written_and_an_archive_that_is_not_there(site: Si
     empty.configure("  a: {type: tcp, host: 127.0.0.1, port: 9}\n", "  - {id: m, driver: iec62056_21, line: a}\n")
     for command in (
         ["export", "--format", "csv", "-o", str(tmp_path / "out.csv")],
+        ["audit"],
         ["stats"],
         ["verify"],
         ["public-key"],
@@ -408,3 +410,79 @@ def test_stats_of_a_segment_that_cannot_be_read(site: Site) -> None:
     assert document["segments"][0]["fault"] and document["total"]["readings"] == 0
     done = site.run("archive", "export", "--format", "csv", "--even-damaged")
     assert done.returncode == 1 and "segment 1" in done.stderr and "Traceback" not in done.stderr
+
+
+# -- audit -------------------------------------------------------------------------------------------------------------
+
+
+def call(meter: str, at: datetime, result: str = "done") -> Audit:
+    """As gatewayd.call_log writes it."""
+    detail = (
+        '{"line": "gsm", "number": "+42060****89", "seconds": 34.0, "hung_up": true, "signal": null, "rejected": []}'
+    )
+    return Audit(at, "gateway", "call", "modem-call", meter, result, detail)
+
+
+@pytest.fixture
+def audited(site: Site) -> Site:
+    """Four calls in two segments, the last one twenty minutes after midnight of the 26th, legal time."""
+    with opened(site.archive) as store:
+        for meter, at in (("em-1001", "10-25T20:00"), ("gm-1", "10-25T21:00"), ("em-1001", "10-25T22:59")):
+            store.submit(call(meter, datetime.fromisoformat(f"2026-{at}+00:00"), "carrier lost")).result()
+        asyncio.run(store.seal())
+        store.submit(call("em-1001", datetime(2026, 10, 25, 23, 20, tzinfo=UTC))).result()
+    return site
+
+
+def test_audit_shows_what_was_done_through_all_segments(audited: Site) -> None:
+    entries = audited.json("archive", "audit")["audit"]
+    assert [entry["at"] for entry in entries if entry["category"] == "call"] == [
+        f"2026-10-25T{clock}:00Z" for clock in ("20:00", "21:00", "22:59", "23:20")
+    ]
+    assert [entry["type"] for entry in entries].count("segment-sealed") == 1
+    (last,) = audited.json("archive", "audit", "--category", "call", "--last", "1")["audit"]
+    assert last == {
+        "at": "2026-10-25T23:20:00Z",
+        "source": "gateway",
+        "category": "call",
+        "type": "modem-call",
+        "subject": "em-1001",
+        "result": "done",
+        "detail": {
+            "line": "gsm",
+            "number": "+42060****89",
+            "seconds": "34.0",
+            "hung_up": True,
+            "signal": None,
+            "rejected": [],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "clocks"),
+    [
+        (["--subject", "gm-1"], ["21:00"]),
+        (["--subject", "em-1001", "--last", "2"], ["22:59", "23:20"]),
+        (["--subject", "em-1001", "--last", "9"], ["20:00", "22:59", "23:20"]),
+        (["--category", "call", "--last", "3"], ["21:00", "22:59", "23:20"]),
+        (["--category", "call", "--since", "2026-10-26"], ["23:20"]),
+        (["--category", "call", "--since", "2026-10-25 23:59"], ["22:59", "23:20"]),
+        (["--category", "nothing"], []),
+    ],
+)
+def test_audit_of_what_is_asked_for(audited: Site, options: list[str], clocks: list[str]) -> None:
+    entries = audited.json("archive", "audit", *options)["audit"]
+    assert [entry["at"] for entry in entries] == [f"2026-10-25T{clock}:00Z" for clock in clocks]
+
+
+def test_audit_for_people_and_a_time_that_is_none(audited: Site) -> None:
+    printed = audited.run("archive", "audit", "--category", "call", "--last", "1")
+    assert printed.returncode == 0
+    (_, row) = printed.stdout.splitlines()
+    assert row.split() == [
+        *("2026-10-26", "00:20:00+0100", "gateway", "call", "modem-call", "em-1001", "done"),
+        *("line=gsm", "number=+42060****89", "seconds=34.0", "hung_up=yes"),
+    ]
+    refused = audited.run("archive", "audit", "--since", "2026-13-01")
+    assert refused.returncode == 2 and "--since" in refused.stderr and "is no time" in refused.stderr

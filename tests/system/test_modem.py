@@ -7,12 +7,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -85,8 +86,8 @@ def results(site: Site, meter: str) -> list[str]:
     return [result for who, result, _ in calls(site) if who == meter]
 
 
-def status(site: Site, line: str) -> dict[str, Any]:
-    (found,) = [one for one in site.json("status")["modems"] if one["id"] == line]
+def status(site: Site, line: str, code: int = 0) -> dict[str, Any]:
+    (found,) = [one for one in site.json("status", code=code)["modems"] if one["id"] == line]
     return dict(found)
 
 
@@ -117,6 +118,7 @@ def test_two_meters_are_called_over_one_modem_and_the_pin_is_sent_once(tmp_path:
         with site.daemon() as daemon:
             eventually(lambda: len(calls(site)) == 2, "both meters are called")
             modem_status = status(site, "gsm")
+            for_people = site.run("status")
             assert daemon.terminate() == 0
         assert {who: result for who, result, _ in calls(site)} == {"em-1": "done", "em-2": "done"}
         for who, _, detail in calls(site):
@@ -130,12 +132,16 @@ def test_two_meters_are_called_over_one_modem_and_the_pin_is_sent_once(tmp_path:
         ]
         assert gsm.heard.count(f'AT+CPIN="{PIN}"') == 1
         assert [line for line in gsm.heard if line.startswith("ATD")] == [f"ATD{number}" for number in NUMBERS[:2]]
-        assert gsm.heard.count("escaped") == gsm.heard.count("on hook") == 2
+        assert gsm.heard.count("escaped") == 2
+        assert gsm.heard.count("on hook") == 3, "once at the start, whatever was left"
         assert modem_status["last_call"]["result"] == "done"
         assert modem_status["last_call"]["number"] == MASKED[1]
         assert (modem_status["signal_dbm"], modem_status["registration"]) == (-79, "home")
         assert modem_status["fault"] is None and modem_status["next_window"]
+        assert for_people.returncode == 0 and MASKED[1] in for_people.stdout and "home" in for_people.stdout
         assert_nothing_secret(site, daemon)
+        audited = site.json("archive", "audit", "--category", "call", "--subject", "em-2")["audit"]
+        assert [(one["result"], one["detail"]["number"]) for one in audited] == [("done", MASKED[1])]
         done = site.json("read", "em-1", "1-0:1.8.0")
         assert [reading["obis"] for reading in done["readings"]] == ["1-0:1.8.0*255"]
         assert len(calls(site)) == 3, "a call from the command line costs money as well"
@@ -150,13 +156,33 @@ def test_a_wrong_pin_is_never_repeated(tmp_path: Path) -> None:
         site.configure(gsm.line("gsm", f"pin_file: {pin}"), meters("gsm", 1, 2, jobs="{registers: all, every: 1s}"))
         with site.daemon() as daemon:
             eventually(lambda: "is not used any more" in daemon.messages, "the SIM is given up")
-            assert "look" in str(status(site, "gsm")["fault"])
+            assert "look" in str(status(site, "gsm", code=1)["fault"])
             assert daemon.terminate() == 0
         assert len([line for line in gsm.heard if line.startswith('AT+CPIN="')]) == 1
         assert not [line for line in gsm.heard if line.startswith("ATD")]
         assert daemon.messages.count("is not used any more until gatewayd is restarted") == 1
         assert [(who, result) for who, result, _ in calls(site)] == [("em-1", "SIM")]
         assert_nothing_secret(site, daemon)
+
+
+@pytest.mark.timeout(120)
+def test_a_pin_is_not_repeated_by_a_daemon_that_was_killed_before_its_answer(tmp_path: Path) -> None:
+    """A modem that thinks about the PIN for long, and a daemon that is killed again and again: one PIN, not three."""
+    pin = tmp_path / "gsm.pin"
+    pin.write_text(f"{PIN}\n")
+    thinking = [option for step in range(13, 16) for option in ("--mute-step", str(step))]
+    with modem(tmp_path, "gsm", "--sim", "pin", "--pin", "9999", *thinking) as gsm:
+        site = Site(tmp_path)
+        site.configure(gsm.line("gsm", f"pin_file: {pin}"), meters("gsm", 1))
+        with site.daemon() as daemon:
+            eventually(lambda: f'AT+CPIN="{PIN}"' in gsm.heard, "the PIN is sent")
+            daemon.kill()
+        assert results(site, "em-1") == [], "killed before anything was told"
+        for told in (1, 2):
+            with site.daemon() as daemon:
+                eventually(_given_up(daemon, told), "it is left alone")
+                daemon.kill()
+        assert len([line for line in gsm.heard if line.startswith('AT+CPIN="')]) == 1
 
 
 @pytest.mark.timeout(120)
@@ -245,7 +271,50 @@ def test_a_call_has_a_longest_time(tmp_path: Path) -> None:
         (exchange,) = Reader(site.archive).exchanges()
         assert exchange.outcome is Outcome.DEADLINE
         assert "not finished after 3 s" in daemon.messages
-        assert gsm.heard.count("on hook") == 1
+        said = [line for line in gsm.heard if not line.startswith("reader gone")]
+        assert gsm.heard.count("escaped") == 1 and said[-1] == "on hook"
+
+
+@pytest.mark.timeout(120)
+def test_a_call_that_a_killed_process_left_is_ended_at_the_next_start(tmp_path: Path) -> None:
+    """Also outside the call windows, and although nothing is due: it costs money as long as it lasts."""
+    late = (datetime.now(ZoneInfo("Europe/Prague")) + timedelta(hours=12)).strftime("%H:%M")
+    with modem(tmp_path, "gsm", "--stuck", "--sim", "pin", "--pin", PIN) as gsm:
+        site = Site(tmp_path)
+        pin = tmp_path / "gsm.pin"
+        pin.write_text(f"{PIN}\n")
+        site.configure(gsm.line("gsm", f"pin_file: {pin}"), meters("gsm", 1, jobs=f'{{registers: all, at: "{late}"}}'))
+        with site.daemon() as daemon:
+            eventually(lambda: "on hook" in gsm.heard or "ATH" in gsm.heard, "it is hung up")
+            assert daemon.terminate() == 0
+        assert "escaped" in gsm.heard
+        assert not [line for line in gsm.heard if line.startswith(("ATD", "AT+CPIN"))], "nothing else is done"
+        assert calls(site) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_daemon_that_is_killed_in_mid_call_leaves_no_call(tmp_path: Path) -> None:
+    with (
+        simulator(INDUSTRIAL, "--no-check-baud", "--parity", "even") as meter,
+        modem(tmp_path, "gsm", port=meter.port) as gsm,
+    ):
+        site = Site(tmp_path)
+        site.configure(gsm.line("gsm"), meters("gsm", 1))
+        with site.daemon() as daemon:
+            eventually(lambda: "connected" in gsm.heard, "the call is up")
+            daemon.kill()
+        before = len(gsm.heard)
+        assert "on hook" not in gsm.heard[gsm.heard.index("connected") :], (
+            "a pseudo-terminal has no DTR: the call stays"
+        )
+        with site.daemon() as daemon:
+            eventually(lambda: gsm.heard.count("connected") == 2, "it is called again")
+            assert daemon.terminate() == 0
+        assert gsm.heard[before : before + 3] == ["escaped", "ATH", "on hook"], "freed before anything else"
+
+
+def _given_up(daemon: Daemon, times: int) -> Callable[[], bool]:
+    return lambda: daemon.messages.count("is not used any more") == times
 
 
 def instant(text: str) -> datetime:

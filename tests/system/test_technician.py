@@ -21,10 +21,12 @@ from threading import Event, Thread
 import pytest
 import serial
 
+from gatewayd.archive.query import Reader
 from gatewayd.config import parse
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
+from gatewayd.model import Outcome
 from tests.crash.rig import audits
-from tests.system.rig import QUICK, READY_S, ROOT, Site, end, eventually, simulator
+from tests.system.rig import DEADLINE_S, QUICK, READY_S, ROOT, Site, end, eventually, simulator
 
 READOUTS = ROOT / "simulators" / "readouts"
 HOUSEHOLD, PUSH = READOUTS / "household.txt", READOUTS / "push.txt"
@@ -244,7 +246,7 @@ def test_a_trace_out_of_the_running_gateway(site: Site) -> None:
                 assert daemon.terminate() == 0
                 assert events.wait(READY_S) == 1
                 assert events.stderr is not None
-                assert "the gateway has stopped" in events.stderr.read()
+                assert "the gateway has ended the trace: it has stopped" in events.stderr.read()
             assert "Traceback" not in daemon.messages
             assert "ERROR" not in daemon.messages
     begun = next(n for n, one in enumerate(seen) if one["event"] == "opened")
@@ -361,7 +363,8 @@ def test_a_day_of_a_profile(site: Site) -> None:
     assert "┤" in plot.stdout
     assert "10-25" in plot.stdout
     assert "\x1b" not in plot.stdout + table.stdout, "no colours in a pipe"
-    assert "nothing in this time" in nothing.stdout
+    assert (nothing.returncode, nothing.stdout) == (1, ""), "(ERROR) may mean that there is no such profile"
+    assert "meter em-1" in nothing.stderr
     archived = site.json("archive", "show", "em-1", "--kind", "interval")["readings"]
     assert len(archived) >= 200, "everything is archived"
 
@@ -374,7 +377,7 @@ def test_a_profile_of_a_meter_that_is_silent(site: Site) -> None:
         site.config.write_text(text)
         done = site.run("profile", "em-1", "P.01")
     assert done.returncode == 1
-    assert "nothing in this time" in done.stdout
+    assert done.stdout == "", "nobody knows whether there is nothing"
     assert "meter em-1" in done.stderr
 
 
@@ -435,7 +438,7 @@ def test_a_wrong_pin_is_sent_once_and_said_loudly(site: Site) -> None:
     assert done.returncode == 1
     assert "THE PIN WAS SENT AND REFUSED" in done.stdout
     assert [one.returncode for one in again] == [1, 1, 1]
-    assert "NOT SENT: it was refused at 20" in again[0].stdout
+    assert "NOT SENT: it was sent at 20" in again[0].stdout
     assert str(site.folder / "pin") in again[0].stdout.replace("\n", "")
     assert document["pin"] == "withheld"
     assert heard.upper().count("CPIN=") == 1, "three wrong ones lock the SIM"
@@ -494,3 +497,43 @@ def test_a_modem_that_the_gateway_has(site: Site) -> None:
         done = site.run("modem", "gsm")
     assert done.returncode == 1
     assert "in use by the running gateway" in done.stderr
+
+
+# -- the end of a command ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_interrupted_leaves_the_meter_and_keeps_what_came(site: Site, number: signal.Signals) -> None:
+    """Ctrl-C, `timeout`, and a terminal that goes away: the meter would be locked for a minute."""
+    (site.folder / "password").write_text("00000000\n")
+    journal = site.folder / "journal"
+    # A year at the pace of the line: it does not end by itself.
+    options = ("--generate-profile", "P.01:15:4:2020-01-01:2020-12-31", "--journal", str(journal))
+    with simulator(HOUSEHOLD, "--reaction-ms", "0", *options, pty=site.folder / "meter") as meter:
+        one_line(site, meter.device, of("em-1", options=f"vendor: generic, password_file: {site.folder}/password"))
+        with started(site, "profile", "em-1", "P.01", "--from", "2020-01-01", "--to", "2020-12-31") as command:
+            eventually(lambda: journal.exists() and "command R5" in journal.read_text(), "the profile comes")
+            assert end(command, number) == 130
+        eventually(lambda: "break" in journal.read_text(), "the meter is told")
+        exchanges = Reader(site.archive).exchanges()
+    assert exchanges[-1].outcome is Outcome.CANCELLED
+
+
+@pytest.mark.parametrize("command", [("read", "em-1"), ("trace", "optical", "--read", "em-1")])
+def test_a_reader_that_goes_is_no_fault(site: Site, command: tuple[str, ...]) -> None:
+    with simulator(HOUSEHOLD, *QUICK, pty=site.folder / "meter") as meter:
+        one_line(site, meter.device, of("em-1"))
+        with started(site, *command) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            assert process.wait(DEADLINE_S) == 0
+            assert "Traceback" not in process.stderr.read()
+
+
+def test_a_trace_that_cannot_be_saved_says_so(site: Site) -> None:
+    with simulator(HOUSEHOLD, *QUICK, pty=site.folder / "meter") as meter:
+        one_line(site, meter.device, of("em-1"))
+        done = site.run("trace", "optical", "--read", "em-1", "--save", "/dev/full")
+    assert done.returncode == 1
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

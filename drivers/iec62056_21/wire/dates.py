@@ -26,7 +26,8 @@ _MOMENT = timedelta(seconds=1)
 
 
 class MeterTime(NamedTuple):
-    """A meter's time as an instant in UTC; `ambiguous` where the meter did not say which of the two hours it means."""
+    """A meter's time as an instant in UTC; `ambiguous` where the meter did not say which of the two hours it means, or
+    where its season contradicts legal time."""
 
     at: datetime
     ambiguous: bool
@@ -43,21 +44,12 @@ class Stamp(NamedTuple):
     doubtful: bool = False
 
 
-def parse_time(text: str, zone: ZoneInfo) -> MeterTime | None:
-    """The instant that `text` means in the meter's legal time; None for anything else, null dates included."""
-    found = _wall(text, False)
-    if found is None:
-        return None
-    wall, season = found
-    if season == "2":
-        return MeterTime(wall.replace(tzinfo=UTC), False)
-    local = wall.replace(tzinfo=zone)
-    try:
-        if not ambiguous(local):
-            return MeterTime(local.astimezone(UTC), imaginary(local))
-        return MeterTime(local.replace(fold=1 if season == "0" else 0).astimezone(UTC), season == "")
-    except OverflowError:  # the first or last hours of the calendar
-        return None
+def parse_time(
+    text: str, zone: ZoneInfo, clock: ClockKind = ClockKind.LEGAL, *, season_digit: bool = True, form: str = ""
+) -> MeterTime | None:
+    """The instant that `text` means on the meter's clock; None for anything else, null dates included."""
+    stamp = parse_stamp(text, MeterClock(clock, zone), season_digit=season_digit, form=form)
+    return None if stamp is None else MeterTime(stamp.at, stamp.doubtful or stamp.second is not None)
 
 
 def parse_stamp(text: str, clock: MeterClock, *, season_digit: bool = True, form: str = "") -> Stamp | None:

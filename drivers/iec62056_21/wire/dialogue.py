@@ -4,7 +4,7 @@ Rules: a new message makes everything before it nothing; the echo of ours is tak
 an answer may take, how much noise may go before it and how slowly it may come is decided here. No secret gets out.
 """
 
-from drivers.iec62056_21.wire.framing import ACK, NAK
+from drivers.iec62056_21.wire.framing import ACK, ETX, NAK, STX
 from drivers.iec62056_21.wire.message import Echo, Inbox, Mark, Message
 from drivers.iec62056_21.wire.session import (
     NOISE_LIMIT,
@@ -73,6 +73,12 @@ class Dialogue:
         if message.mark in (Mark.ACK, Mark.NAK):
             self._inbox.noise += ACK if message.mark is Mark.ACK else NAK
 
+    def own(self, message: Message) -> bool:
+        """True for the rest of our own message, whose head did not come back: its check character cannot fit."""
+        own = STX in self.sent.data and not message.sound and STX + message.data + ETX == self._behind_head
+        self.echoing |= own
+        return own
+
     def no_echo(self) -> bool:
         """What came is no echo, however it begins. True when there is something that now has to be looked at."""
         waiting = self._echo.awaited and bool(self._inbox.buffer)
@@ -94,6 +100,11 @@ class Dialogue:
         if now > self._limit:
             raise ProtocolError("sends noise instead of an answer", self.raw)
         return (Wait(max(now + self._settings.character_timeout, self._due)),)
+
+    @property
+    def _behind_head(self) -> bytes:
+        """Our last message from STX to ETX."""
+        return self.sent.data[self.sent.data.find(STX) : -1]
 
     @property
     def in_data(self) -> bool:

@@ -42,6 +42,10 @@ class Fork:
     def blocks(self) -> int:
         return self.chosen.blocks if self.chosen is not None else 0
 
+    @property
+    def asked(self) -> bool:
+        return self.chosen is None and not self._over and self._sign_on.asked
+
     def start(self, now: float) -> tuple[Action, ...]:
         self._over = False
         return self._sign_on.start(now)

@@ -28,6 +28,8 @@ _TIME_LIKE = re.compile(r"[0-9]{10,15}[SW]?|[0-9]{2,4}-[0-9]{2}-[0-9]{2}[ ,&T][0
 _HEX = re.compile(r"[0-9A-Fa-f]{1,16}")
 _COUNT = re.compile(r"[0-9]{1,2}")
 _CODE_LIKE = re.compile(r"(?:[0-9]{1,3}-)?(?:[0-9]{1,3}:)?[0-9A-Z]{1,3}\.[0-9A-Z]{1,3}(?:[.*&][0-9.*&]*)?")
+_CODE_ONLY = re.compile(rf"\s*(?=[^.]*\.[^.]*\.){_CODE_LIKE.pattern}\s*")
+"""A code that cannot be a number: it has two dots."""
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{0,32}[.,]?[0-9]{1,32}(?:\*.*)?\s*")
 _CODE_OR_NONE = re.compile(rf"\s*(?:{_CODE_LIKE.pattern})?\s*")
 _UNIT = re.compile(r".{0,16}")
@@ -179,7 +181,7 @@ def _block(data: bytes, section: _Section, doubts: list[str]) -> Block:
     for line in lines[:used]:
         values += line.values
         header_end = line.end
-    head = [value.strip() for value in values[:_HEAD]] + [""] * (_HEAD - len(values))
+    head = [value.strip(" ") for value in values[:_HEAD]] + [""] * (_HEAD - len(values))
     counted = _COUNT.fullmatch(head[3]) is not None
     if counted:
         channels, rest = _counted(section.code, int(head[3]), values, lines, doubts)
@@ -237,6 +239,8 @@ def _counted(
     else:
         channels = _pairs(rest, _paired(rest))
         rest = rest[2 * len(channels) :]
+        if len(rest) == 1 and not lines and len(channels) < count and _CODE_ONLY.fullmatch(rest[0]):
+            channels, rest = [*channels, Channel(rest[0].strip(), "")], []  # the answer was cut before its unit
     if count:  # more pairs than the header says would be rows that shift all others
         beyond = _pairs(rest, _paired(rest, _UNIT_NAME))
         channels += beyond

@@ -5,23 +5,22 @@
                        +------- nothing in time: once more --------------+                           command | | answer
                                                                                                              v |
     ANSWER: STX data ETX BCC ends it; STX data EOT BCC is acknowledged, and the next block comes            ANSWER
+    Behind an answer that stopped in its middle the next command goes through SETTLING: the line has to be quiet first.
 
-Rules: those of session.py. A password is sent again only when the meter says NAK, never after silence or garbage: it
-may have been counted, and meters lock. A block with a wrong check character is asked for again by NAK, and kept when
-the meter has no better one; nothing is asked for again after silence, because then nobody knows which block would come.
-Nothing that writes or executes leaves unless the configuration allows exactly that (outgoing.py).
+Rules: those of session.py, and of password.py and asking.py, which judge what comes in those two states. Nothing that
+writes or executes leaves unless the configuration allows exactly that (outgoing.py).
 """
 
-import re
 from collections.abc import Callable
 from enum import Enum, auto
 
 from drivers.iec62056_21.wire import framing
-from drivers.iec62056_21.wire.blocks import Blocks
+from drivers.iec62056_21.wire.asking import Asking
 from drivers.iec62056_21.wire.dialogue import Dialogue
-from drivers.iec62056_21.wire.framing import ACK, BREAK, NAK, Identification
+from drivers.iec62056_21.wire.framing import BREAK, NAK, Identification
 from drivers.iec62056_21.wire.message import Mark, Message
 from drivers.iec62056_21.wire.outgoing import Login, Outgoing
+from drivers.iec62056_21.wire.password import Password, without_password
 from drivers.iec62056_21.wire.profile import error_text
 from drivers.iec62056_21.wire.session import (
     Action,
@@ -37,12 +36,9 @@ from drivers.iec62056_21.wire.session import (
 from drivers.iec62056_21.wire.sign_on import SignOn, data_rate
 from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, ProtocolError
 
-_QUIET = 0.3
-"""A NAK to a password is one only when nothing comes behind it: our echo, garbled, may hold one."""
 _AFTER_BREAK = 1.5
 """So long a meter may take until it listens again (6.4.3.1)."""
-_PRINTABLE = re.compile(rb"[ -~]")
-_COUNTED = "it is not sent again by itself, because the meter may have counted it"
+_OPEN = "if it wants a password first, name a password_file and say login: password"
 
 
 class _State(Enum):
@@ -51,6 +47,7 @@ class _State(Enum):
     OPTION = auto()
     PASSWORD = auto()
     READY = auto()
+    SETTLING = auto()
     ANSWER = auto()
     OVER = auto()
 
@@ -76,10 +73,9 @@ class ProgrammingSession:
         self._sign_on = SignOn(settings)
         self._state = _State.IDLE
         self._talk = Dialogue(settings)
-        self._asked = b""  # what stands behind STX in the message that is being answered
-        self._nak = False  # the meter said NAK to the password, if nothing follows
         self._operand = ""
-        self._answer = Blocks()
+        self._password = Password(settings, self._talk, self._outgoing)
+        self._asking = Asking(settings, self._talk)
         self._closed = False
 
     @property
@@ -93,7 +89,11 @@ class ProgrammingSession:
 
     @property
     def blocks(self) -> int:
-        return len(self._answer.parts)
+        return self._asking.blocks
+
+    @property
+    def asked(self) -> bool:
+        return self._state is _State.SIGN_ON and self._sign_on.asked
 
     def start(self, now: float) -> tuple[Action, ...]:
         self._state = _State.SIGN_ON
@@ -110,6 +110,8 @@ class ProgrammingSession:
             return self._guarded(lambda at: self._signing_on(self._sign_on.feed(data, at), at), now)
         if self._state in (_State.IDLE, _State.OVER):
             return ()
+        if self._state is _State.SETTLING:
+            return self._guarded(self._asking.settle, now)
         self._talk.hear(data)
         return self._guarded(self._walk, now)
 
@@ -119,6 +121,8 @@ class ProgrammingSession:
                 return self._guarded(self._sign_on.expired, now)
             case _State.OPTION | _State.PASSWORD | _State.ANSWER:
                 return self._guarded(self._nothing_more, now)
+            case _State.SETTLING:
+                return self._put(now)
             case _State.IDLE | _State.READY | _State.OVER:
                 return ()
 
@@ -131,11 +135,10 @@ class ProgrammingSession:
             raise ProtocolError("is not ready for a command")
         message = self._outgoing.command(name, data)
         self._guarded(self._walk, now)  # what came behind the last answer may have been the end of the session
-        self._state = _State.ANSWER
-        self._asked = data.encode("ascii")
-        self._answer = Blocks()
-        self._talk.repeats = 0
-        return self._talk.say(Send(message), now)
+        if self._asking.prepare(Send(message), now):
+            return self._put(now)
+        self._state = _State.SETTLING
+        return self._asking.settle(now)
 
     def close(self, now: float) -> tuple[Action, ...]:
         """A break once the meter has identified itself: it may be waiting for us, or sending."""
@@ -149,12 +152,8 @@ class ProgrammingSession:
         except GatewayError as error:
             self._state = _State.OVER
             if isinstance(error, ProtocolError) and self._talk.sent.secret:
-                raw = _PRINTABLE.sub(b"*", error.raw)  # an echo may be in it, in pieces
-                text = str(error)
-                raise ProtocolError(text if _COUNTED in text else f"{text}; {_COUNTED}", raw) from None
+                raise without_password(error) from None
             raise
-
-    # -- sign-on ----------------------------------------------------------------------------------------------------
 
     def _signing_on(self, actions: tuple[Action, ...], now: float) -> tuple[Action, ...]:
         return self._identified(now) if self._sign_on.done else actions
@@ -162,6 +161,7 @@ class ProgrammingSession:
     def _identified(self, now: float) -> tuple[Action, ...]:
         identification = self._sign_on.identification
         assert identification is not None  # that is what `done` means
+        self._asking.identification = identification
         self._login = self._login_of(identification)
         if identification.mode != "C":
             raise MeterDiffers(
@@ -176,8 +176,6 @@ class ProgrammingSession:
         self._talk.baud = rate
         return send, SetRate(rate), wait
 
-    # -- receiving --------------------------------------------------------------------------------------------------
-
     def _walk(self, now: float) -> tuple[Action, ...]:
         """Take the messages that are complete, as the table says; what it does not name is passed over."""
         while (message := self._talk.next()) is not None:
@@ -188,7 +186,7 @@ class ProgrammingSession:
             actions = step(self, message, now)
             if actions:
                 return actions
-        return () if self._state is _State.READY else self._talk.wait(self._answer.size, now)
+        return () if self._state is _State.READY else self._talk.wait(self._asking.size, now)
 
     def _nothing_more(self, now: float) -> tuple[Action, ...]:
         """Silence, as long as may be waited for."""
@@ -201,11 +199,9 @@ class ProgrammingSession:
             case _State.OPTION:
                 return self._option_missing(now)
             case _State.PASSWORD:
-                return self._password_missing(now)
+                return self._password.missing(now)
             case _:
-                return self._answer_missing(now)
-
-    # -- programming mode -------------------------------------------------------------------------------------------
+                return self._answered(self._asking.missing())
 
     def _on_option_ack(self, message: Message, now: float) -> tuple[Action, ...]:
         return self._in_programming_mode(now)
@@ -234,8 +230,7 @@ class ProgrammingSession:
     def _option_missing(self, now: float) -> tuple[Action, ...]:
         if self._sign_on.exhausted:
             noisy = "answers the request for programming mode with nothing that is allowed there"
-            silent = "identified itself and then fell silent"
-            raise answer_missing(self._talk.raw, self._talk.sent.data, noisy, silent)
+            raise answer_missing(self._talk.raw, self._talk.sent.data, noisy, "identified itself and then fell silent")
         # It waits for us at the new rate, or it has not heard the acknowledgement and is sending its readout at the
         # first one.
         self._state = _State.SIGN_ON
@@ -247,91 +242,43 @@ class ProgrammingSession:
         if self._login.data is None:
             return self._ready()
         self._state = _State.PASSWORD
-        self._talk.repeats = 0
-        self._asked = self._login.data.encode("ascii", "replace")
-        return self._talk.say(Send(self._outgoing.password(self._login), secret=True), now)
-
-    # -- password ---------------------------------------------------------------------------------------------------
+        return self._password.send(self._login, now)
 
     def _on_password_ack(self, message: Message, now: float) -> tuple[Action, ...]:
         return self._ready()
 
     def _on_password_nak(self, message: Message, now: float) -> tuple[Action, ...]:
-        if self._nak:
-            self._talk.pass_over(message)  # one that is followed by another was none
-        self._nak = True
-        self._talk.quiet(now + _QUIET)
+        self._password.nak(message, now)
         return ()
 
     def _on_password_answer(self, message: Message, now: float) -> tuple[Action, ...]:
-        if message.mark is Mark.COMMAND:
-            if message.command == "B0":
-                raise MeterRefused(f"refused the password and ended the session; {_COUNTED}")
-            return ()
-        if self._own(message):
-            return ()
-        text = error_text(message.data)
-        if text is not None and message.sound:
-            raise MeterRefused(f"refused the password with {text}; {_COUNTED}")
-        raise ProtocolError(f"answered the password with something that is no answer to one; {_COUNTED}")
-
-    def _password_missing(self, now: float) -> tuple[Action, ...]:
-        if self._nak and not self._talk.garbage:
-            self._nak = False
-            if self._talk.repeats < self._settings.password_repeats:
-                return self._talk.again(now)
-            raise MeterRefused(f"answers NAK to the password; {_COUNTED}")
-        what = "answered the password garbled" if self._talk.garbage else "did not answer the password"
-        raise ProtocolError(f"{what}; {_COUNTED}", self._talk.raw)
-
-    # -- commands ---------------------------------------------------------------------------------------------------
+        self._password.answer(message)
+        return ()
 
     def _ready(self) -> tuple[Action, ...]:
         self._state = _State.READY
         return (Ready(self._operand),)
 
     def _on_break(self, message: Message, now: float) -> tuple[Action, ...]:
-        if message.command != "B0":
-            return ()
-        raise ProtocolError("ended the session by itself")
+        if message.command == "B0":
+            raise ProtocolError("ended the session by itself" + ("" if self._login.data else f"; {_OPEN}"))
+        return ()
 
     def _on_answer_nak(self, message: Message, now: float) -> tuple[Action, ...]:
-        if self._talk.repeats < self._settings.repeats:
-            return self._talk.again(now)
-        if self._answer.end(b""):
-            return self._finished(self._answer.answered(self.identification))
-        return self._finished(CommandError("NAK", understood=False))
+        return self._answered(self._asking.nak(now))
 
     def _on_answer_data(self, message: Message, now: float) -> tuple[Action, ...]:
-        if self._own(message):
-            return ()
-        answer = self._answer
-        if answer.wants_again(message):
-            self._talk.repeats = 0
-            return self._talk.say(Send(NAK), now)
-        answer.take(message)
-        if not message.last:
-            self._talk.repeats = 0
-            return self._talk.say(Send(ACK), now)
-        text = error_text(message.data) if len(answer.parts) == 1 and message.sound else None
-        return self._finished(CommandError(text) if text is not None else answer.answered(self.identification))
+        return self._answered(self._asking.data(message, now))
 
-    def _answer_missing(self, now: float) -> tuple[Action, ...]:
-        if self._answer.end(self._talk.rest):
-            return self._finished(self._answer.answered(self.identification))
-        noisy = "answers a command with nothing that is allowed there"
-        raise answer_missing(self._talk.raw, self._talk.sent.data, noisy, "fell silent after a command")
+    def _put(self, now: float) -> tuple[Action, ...]:
+        self._state = _State.ANSWER
+        return self._asking.put(now)
 
-    def _finished(self, event: Answered | CommandError) -> tuple[Action, ...]:
-        self._state = _State.READY
-        self._talk.no_echo()
-        return (event,)
-
-    def _own(self, message: Message) -> bool:
-        """True for the rest of our own message, whose head did not come back: its check character cannot fit."""
-        own = message.data == self._asked and not message.sound
-        self._talk.echoing |= own
-        return own
+    def _answered(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        if actions and isinstance(actions[-1], Answered | CommandError):
+            self._state = _State.READY
+            self._talk.no_echo()
+        return actions
 
 
 _Step = Callable[[ProgrammingSession, Message, float], tuple[Action, ...]]

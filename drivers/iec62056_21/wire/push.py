@@ -53,6 +53,10 @@ class PushSession:
     def blocks(self) -> int:
         return 0
 
+    @property
+    def asked(self) -> bool:
+        return False
+
     def start(self, now: float) -> tuple[Action, ...]:
         self._state = _State.PUSH
         self._limit = now + self._settings.push_timeout

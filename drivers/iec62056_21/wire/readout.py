@@ -76,6 +76,10 @@ class ReadoutSession:
     def blocks(self) -> int:
         return 0
 
+    @property
+    def asked(self) -> bool:
+        return self._state is _State.SIGN_ON and self._sign_on.asked
+
     def start(self, now: float) -> tuple[Action, ...]:
         self._state = _State.SIGN_ON
         self._baud = self._settings.start_baud

@@ -131,6 +131,10 @@ class Session(Protocol):
     def blocks(self) -> int:
         """How many blocks of the present answer are complete; what was received of them counts."""
 
+    @property
+    def asked(self) -> bool:
+        """True while the meter may be about to identify itself, and then waits for us."""
+
     def start(self, now: float) -> tuple[Action, ...]:
         """Begin."""
 

@@ -52,6 +52,11 @@ class SignOn:
         """True when there is no attempt left."""
         return self.attempt >= self._settings.attempts
 
+    @property
+    def asked(self) -> bool:
+        """True from the request on, until the identification is there."""
+        return not self._waking and not self.done
+
     def start(self, now: float) -> tuple[Action, ...]:
         """Begin, or begin again."""
         settings = self._settings

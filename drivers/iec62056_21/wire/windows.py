@@ -2,7 +2,7 @@
 
 Rules: a request may bring more than the window, never less: what the form of the times cannot say is rounded outwards.
 Meters take the times of a range as ends of intervals, both included (VDEW and EMH: from ... to); the row at the very
-start of a window then comes, and the reader drops it.
+start of a window then comes, and the reader drops it. For meters that leave the last one out there is `{after}`.
 """
 
 import re
@@ -13,6 +13,8 @@ from drivers.iec62056_21.wire.clock import ClockKind, MeterClock
 from gatewayd.legal_time import ambiguous
 
 _FIELD = re.compile(r"YYYY|YY|MM|DD|hh|mm|ss|z")
+_PLACE = re.compile(r"\{(?:start|end|after)\}")
+_SECOND = timedelta(seconds=1)
 _STEP = timedelta(minutes=1)
 _FORMATS = {"YYYY": "%Y", "YY": "%y", "MM": "%m", "DD": "%d", "hh": "%H", "mm": "%M", "ss": "%S"}
 
@@ -33,26 +35,43 @@ def windows(start: datetime, end: datetime, days: int) -> tuple[tuple[datetime, 
 
 
 def range_request(
-    code: str, template: str, time_form: str, start: datetime, end: datetime, clock: str, zone: ZoneInfo
+    code: str,
+    template: str,
+    time_form: str,
+    start: datetime,
+    end: datetime,
+    clock: str,
+    zone: ZoneInfo,
+    *,
+    season_digit: bool = True,
 ) -> bytes:
     """The data of a read command for (start, end]: `P.01(1260701000000;1260702000000)`.
 
-    `template` holds `{start}` and `{end}`; in `time_form` z is the season digit, YY or YYYY, MM, DD, hh, mm, ss are
-    fields, everything else stands for itself; `clock` is `legal`, `standard` or `utc` (drivers' vendor profiles).
+    `template` holds `{start}` and `{end}`, or `{after}` for the next time behind the end that can be written; in
+    `time_form` z is the season digit, YY or YYYY, MM, DD, hh, mm, ss are fields, everything else stands for itself;
+    `clock` is `legal`, `standard` or `utc`. A meter that ignores the digit (`season_digit` false) gets none that
+    counts: then the repeated hour is asked for whole.
     """
-    fields = frozenset(_FIELD.findall(time_form))
+    fields = frozenset(_FIELD.findall(time_form)) - (set() if season_digit else {"z"})
     shown = MeterClock(ClockKind(clock), zone)
     first = start.astimezone(UTC).replace(microsecond=0)
-    last = _up(end.astimezone(UTC), timedelta(seconds=1))
     if "ss" not in fields:
         first = first.replace(second=0)
-        last = _up(last, _STEP)
     while not _can_say(fields, shown, first):
         first = first.replace(second=0) if first.second else first - _STEP
-    while not _can_say(fields, shown, last):
-        last = _up(last, _STEP) if last.second else last + _STEP
-    body = template.replace("{start}", _written(time_form, shown, first))
-    return f"{code}({body.replace('{end}', _written(time_form, shown, last))})".encode("latin-1", "replace")
+    last = _not_before(fields, shown, end.astimezone(UTC))
+    after = _not_before(fields, shown, last + (_SECOND if "ss" in fields else _STEP))
+    times = {"{start}": first, "{end}": last, "{after}": after}
+    body = _PLACE.sub(lambda match: _written(time_form, shown, times[match[0]]), template)
+    return f"{code}({body})".encode("latin-1", "replace")
+
+
+def _not_before(fields: frozenset[str], clock: MeterClock, at: datetime) -> datetime:
+    """The first time from `at` on that can be written."""
+    at = _up(at, _SECOND if "ss" in fields else _STEP)
+    while not _can_say(fields, clock, at):
+        at = _up(at, _STEP) if at.second else at + _STEP
+    return at
 
 
 def _up(at: datetime, unit: timedelta) -> datetime:

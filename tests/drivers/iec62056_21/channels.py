@@ -7,6 +7,7 @@ at once. `log` is everything that was done to the line.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -50,6 +51,8 @@ class PlayingChannel:
         self.awaits = 0
         self.received: list[tuple[int, bytes]] = []
         """The number of the await in which each chunk was handed on."""
+        self.rests: list[tuple[int, float]] = []
+        """The number of the await of each rest, and how long it was to last."""
         self.log: list[bytes | tuple[int, Framing]] = []
         self.secrets: list[bytes] = []
 
@@ -77,17 +80,21 @@ class PlayingChannel:
         await self._begin(deadline, may_have_passed=True)
         if not self._coming:
             raise ChannelTimeout("line optical: nothing received in time")
-        said = self._coming.pop(0)
+        said = self._coming[0]
         if isinstance(said, GatewayError):
+            del self._coming[0]
             raise said
+        await self._end()  # a cancellation loses no byte
+        self._coming.pop(0)
         if self._parity_at and self._parity_at in said:
             self.parity_errors += 1
-        await self._end()
         self.received.append((self.awaits, said))
         return said
 
     async def rest(self, seconds: float) -> None:
-        pass
+        await self._begin(math.inf)
+        self.rests.append((self.awaits, seconds))
+        await self._end()
 
     async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
         await self._begin(deadline)

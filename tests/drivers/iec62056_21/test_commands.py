@@ -21,7 +21,7 @@ from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, MeterSilen
 from gatewayd.model import Flag, Kind, Outcome, Profile, RawStatus, Registers
 from gatewayd.obis import Obis
 from gatewayd.options import SecretUnavailable
-from tests.drivers.iec62056_21.channels import PlayingChannel, Said, build, password_file, session
+from tests.drivers.iec62056_21.channels import PlayingChannel, Said, answers_of, build, password_file, session
 from tests.drivers.iec62056_21.conversation import BLOCK, IDENTIFICATION, OPTION, SIGN_ON, block
 from tests.drivers.iec62056_21.interview import (
     ACK,
@@ -182,6 +182,26 @@ def test_mode_a_stays_at_the_first_rate(vendor: Use) -> None:
     assert {entry for entry in channel.log if isinstance(entry, tuple)} == {(300, Framing.E71)}
 
 
+def test_mode_a_stays_at_a_first_rate_of_its_own(vendor: Use) -> None:
+    channel = PlayingChannel({**ENTER_OPEN, r5("1.8.0"): [reply(b"(1*kWh)")]})
+    assert session(channel, asked("1.8.0"), mode="A", start_baud=9600)[0].sound
+    assert {entry for entry in channel.log if isinstance(entry, tuple)} == {(9600, Framing.E71)}
+
+
+@pytest.mark.parametrize(
+    ("options", "option", "rate"),
+    [
+        ({"start_baud": 9600, "baud_after_sign_on": 2400}, b"\x06031\r\n", 2400),
+        ({"line_baud": 57600}, b"\x06001\r\n", 300),  # no acknowledgement can name that rate
+    ],
+)
+def test_other_rates_in_mode_a(vendor: Use, options: dict[str, Any], option: bytes, rate: int) -> None:
+    channel = PlayingChannel({SIGN_ON: [IDENTIFICATION], option: [P0], r5("1.8.0"): [reply(b"(1*kWh)")]})
+    (answer,) = asyncio.run(answers_of(build(mode="A", **options), channel, asked("1.8.0")))
+    assert answer.sound
+    assert channel.log[3] == (rate, Framing.E71)
+
+
 def test_all_registers_are_read_out_even_where_single_ones_are_asked_for(vendor: Use) -> None:
     channel = PlayingChannel({SIGN_ON: [IDENTIFICATION], OPTION: [BLOCK]})
     (answer,) = session(channel, Registers())
@@ -265,8 +285,8 @@ START = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 """Midnight in Prague, the beginning of 2026-11-21."""
 DAY = Profile(Obis.parse("P.01"), START, START + timedelta(days=1))
 TWO_DAYS = Profile(Obis.parse("P.01"), START, START + timedelta(days=2))
-FIRST_DAY = "P.01(02611210000;02611220000)"
-SECOND_DAY = "P.01(02611220000;02611230000)"
+FIRST_DAY = "P.01(02611210000;02611220001)"
+SECOND_DAY = "P.01(02611220000;02611230001)"
 
 
 def table(day: str, *values: str) -> bytes:
@@ -507,7 +527,8 @@ def test_a_meter_that_needs_a_password_is_not_called_without_one(vendor: Use) ->
 
 def test_who_says_that_no_password_is_wanted_goes_straight_to_the_commands(vendor: Use, tmp_path: Path) -> None:
     vendor(CLOSED)
-    for options in ({}, {"password_file": password_file(tmp_path, "1234")}):
+    chosen: list[dict[str, Any]] = [{}, {"password_file": password_file(tmp_path, "1234")}]
+    for options in chosen:
         channel = PlayingChannel({**ENTER_OPEN, r5("1.8.0"): [reply(b"(1*kWh)")]})
         (answer,) = session(channel, asked("1.8.0"), login="none", access="R5", **options)
         assert [reading.raw_text for reading in answer.readings] == ["1"]
@@ -636,7 +657,7 @@ def test_the_wake_up_comes_from_the_vendor_unless_it_is_configured(vendor: Use) 
 
 def test_the_clock_of_the_options_goes_before_that_of_the_vendor(vendor: Use) -> None:
     channel = PlayingChannel(
-        {**ENTER_OPEN, command("R5", "P.01(22611202300;22611212300)"): [reply(table("261121", "1"))]}
+        {**ENTER_OPEN, command("R5", "P.01(22611202300;22611212301)"): [reply(table("261121", "1"))]}
     )
     assert len(session(channel, DAY, clock="utc")) == 1
 

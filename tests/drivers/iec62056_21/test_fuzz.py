@@ -20,11 +20,12 @@ from drivers.iec62056_21.intervals import table_readings
 from drivers.iec62056_21.readings import readings, telegram_faults
 from drivers.iec62056_21.vendors import Table, choose
 from drivers.iec62056_21.wire.dataset import parse_data_block
+from drivers.iec62056_21.wire.fork import Fork
 from drivers.iec62056_21.wire.framing import find_identification
 from drivers.iec62056_21.wire.hand_over import HandOverSession
 from drivers.iec62056_21.wire.message import Echo, Inbox
 from drivers.iec62056_21.wire.programming import ProgrammingSession
-from drivers.iec62056_21.wire.readout import readout_session
+from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
 from drivers.iec62056_21.wire.session import Answered, CommandError, Ready, Session, SessionSettings, Wait
 from drivers.iec62056_21.wire.telegram import read_block
 from gatewayd.errors import GatewayError
@@ -96,8 +97,10 @@ def _session(session: Session, chance: random.Random) -> None:
             match actions[-1] if actions else None:
                 case Wait(until):
                     assert until >= now - 1e-6
-                case Ready() | Answered() | CommandError() if isinstance(session, ProgrammingSession):
-                    actions = session.command(f"R{chance.randint(1, 6)}", "1.8.0()", now)
+                case Ready() | Answered() | CommandError():
+                    programming = session.chosen if isinstance(session, Fork) else session
+                    assert isinstance(programming, ProgrammingSession)
+                    actions = programming.command(f"R{chance.randint(1, 6)}", "1.8.0()", now)
                     continue
                 case _:
                     break
@@ -173,6 +176,12 @@ def _hand_over(chance: random.Random) -> None:
     _session(HandOverSession(SessionSettings(attempts=2)), chance)
 
 
+def _fork(chance: random.Random) -> None:
+    settings = SessionSettings(attempts=2)
+    chosen = ProgrammingSession(settings, knows) if chance.random() < 0.7 else ReadoutSession(settings)
+    _session(Fork(settings, lambda _: chosen), chance)
+
+
 PARSERS: dict[str, Callable[[random.Random], None]] = {
     "identification and block": _identification,
     "data sets": _data_sets,
@@ -181,7 +190,12 @@ PARSERS: dict[str, Callable[[random.Random], None]] = {
     "readout session": _readout,
     "programming session": _programming,
     "hand-over session": _hand_over,
+    "fork": _fork,
 }
+
+
+def test_all_of_them_together_take_a_minute() -> None:
+    assert SECONDS * len(PARSERS) >= 60
 
 
 @pytest.mark.parametrize("name", PARSERS)

@@ -322,3 +322,17 @@ def test_a_long_value_is_read_like_a_short_one() -> None:
         [(value, RawStatus.TRUE)],
         [(f"{value}*kW", RawStatus.DISTORTED)],
     )
+
+
+def test_a_row_at_the_end_of_a_window_that_did_not_come() -> None:
+    """A meter that does not count the end in would lose one row in each window."""
+    data = b"P.01(0261126101500)(0000)(15)(1)(1.5.0)(kW)\r\n(1)\r\n(2)\r\n"
+    begin, last = datetime(2026, 11, 26, 9, 0, tzinfo=UTC), datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
+    assert understood(data, start=begin, end=last).complaints == ()
+    (said,) = understood(data, start=begin, end=last + QUARTER).complaints
+    assert "2026-11-26T09:45:00Z" in said
+    assert "`window`" in said
+    assert understood(data, start=begin, end=last + 2 * QUARTER).complaints == ()  # a gap is no such thing
+    assert understood(data, Fault.CHECK_CHARACTER, start=begin, end=last + QUARTER).complaints == ()
+    late = data.replace(b"0261126101500", b"0261126123000")  # the interval is not over long enough: read at 12:00 UTC
+    assert understood(late, start=begin, end=datetime(2026, 11, 26, 12, 0, tzinfo=UTC)).complaints == ()

@@ -34,7 +34,7 @@ START = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 PROFILE = Profile(Obis.parse("P.01"), START, START + timedelta(days=1))
 REGISTERS = Registers((Obis.parse("1.8.0"), Obis.parse("2.8.0")))
 ROWS = b"P.01(0261121001500)(0000)(15)(1)(1.5)(kW)\r\n(0.125)\r\n"
-READ_P01 = "P.01(02611210000;02611220000)"
+READ_P01 = "P.01(02611210000;02611220001)"
 OFFERS_E = b"/LGZ5\\2ZMD4104407.B32\r\n"
 OPTION_E = b"\x06252\r\n"
 
@@ -48,6 +48,7 @@ PROGRAMMING: dict[bytes, Sequence[Said]] = {
     ACK: [reply(ROWS[20:])],
 }
 READOUT: dict[bytes, Sequence[Said]] = {SIGN_ON: [IDENTIFICATION], OPTION: [BLOCK]}
+LIST = b"/2!\r\n"
 FIRST_RATE = (300, Framing.E71)
 
 Kind = Callable[[PlayingChannel, Path], Coroutine[Any, Any, object]]
@@ -69,7 +70,7 @@ KINDS: dict[str, tuple[Kind, dict[bytes, Sequence[Said]]]] = {
     "readout": (reads(Registers()), READOUT),
     "readout that stops": (reads(Registers()), {SIGN_ON: [IDENTIFICATION], OPTION: [BLOCK[:20]]}),
     "readout with fall-back": (reads(Registers()), {SIGN_ON: [IDENTIFICATION]}),
-    "two lists": (reads(Registers(), tables=["", "2"]), {**READOUT, b"/2!\r\n": [IDENTIFICATION]}),
+    "two lists": (reads(Registers(), tables=["", "2"]), {**READOUT, LIST: [IDENTIFICATION]}),
     "registers": (reads(REGISTERS), PROGRAMMING),
     "registers, auto": (reads(REGISTERS, "auto"), PROGRAMMING),
     "profile": (reads(PROFILE), PROGRAMMING),
@@ -77,6 +78,7 @@ KINDS: dict[str, tuple[Kind, dict[bytes, Sequence[Said]]]] = {
     "lost acknowledgement": (reads(PROFILE), {**PROGRAMMING, OPTION_P: [b"", b"", *ENTER[OPTION_P]]}),
     "woken": (reads(REGISTERS, wake_up="yes"), PROGRAMMING),
     "mode E": (hands_over, {SIGN_ON: [OFFERS_E], OPTION_E: [b"\x7f"]}),
+    "mode E, handed over": (hands_over, {SIGN_ON: [OFFERS_E], OPTION_E: [OPTION_E]}),
 }
 
 
@@ -108,8 +110,12 @@ def test_cancellation_at_every_await_leaves_the_meter_and_the_line_as_they_were(
             pass
         if channel.awaits < number:
             break
+        said = [chunk for _, chunk in channel.received if chunk.startswith(b"/")]
+        assert len(said) == sum(entry in (SIGN_ON, LIST) for entry in channel.log)  # whoever was asked was heard out
         if not identified(channel):
             assert BREAK not in channel.log
+        elif OPTION_E in [chunk for _, chunk in channel.received]:
+            assert channel.log[-1] == FIRST_RATE or channel.awaits < number  # it speaks HDLC now: no break
         else:
             assert channel.log[-2:] == [BREAK, FIRST_RATE], f"await {number}"
     assert channel.awaits < number  # all of them were tried
@@ -122,7 +128,10 @@ def test_a_session_that_is_not_disturbed_leaves_as_well(name: str, tmp_path: Pat
     channel = PlayingChannel(table)
     with suppress(GatewayError):
         asyncio.run(kind(channel, tmp_path))
-    assert not identified(channel) or channel.log[-2:] == [BREAK, FIRST_RATE]
+    if name == "mode E, handed over":
+        assert channel.log[-2:] == [(9600, Framing.E71), (9600, Framing.N81)]
+    else:
+        assert not identified(channel) or channel.log[-2:] == [BREAK, FIRST_RATE]
 
 
 @pytest.mark.parametrize("request_", [REGISTERS, PROFILE])
@@ -240,6 +249,40 @@ def test_a_second_cancellation_does_not_cut_the_break(tmp_path: Path) -> None:
     channel = asyncio.run(run())
     assert channel.finished
     assert channel.log[-2:] == [BREAK, FIRST_RATE]
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [
+        ([IDENTIFICATION], [SIGN_ON, BREAK, FIRST_RATE]),
+        ([OFFERS_E], [SIGN_ON, BREAK, FIRST_RATE]),
+        ([b"/ISK\x7f"], [FIRST_RATE, SIGN_ON]),
+        ([b"x" * 5000], [FIRST_RATE, SIGN_ON]),
+        ([ChannelError("line optical: gone")], [FIRST_RATE, SIGN_ON]),
+    ],
+)
+def test_a_meter_that_was_asked_is_heard_out_and_told_to_stop(said: list[Said], end: list[Any]) -> None:
+    """Cancelled when the request has left and nothing has come."""
+    for run in (hands_over, reads(Registers()), reads(Registers(), mode="A")):
+        channel = PlayingChannel({SIGN_ON: said}, cancel=2, late=True)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(run(channel, Path()) if run is hands_over else answers_of(build(), channel, Registers()))
+        assert channel.log[-len(end) :] == end
+        assert channel.log[:2] == [FIRST_RATE, SIGN_ON]
+
+
+def test_nobody_is_heard_out_who_was_not_asked() -> None:
+    cases: list[tuple[int, dict[str, Any]]] = [
+        (1, {}),
+        (2, {"wake_up": "yes"}),
+        (3, {"wake_up": "yes"}),
+        (1, {"mode": "D"}),
+    ]
+    for number, options in cases:
+        channel = PlayingChannel({SIGN_ON: [IDENTIFICATION]}, cancel=number)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(answers_of(build(**options), channel, Registers()))
+        assert channel.awaits == number
 
 
 def test_the_break_goes_out_at_the_rate_at_which_the_meter_listens() -> None:

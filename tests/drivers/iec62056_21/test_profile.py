@@ -157,6 +157,19 @@ def test_fewer_codes_than_it_says() -> None:
     assert "says 4 channels and names 2" in doubt
 
 
+def test_a_header_that_was_cut_behind_a_code() -> None:
+    """What names a channel is no value, also where the answer ends before its unit."""
+    block = only(b"P.01(0261126001500)(0000)(15)(2)(1.29.0)(kWh)(2.29.0)")
+    assert block.channels == (("1.29.0", "kWh"), ("2.29.0", ""))
+    assert block.rows == ()
+    block, doubt = doubtful(b"P.01(0261126001500)(0000)(15)(2)(1.29.0)(kWh)(2.29.0)\r\n(1)(2)")  # not cut
+    assert block.channels == (("1.29.0", "kWh"),)
+    assert "says 2 channels and names 1" in doubt
+    block, doubt = doubtful(b"P.01(0261126001500)(0000)(15)(2)(1.29.0)(kWh)(2.29)")  # a number it may be
+    assert values(block) == [("2.29",)]
+    assert "says 2 channels and names 1" in doubt
+
+
 def test_a_mark_of_no_value_is_no_unit() -> None:
     block, _ = doubtful(b"P.01(0261126001500)(00)(15)(3)(1.5.0)(kW)(2.5.0)(kW)\r\n(1.5)(---.-)\r\n(3.5)(4)")
     assert values(block) == [("1.5", "---.-"), ("3.5", "4")]

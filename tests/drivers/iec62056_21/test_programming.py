@@ -21,6 +21,7 @@ from drivers.iec62056_21.wire.session import (
     SessionSettings,
     SetRate,
     Wait,
+    on_the_wire,
 )
 from drivers.iec62056_21.wire.telegram import TELEGRAM_LIMIT, Check
 from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError
@@ -287,6 +288,14 @@ def test_a_meter_that_ends_the_session(answer: bytes) -> None:
     assert held.sent[-1] == BREAK
 
 
+def test_a_meter_that_ends_the_session_where_no_password_was_sent() -> None:
+    held = Interview(SessionSettings(), plays({**ENTER, R5: [BREAK]}), commands=(READ,), login=no_password)
+    with pytest.raises(ProtocolError, match=r"ended the session.*password_file.*login: password"):
+        held.hold()
+    with pytest.raises(ProtocolError, match=r"ended the session by itself$"):
+        interview({**ENTER, R5: [BREAK]}, READ)
+
+
 def test_a_meter_that_ends_the_session_behind_an_answer() -> None:
     held = fails(ProtocolError, "ended the session", {**ENTER, R5: [reply(VALUE) + BREAK]}, READ, READ)
     assert held.sent.count(R5) == 1
@@ -391,6 +400,92 @@ def test_nothing_is_asked_for_again_after_silence() -> None:
     """Nobody would know which block comes then."""
     held, _ = interview({**ENTER, R6: [FIRST], ACK: [b""], NAK: [FIRST]}, TABLE)
     assert held.sent[3:] == [R6, ACK, BREAK]
+
+
+# -- answers that come late ------------------------------------------------------------------------------------------
+
+
+def each_with_its_delay(table: dict[bytes, tuple[float, bytes]], *commands: tuple[str, str]) -> Interview:
+    """An interview with a meter that answers each message after so many seconds."""
+
+    def hear(message: bytes, at: float, baud: int) -> list[Said]:
+        delay, said = table.get(message, (0.0, b""))
+        return [Said(at + delay, said)] if said else []
+
+    enter = {message: (0.3, entries[0]) for message, entries in ENTER.items()}
+    table = {**enter, **table}
+    held = Interview(SessionSettings(), hear, commands=commands)
+    held.hold()
+    return held
+
+
+IMPORT, EXPORT = ("R5", "1.8.0()"), ("R5", "2.8.0()")
+
+
+@pytest.mark.parametrize("late", [2.1, 3.9])
+def test_a_late_copy_is_not_the_answer_to_the_next_command(late: float) -> None:
+    held = each_with_its_delay(
+        {
+            command(*IMPORT): (0.3, spoilt(reply(b"(111*kWh)"))),
+            NAK: (late, reply(b"(111*kWh)")),
+            command(*EXPORT): (0.3, reply(b"(222*kWh)")),
+        },
+        IMPORT,
+        EXPORT,
+    )
+    assert [telegram(event) for event in held.events[1:]] == [
+        (b"(111*kWh)", Check.BCC_WRONG),
+        (b"(222*kWh)", Check.RIGHT),
+    ]
+
+
+def test_a_late_block_is_not_the_answer_to_the_next_command() -> None:
+    held = each_with_its_delay({R6: (0.3, FIRST), ACK: (2.3, THIRD), command(*EXPORT): (0.3, ERROR)}, TABLE, EXPORT)
+    assert telegram(held.events[1]) == (PARTS[0], Check.CUT_SHORT)
+    assert held.events[2:] == [CommandError("ERROR")]
+    assert held.sent[3:] == [R6, ACK, command(*EXPORT), BREAK]
+
+
+def test_the_line_is_quiet_for_the_time_of_an_answer_before_the_next_command() -> None:
+    table = {R6: (0.3, FIRST), command(*EXPORT): (0.3, reply(b"(222*kWh)"))}
+    for late in (0.0, 2.5, 3.0):
+        held = each_with_its_delay({**table, **({ACK: (late, b"\x7f")} if late else {})}, TABLE, EXPORT)
+        heard = held.at(Send(ACK)) + max(on_the_wire(1, 9600) + SessionSettings().response_timeout, late)
+        assert held.at(Send(command(*EXPORT))) - heard == pytest.approx(SessionSettings().response_timeout, abs=0.01)
+
+
+def test_a_meter_that_goes_on_for_ever_behind_an_answer_that_had_stopped_is_given_up() -> None:
+    def hear(message: bytes, at: float, baud: int) -> Iterable[Said]:
+        return every(1.0, b"x", at + 2.5) if message == ACK else plays({**ENTER, R6: [FIRST]})(message, at, baud)
+
+    held = Interview(SessionSettings(), hear, commands=(TABLE, EXPORT))
+    with pytest.raises(ProtocolError, match="goes on"):
+        held.hold()
+    assert held.elapsed < 60
+    assert held.sent[-2:] == [ACK, BREAK]
+
+
+def test_a_sound_answer_is_followed_by_the_next_command_at_once() -> None:
+    held, _ = interview({**ENTER, command(*IMPORT): [reply(b"(1)")], command(*EXPORT): [ERROR]}, IMPORT, EXPORT)
+    gap = held.at(Send(command(*EXPORT))) - held.at(Send(command(*IMPORT)))
+    assert gap < 0.4
+
+
+def test_behind_an_answer_that_came_whole_nothing_is_waited_for_any_more() -> None:
+    held, events = interview({**ENTER, R6: [FIRST], command(*EXPORT): [reply(b"(222*kWh)")]}, TABLE, EXPORT, EXPORT)
+    assert [telegram(event)[1] for event in events[1:]] == [Check.CUT_SHORT, Check.RIGHT, Check.RIGHT]
+    asked = Send(command(*EXPORT))
+    assert held.at(asked, 1) - held.at(asked) < 0.4
+
+
+def test_an_answer_without_a_value_is_no_echo_of_its_command() -> None:
+    _, events = interview({**ENTER, R5: [reply(b"1.8.0()")]}, READ)
+    assert telegram(events[1]) == (b"1.8.0()", Check.RIGHT)
+
+
+def test_a_nak_to_the_password_is_believed_when_nothing_follows_it() -> None:
+    held, _ = interview({**ENTER, P1: [NAK, ACK]})
+    assert held.at(Send(P1, secret=True), 1) - held.at(Send(P1, secret=True)) == pytest.approx(0.6, abs=0.05)
 
 
 def test_equal_blocks_are_not_taken_for_repeated_ones() -> None:

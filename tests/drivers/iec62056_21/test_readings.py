@@ -322,3 +322,34 @@ def test_any_data_sets_give_one_reading_each(sets: list[tuple[str, list[str]]]) 
     assert [replace(reading, status=RawStatus.TRUE, flags=NONE) for reading in found] == [
         replace(reading, status=RawStatus.TRUE, flags=NONE) for reading in distorted
     ]
+
+
+# -- the clock of the meter ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clock", "time", "at", "flags"),
+    [
+        ("legal", "1260701121500", "2026-07-01T10:15Z", NONE),
+        ("legal", "0260701121500", "2026-07-01T10:15Z", Flag.TIME_AMBIGUOUS),
+        ("legal", "1260101121500", "2026-01-01T11:15Z", Flag.TIME_AMBIGUOUS),
+        ("legal", "1261025030000", "2026-10-25T01:00Z", NONE),  # the end of the last interval of summer
+        ("legal", "0260329020000", "2026-03-29T01:00Z", NONE),  # the end of the last one of winter
+        ("legal", "2610250230", "2026-10-25T00:30Z", Flag.TIME_AMBIGUOUS),
+        ("standard", "0260701121500", "2026-07-01T11:15Z", NONE),
+        ("standard", "2610250230", "2026-10-25T01:30Z", NONE),
+        ("utc", "260701121500", "2026-07-01T12:15Z", NONE),
+    ],
+)
+def test_the_time_of_a_maximum_is_on_the_clock_of_the_meter(clock: str, time: str, at: str, flags: Flag) -> None:
+    vendor = choose("generic", "").model_copy(update={"clock": clock})
+    telegram = Telegram(None, f"1.6.0(1.5*kW)({time})\r\n".encode(), Check.RIGHT)
+    (reading,) = readings(telegram, (), meter="em-1", at=READ_AT, zone=PRAGUE, vendor=vendor)
+    assert (reading.at, reading.flags, reading.status) == (datetime.fromisoformat(at), flags, RawStatus.TRUE)
+
+
+def test_the_season_digit_of_a_maximum_may_mean_nothing() -> None:
+    vendor = choose("generic", "").model_copy(update={"season_digit": False})
+    telegram = Telegram(None, b"1.6.0(1.5*kW)(0260701121500)\r\n", Check.RIGHT)
+    (reading,) = readings(telegram, (), meter="em-1", at=READ_AT, zone=PRAGUE, vendor=vendor)
+    assert (reading.at, reading.flags) == (datetime(2026, 7, 1, 10, 15, tzinfo=UTC), NONE)

@@ -103,12 +103,41 @@ def test_requests(form: str, clock: str, start: str, end: str, expected: bytes) 
     assert range_request("P.01", "{start};{end}", form, at(start), at(end), clock, PRAGUE) == expected
 
 
+def test_a_season_digit_that_the_meter_ignores_says_nothing() -> None:
+    """The request goes round the repeated hour, as without a digit."""
+    start, end = at("2026-10-25T00:15Z"), at("2026-10-25T01:15Z")
+    request = range_request("P.01", "{start};{end}", VDEW, start, end, "legal", PRAGUE, season_digit=False)
+    assert request == b"P.01(12610250159;02610250300)"
+
+
 def test_templates() -> None:
     start, end = at("2026-01-01T23:00Z"), at("2026-01-02T23:00Z")
     assert range_request("P.01", "{start};", "YYMMDD", start, end, "legal", PRAGUE) == b"P.01(260102;)"
     assert range_request("P.98", "", "YYMMDD", start, end, "legal", PRAGUE) == b"P.98()"
     assert range_request("1-0:99.1.0", ";", "YYMMDD", start, end, "legal", PRAGUE) == b"1-0:99.1.0(;)"
     assert range_request("P.01", "{end},{start}", "DD", start, end, "legal", PRAGUE) == b"P.01(03,02)"
+
+
+@pytest.mark.parametrize(
+    ("form", "end", "expected"),
+    [
+        (VDEW, "2026-01-02T23:00Z", b"P.01(02601020000;02601030001)"),
+        (VDEW, "2026-01-02T23:00:01Z", b"P.01(02601020000;02601030002)"),
+        ("zYYMMDDhhmmss", "2026-01-02T23:00Z", b"P.01(0260102000000;0260103000001)"),
+        ("YYMMDDhh", "2026-01-02T23:00Z", b"P.01(26010200;26010301)"),
+        ("YYMMDD", "2026-01-02T23:00Z", b"P.01(260102;260104)"),
+        # one minute behind the last one before the repeated hour, without a season, is behind that hour
+        ("YYMMDDhhmm", "2026-10-24T23:59Z", b"P.01(2601020000;2610250300)"),
+    ],
+)
+def test_meters_that_leave_out_the_end(form: str, end: str, expected: bytes) -> None:
+    start = at("2026-01-01T23:00Z")
+    assert range_request("P.01", "{start};{after}", form, start, at(end), "legal", PRAGUE) == expected
+
+
+def test_a_code_with_braces_is_left_alone() -> None:
+    start = at("2026-01-01T23:00Z")
+    assert range_request("P.01", "{end}{x}", "{start}DD", start, start, "legal", PRAGUE) == b"P.01({start}02{x})"
 
 
 def test_instants_of_any_zone_are_taken() -> None:

@@ -178,6 +178,22 @@ def test_a_cancelled_session_tells_the_meter_to_stop(tmp_path: Path) -> None:
         assert bench.read(Registers())[0].sound
 
 
+def test_a_session_that_is_cancelled_before_the_meter_speaks_leaves_the_line_to_the_next_meter(tmp_path: Path) -> None:
+    """Without a break the first meter would read itself out at 300 Bd, over the answers of the second one."""
+    with meter(tmp_path, "--address", "1", "--meter", f"address=2,readout={HOUSEHOLD}") as bench:
+
+        async def work(channel: Channel) -> list[Answer]:
+            task = asyncio.create_task(answers_of(build(address="1"), channel, Registers()), name="session")
+            await bench.until("sign-on 1")
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await answers_of(build(address="2", attempts=1), channel, Registers())
+
+        assert bench.use(work)[0].sound
+        assert bench.heard == ["sign-on 1", "break", "sign-on 2", "option 050"]
+
+
 def test_a_caller_that_goes_away_after_the_first_window(tmp_path: Path) -> None:
     with meter(tmp_path, *GENERATED, "--seed", "7") as bench:
 

@@ -496,6 +496,17 @@ def test_a_sim_may_take_its_time_or_be_absent() -> None:
     assert course.failed == Failed(CallResult.SIM, "cannot use its SIM (+CME ERROR: 10)")
 
 
+def test_a_disturbed_question_or_a_slow_sim_is_not_a_case_for_a_person() -> None:
+    """The result SIM puts a modem out of use until a restart. No PIN was sent, and to ask again costs nothing."""
+    _, course = call(modem(_CPINq=b"\r\nERROR\r\n"))
+    assert course.failed.result is CallResult.MODEM and "answers AT+CPIN? with ERROR" in course.failed.detail
+    _, course = call(modem(_CPINq=b"\r\n+CME ERROR: 14\r\n"))
+    assert course.failed == Failed(CallResult.MODEM, "has a SIM that does not become ready")
+    told = [b"\r\n+CME ERROR: SIM busy\r\n", b"\r\n+CPIN: READY\r\n" + OK]
+    _, course = call(lambda command: told.pop(0) if command == b"AT+CPIN?\r" else modem()(command))
+    assert course.end == Connected()
+
+
 @pytest.mark.parametrize(
     ("line", "registration"),
     [

@@ -235,3 +235,27 @@ def test_it_says_when_it_has_to_be_fed() -> None:
     assert (mask.waiting, mask.holds) == (True, True)
     mask.feed(AT, MESSAGES[1][8:])
     assert (mask.waiting, mask.holds) == (False, False)
+
+
+def test_the_rest_of_an_echo_is_not_looked_for_after_our_next_message() -> None:
+    mask = masking(MESSAGES[1])
+    assert text(mask.feed(AT, MESSAGES[1][:12])) + text(mask.turn()) == "*" * 12
+    assert feed(mask, b"\x02C.1.0(99628)\x03a") == "\x02C.1.0(99628)\x03a"
+
+
+def test_an_answer_that_shares_a_word_with_the_secret_is_shown() -> None:
+    assert feed(masking(b'AT+CPIN="4711"\r'), b"\r\n+CPIN: READY\r\n") == "\r\n+CPIN: READY\r\n"
+
+
+@pytest.mark.parametrize(
+    ("secret", "echo"),
+    [
+        (b"12345678", b"1?345678"),
+        (b"12345678", b"12?45?78"),
+        (b"12345678", b"?2345678"),
+        (b"12345678", b"123456??"),
+        (MESSAGES[1], b"\x01P1(739"),
+    ],
+)
+def test_all_of_a_garbled_echo_is_hidden(secret: bytes, echo: bytes) -> None:
+    assert feed(masking(secret), echo) == "*" * len(echo)

@@ -127,3 +127,16 @@ def test_what_the_meter_sends_after_the_next_message_is_kept_as_it_is() -> None:
         assert channel.take() == b"\x06" + data
 
     asyncio.run(run())
+
+
+def test_the_rest_of_an_echo_is_not_looked_for_after_the_next_message() -> None:
+    async def run() -> None:
+        data = b"\x02C.1.0(99628)\x03a"
+        channel = RecordingChannel(Line(PASSWORD[:12], data))
+        await channel.send(PASSWORD, deadline=1, secret=True)
+        await channel.receive(deadline=0)
+        await channel.send(b"\x15", deadline=1)
+        await channel.receive(deadline=0)
+        assert channel.take() == b"*" * 12 + data
+
+    asyncio.run(run())

@@ -240,10 +240,11 @@ class Call(ScriptedChannel):
         self.closed += 1
 
 
-def test_who_begins_to_look_on_amid_an_echo_does_not_see_the_rest_of_it() -> None:
+@pytest.mark.parametrize("seen", range(1, len(PASSWORD)))
+def test_who_begins_to_look_on_amid_an_echo_does_not_see_the_rest_of_it(seen: int) -> None:
     async def main() -> list[tuple[What, str]]:
         tap = Tap("optical", TestClock())
-        channel = TracingChannel(ScriptedChannel([PASSWORD[:8], PASSWORD[8:] + b"\x06"]), tap)
+        channel = TracingChannel(ScriptedChannel([PASSWORD[:seen], PASSWORD[seen:] + b"\x06"]), tap)
         await channel.send(PASSWORD, deadline=0, secret=True)
         await channel.receive(deadline=0)
         with tap.subscribe() as subscription:
@@ -255,3 +256,27 @@ def test_who_begins_to_look_on_amid_an_echo_does_not_see_the_rest_of_it() -> Non
     shown = "".join(text for what, text in told if what is What.RECEIVED)
     assert not any(digit in shown for digit in "12345678")
     assert shown.endswith("*\x06")
+
+
+def test_the_rest_of_an_echo_is_not_looked_for_after_our_next_message() -> None:
+    async def work(channel: TracingChannel) -> None:
+        await channel.send(PASSWORD, deadline=0, secret=True)
+        await channel.receive(deadline=0)
+        await channel.send(b"\x15", deadline=0)
+        await channel.receive(deadline=0)
+        await channel.close()
+
+    told = trace([PASSWORD[:12], b"\x02C.1.0(99678)\x03a"], work)
+    assert [text for what, text in told if what is What.RECEIVED] == ["*" * 12, "\x02C.1.0(99678)\x03a"]
+
+
+def test_a_channel_that_is_muted_tells_nothing_of_an_echo_either() -> None:
+    """The channel around it does; both would tell it twice."""
+
+    async def work(channel: TracingChannel) -> None:
+        await channel.send(b"ATD+420601123489\r", deadline=0, secret=True)
+        channel.mute(True)
+        await channel.receive(deadline=0)
+        channel.mute(False)
+
+    assert [what for what, _ in trace([b"CONNECT 9600 and the meter"], work)] == [What.SENT]

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gatewayd.cli.plot import Value
-from gatewayd.cli.profile_view import Channel, expected_ends, highest, pivot, summary
+from gatewayd.cli.profile_view import Channel, expected_ends, fitting, highest, pivot, summary
 from gatewayd.legal_time import PRAGUE, QUARTER
 from gatewayd.model import DIRECT, NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
 from tests.gatewayd.doubles import reading
@@ -110,3 +110,12 @@ def test_the_highest_value() -> None:
     shown = pivot(archived(interval(1, "0.100"), interval(96, "0.500"), interval(3, "0.2", status=RawStatus.MISSING)))
     assert highest(shown.values(shown.channels[0]), PRAGUE) == "max 0.500 at 2026-11-21 24:00+01:00"
     assert highest({}, PRAGUE) == "no values"
+
+
+@pytest.mark.parametrize(
+    ("room", "groups"),
+    [(100, [[0, 1, 2]]), (30, [[0, 1, 2]]), (29, [[0, 1], [2]]), (10, [[0], [1], [2]]), (-5, [[0], [1], [2]])],
+)
+def test_which_columns_fit_beside_each_other(room: int, groups: list[list[int]]) -> None:
+    assert fitting([8, 8, 8], room) == groups
+    assert fitting([], room) == []

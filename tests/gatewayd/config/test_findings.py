@@ -16,6 +16,7 @@ RATIO = "is not a ratio; expected primary/secondary such as 200/5"
 OBIS = "is not an OBIS code; expected one such as 1-0:1.8.0, 1.8.0 or C.1.0"
 WINDOW = "a window of legal time such as 00:10-05:30"
 ONE_WAY = "stands beside device; expected one way to the modem: device, or host and port"
+NO_TIME = "leaves no time to hang up: with"
 MODEM_KEYS = (
     "known keys: baud, bearer, bearer_required, call_window, device, dialling, framing, guard_ms, hang_up_s, host, "
     "init, max_call_s and 7 more"
@@ -248,6 +249,15 @@ LINES: list[tuple[str, list[str]]] = [
         "{type: modem, device: d, setup_s: 0}",
         ["3: lines.x.setup_s: '0' is not a number greater than 0 and of at most 600"],
     ),
+    (
+        "{type: modem, device: d, guard_ms: 5000}",
+        [f"3: lines.x.guard_ms: {NO_TIME} guard_ms: 5000 hang_up_s has to be at least 13.5, and it is 8"],
+    ),
+    (
+        "{type: modem, device: d, hang_up_s: 3.99}",
+        [f"3: lines.x.hang_up_s: {NO_TIME} guard_ms: 1200 hang_up_s has to be at least 4.00, and it is 3.99"],
+    ),
+    ("{type: modem, device: d, hang_up_s: 3.5, guard_ms: 1000}", []),
     ("{type: modem, device: d, guard_ms: 5}", ["3: lines.x.guard_ms: '5' is not a whole number from 20 to 10000"]),
     ("{type: modem, device: d, max_call_s: 0}", ["3: lines.x.max_call_s: '0' is not a whole number from 1 to 86400"]),
     ("{type: modem, device: d, call_window: night}", [f"3: lines.x.call_window: 'night' is not {WINDOW}"]),

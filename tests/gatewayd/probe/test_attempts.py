@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gatewayd.channel import Framing
 from gatewayd.daemon import iec_words
+from gatewayd.probe.advice import snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
 from gatewayd.probe.frames import fcs, read_register
 
@@ -213,3 +214,24 @@ def test_a_unit() -> None:
         assert (found is not None) == (one.send[0] == 1)
         if found is not None:
             assert (found.address, dict(found.options)["unit"], found.notes) == ("1", "1", ("register 0 is 230",))
+
+
+@pytest.mark.parametrize(
+    ("even", "fixed", "framing"),
+    [
+        (False, None, Framing.N81),
+        (True, None, Framing.E71),
+        (False, Framing.N81, Framing.N81),
+        (False, Framing.E71, Framing.E71),
+    ],
+)
+def test_a_telegram_tells_its_framing_by_bit_7(even: bool, fixed: Framing | None, framing: Framing) -> None:
+    (attempt,) = plan(Scope(frozenset({Protocol.PUSH}), bauds=(115200,), fixed=fixed), iec_words())
+    data = b"/SIM5PUSH-P1\r\n\r\n1-0:1.8.1(009410.227*kWh)\r\n!1234\r\n"
+    if even:
+        data = bytes(byte | 0x80 if byte.bit_count() % 2 else byte for byte in data)
+    found = attempt.judge(data, False)
+    assert found is not None
+    assert (found.baud, found.framing) == (115200, framing)
+    told = "framing: 8N1" in snippet(found, "p1", known_drivers=["iec62056_21"])
+    assert told == (framing is Framing.N81), "7E1 is what the driver sets by itself"

@@ -234,3 +234,21 @@ def test_a_line_that_fails_ends_the_probe() -> None:
 
     with pytest.raises(ChannelError, match="unplugged"):
         run(Failing({}), attempts(Protocol.IEC))
+
+
+@pytest.mark.parametrize("protocol", [Protocol.DLMS, Protocol.IEC])
+def test_whoever_was_asked_is_left_in_peace_when_the_probe_is_interrupted(protocol: Protocol) -> None:
+    """Ctrl-C right after the question: a server would hold the connection for minutes."""
+    (attempt, *_) = plan(Scope(frozenset({protocol}), bauds=(9600,)), iec_words())
+
+    class Interrupted(Peer):
+        async def receive(self, *, deadline: float) -> bytes:
+            if attempt.send in self.log:
+                raise asyncio.CancelledError
+            return await super().receive(deadline=deadline)
+
+    peer = Interrupted({})
+    with pytest.raises(asyncio.CancelledError):
+        run(peer, [attempt])
+    sent = [entry for entry in peer.log if entry != "waited"]
+    assert sent == [9600, attempt.send, attempt.goodbye, 9600], "the last one waits until it is off the wire"
