@@ -133,8 +133,8 @@ class Commands:
         if text and not served:
             raise MeterDiffers(
                 f"answers {text} to {' and '.join(commands)} of {table.code} in every window: it has no such profile, "
-                "nothing of it in this time, or does not let it be read with this password, or without one (password_file, "
-                "login)"
+                "nothing of it in this time, or does not let it be read with this password or without one "
+                "(password_file, login)"
             )
 
     async def _table_answer(self, event: Answered, table: Table, window: Profile) -> Answer:

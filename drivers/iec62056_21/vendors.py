@@ -123,8 +123,9 @@ class Vendor(Options):
     profile_fallback: Literal["R5", "R6"] | None = "R6"
     """Second command, where the first is answered by an error (old A1500: R5 only; some Iskra: R6 only)."""
     window: str = "{start};{after}"
-    """What stands in the brackets of a request for a range. `{after}`, the next time behind the end that can be written,
-    also brings the last row of meters that leave out what ends with the range; `{end}` where a meter refuses that."""
+    """What stands in the brackets of a request for a range. `{after}`, the next time behind the end that can be
+    written, also brings the last row of meters that leave out what ends with the range; `{end}` where a meter refuses
+    that."""
     window_time: str = "zYYMMDDhhmm"
     """How its times are written: z season digit, YY or YYYY, MM, DD, hh, mm, ss; everything else stands for itself."""
     window_days: int = Field(default=31, ge=1, le=400)
