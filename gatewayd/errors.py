@@ -48,6 +48,11 @@ class MeterRefused(GatewayError):
     """The meter understood and said no (password, access right). Never retried automatically."""
 
 
+class PasswordUnclear(MeterRefused):
+    """The password was sent, and what the meter made of it is not known: it may have counted it as a wrong one. Not
+    repeated at once; the second time in a row it is a refusal like any other (gatewayd.refusals)."""
+
+
 class ArchiveError(GatewayError):
     """The archive cannot take or give data: disk full, read-only, damaged, in use by another process."""
 

@@ -2,7 +2,8 @@
 
 Rules: a meter that has refused is not sent anything until its driver's `credentials` change. With credentials that is
 remembered on the disk, so that neither a restart nor a command that is repeated tries them again; without, until the
-process ends. What cannot be written down is remembered in the process all the same.
+process ends. What cannot be written down is remembered in the process all the same. Where it was not clear what came of
+them (PasswordUnclear), they are tried once more, at the regular time of a job; the second time is a refusal.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from gatewayd.archive import refused
 from gatewayd.archive.refused import Refused
 from gatewayd.archive.store import Store
 from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, MeterRefused
+from gatewayd.errors import ArchiveError, MeterRefused, PasswordUnclear
 
 log = logging.getLogger("gatewayd.refusals")
 
@@ -72,7 +73,7 @@ class Refusals:
     async def standing(self, meter: str, line: str, credentials: str) -> LeftAlone | None:
         """The refusal that still holds: the credentials are those that were refused."""
         found = (await self._all()).get(meter)
-        if found is None or found.credentials != credentials:
+        if found is None or found.credentials != credentials or not found.final:
             return None
         at = found.at.strftime("%Y-%m-%dT%H:%M:%SZ")
         return LeftAlone(
@@ -83,7 +84,10 @@ class Refusals:
     async def note(self, meter: str, credentials: str, fault: MeterRefused) -> None:
         """The meter has refused these credentials."""
         known = await self._all()
-        known[meter] = entry = Refused(meter, credentials, self._clock(), str(fault))
+        before = known.get(meter)
+        again = before is not None and before.credentials == credentials
+        final = again or not isinstance(fault, PasswordUnclear)
+        known[meter] = entry = Refused(meter, credentials, self._clock(), str(fault), final)
         if credentials:
             try:
                 await self._store.refused(entry)

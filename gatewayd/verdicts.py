@@ -11,6 +11,7 @@ from gatewayd.errors import (
     MeterDiffers,
     MeterRefused,
     MeterSilent,
+    PasswordUnclear,
     ProtocolError,
     SessionDeadline,
 )
@@ -21,7 +22,7 @@ from gatewayd.status import Fault, judge
 def outcome_of(fault: GatewayError) -> Outcome:
     """How an exchange ended that a fault has ended."""
     match fault:
-        case ProtocolError():
+        case ProtocolError() | PasswordUnclear():
             return Outcome.PROTOCOL_ERROR
         case MeterSilent():
             return Outcome.SILENT

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
+from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, PasswordUnclear, ProtocolError
 from gatewayd.model import Request
 from gatewayd.refusals import LeftAlone, remedy
 from gatewayd.schedule import Rhythm, first_due, next_due
@@ -99,6 +99,10 @@ class MeterStates:
         """How a job has ended. Its meter is read again when the last run of every one of its jobs was sound."""
         meter = pending.meter
         before, pending.fault = pending.fault, fault
+        if isinstance(fault, PasswordUnclear):  # at most twice: then it is left alone
+            self.faults[meter] = str(fault)
+            log.warning("%s; the second time in a row the meter is left alone", fault)
+            return
         if isinstance(fault, MeterRefused):
             text = str(fault)
             if not isinstance(fault, LeftAlone):

@@ -19,12 +19,13 @@ from drivers.iec62056_21.vendors import AUTO, Vendor, WakeUp, choose
 from drivers.iec62056_21.wire.fork import Chosen, Fork
 from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification, mode_c_rates
 from drivers.iec62056_21.wire.outgoing import Login
+from drivers.iec62056_21.wire.password import unclear
 from drivers.iec62056_21.wire.programming import ProgrammingSession
 from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
 from drivers.iec62056_21.wire.session import Done, Ready, SessionSettings
 from gatewayd.channel import Channel
 from gatewayd.driver import Clock, Driver, DriverKind, Setting
-from gatewayd.errors import GatewayError, MeterDiffers
+from gatewayd.errors import ChannelError, GatewayError, MeterDiffers
 from gatewayd.model import Answer, Meter, Profile, Registers, Request
 
 _MODE_D_BAUD = 9600
@@ -66,34 +67,42 @@ class Iec62056_21Driver:
             raise named(error, self._meter.id, self._meter.line) from error
 
     def _exchanges(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        settings = self._settings
+        if password := self._options.sign_on_password():
+            # Once only: who does not hear the right one may count what it heard.
+            settings = replace(settings, address=settings.address + password, secret_address=True, attempts=1)
         match request:
             case Profile():
-                if self._settings.mode == "D":
+                if settings.mode == "D":
                     raise MeterDiffers("only pushes its telegrams (mode: D): profiles cannot be asked for")
-                return self._by_commands(channel, self._programming(), request)
-            case Registers(registers) if registers and self._settings.mode != "D":
-                return self._by_access(channel, request)
+                return self._by_commands(channel, self._programming(settings), request)
+            case Registers(registers) if registers and settings.mode != "D":
+                return self._by_access(channel, request, settings)
             case Registers():
-                return self._readouts(channel, request)
+                return self._readouts(channel, request, settings)
 
-    def _by_access(self, channel: Channel, request: Registers) -> AsyncGenerator[Answer, None]:
+    def _by_access(
+        self, channel: Channel, request: Registers, settings: SessionSettings
+    ) -> AsyncGenerator[Answer, None]:
         """Registers out of the readout or by commands: as configured, else as the vendor profile says. Who names lists
         wants them read out."""
         if self._options.tables != _DEFAULTS.tables:
-            return self._readouts(channel, request)
+            return self._readouts(channel, request, settings)
         if self._options.access == "auto" and self._vendor == AUTO:
             password = self._options.password()
-            fork = Fork(self._settings, lambda identification: self._chosen(identification, password))
+            fork = Fork(settings, lambda identification: self._chosen(identification, password, settings))
             return self._by_commands(channel, fork, request)
         if access_of(choose(self._vendor, ""), self._options).register_command == "readout":
-            return self._readouts(channel, request)
-        return self._by_commands(channel, self._programming(), request)
+            return self._readouts(channel, request, settings)
+        return self._by_commands(channel, self._programming(settings), request)
 
-    async def _readouts(self, channel: Channel, request: Registers) -> AsyncGenerator[Answer, None]:
+    async def _readouts(
+        self, channel: Channel, request: Registers, settings: SessionSettings
+    ) -> AsyncGenerator[Answer, None]:
         """One readout, or one for each of the configured lists; a register is missing when it is in none of them."""
         rest = request.registers
         for number, table in enumerate(self._options.tables, 1):
-            session = readout_session(self._settings, table)
+            session = readout_session(settings, table)
             async with Conversation(channel, session) as conversation:
                 event = await conversation.until_event(session.start(conversation.now))
             assert isinstance(event, Done)  # the only event of a readout
@@ -109,6 +118,18 @@ class Iec62056_21Driver:
                 yield answer
 
     async def _by_commands(
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Request
+    ) -> AsyncGenerator[Answer, None]:
+        try:
+            async with aclosing(self._commanded(channel, session, request)) as answers:
+                async for answer in answers:
+                    yield answer
+        except ChannelError as error:
+            if session.password_pending:  # to hang up is an answer, too
+                raise unclear(error) from error
+            raise
+
+    async def _commanded(
         self, channel: Channel, session: ProgrammingSession | Fork, request: Request
     ) -> AsyncGenerator[Answer, None]:
         async with Conversation(channel, session) as conversation:
@@ -144,20 +165,19 @@ class Iec62056_21Driver:
 
     # -- programming mode -------------------------------------------------------------------------------------------
 
-    def _chosen(self, identification: Identification, password: str | None) -> Chosen:
+    def _chosen(self, identification: Identification, password: str | None, settings: SessionSettings) -> Chosen:
         access = access_of(self._vendor_of(identification), self._options)
         if access.register_command == "readout":
-            return ReadoutSession(self._settings)
-        return self._programming_with(password)
+            return ReadoutSession(settings)
+        return self._programming_with(password, settings)
 
-    def _programming(self) -> ProgrammingSession:
+    def _programming(self, settings: SessionSettings) -> ProgrammingSession:
         password = self._options.password()
         if self._vendor != AUTO:
             self._login(choose(self._vendor, ""), password)  # the line need not be used to know that it is missing
-        return self._programming_with(password)
+        return self._programming_with(password, settings)
 
-    def _programming_with(self, password: str | None) -> ProgrammingSession:
-        settings = self._settings
+    def _programming_with(self, password: str | None, settings: SessionSettings) -> ProgrammingSession:
         if settings.mode == "A":  # never another rate than the first one, where an acknowledgement can name that
             rate = settings.start_baud if settings.start_baud in mode_c_rates() else SIGN_ON_BAUD
             settings = replace(settings, baud_after_sign_on=settings.baud_after_sign_on or rate)

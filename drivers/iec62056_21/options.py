@@ -40,6 +40,8 @@ class Iec62056_21Options(Options):
     """NUL characters before each sign-on, for meters that sleep; auto: as the named vendor profile says."""
     password_file: Path | None = Field(default=None)
     """File that holds the meter's password in its first line; it is read at the beginning of each session."""
+    sign_on_password_file: Path | None = Field(default=None)
+    """File that holds what some meters want to hear behind the address of the sign-on before they answer at all."""
     login: Literal["auto", "password", "none"] = Field(default="auto")
     """Whether commands need the password first; auto: as the vendor profile says."""
     access: Literal["auto", "readout", "R1", "R2", "R5"] = Field(default="auto")
@@ -91,13 +93,27 @@ class Iec62056_21Options(Options):
             )
         return text
 
+    def sign_on_password(self) -> str:
+        """What belongs behind the address of the sign-on, "" where nothing does; SecretUnavailable as above."""
+        text = PasswordReference(password_file=self.sign_on_password_file).password() or ""
+        fits = re.fullmatch(r"[0-9A-Za-z ]+", text) and len(self.address) + len(text) <= ADDRESS_LIMIT
+        if self.sign_on_password_file is not None and not fits:
+            raise SecretUnavailable(
+                f"the password file {self.sign_on_password_file} holds nothing that a sign-on can carry: its first line"
+                f" has to be 0-9, A-Z, a-z and blank, with the address at most {ADDRESS_LIMIT} characters"
+            )
+        return text
+
     @property
     def fingerprint(self) -> str:
-        """Changes when the password file is changed; "" without one. No part of the password."""
-        if self.password_file is None:
-            return ""
-        try:
-            found = self.password_file.stat()
-        except OSError:
-            return f"{self.password_file}:unreadable"
-        return f"{self.password_file}:{found.st_mtime_ns}:{found.st_size}"
+        """Changes when a password file is changed; "" without one. No part of the password."""
+        files = [path for path in (self.password_file, self.sign_on_password_file) if path is not None]
+        return "|".join(map(_state_of, files))
+
+
+def _state_of(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return f"{path}:unreadable"
+    return f"{path}:{found.st_mtime_ns}:{found.st_size}"

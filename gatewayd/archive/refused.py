@@ -14,24 +14,26 @@ from gatewayd.archive.rows import from_us, to_us
 from gatewayd.archive.set_aside import state_path
 from gatewayd.errors import ArchiveError
 
-_PUT = "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)"
-_LIST = "SELECT meter, credentials, at, text FROM refused ORDER BY meter"
+_PUT = "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?)"
+_LIST = "SELECT meter, credentials, at, text, final FROM refused ORDER BY meter"
 _CLEAR = "DELETE FROM refused WHERE meter = ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal. `credentials` is what gatewayd.driver.Driver.credentials said then; `text` are the driver's words."""
+    """A refusal. `credentials` is what gatewayd.driver.Driver.credentials said then; `text` are the driver's words. It
+    is not `final` where it was not clear what came of them and they may be tried once more."""
 
     meter: str
     credentials: str
     at: datetime
     text: str
+    final: bool = True
 
 
 def put(state: apsw.Connection, refused: Refused) -> None:
     """Write down; the last refusal of a meter counts. ArchiveError."""
-    _write(state, _PUT, (refused.meter, refused.credentials, to_us(refused.at), refused.text))
+    _write(state, _PUT, (refused.meter, refused.credentials, to_us(refused.at), refused.text, refused.final))
 
 
 def clear(state: apsw.Connection, meter: str) -> None:
@@ -55,7 +57,7 @@ def listed(folder: Path) -> list[Refused]:
         return []
     except (apsw.Error, ValueError) as error:  # ValueError: a text that is none
         raise ArchiveError(f"{path} cannot be read: {error}") from error
-    return [Refused(str(row[0]), str(row[1]), from_us(int(str(row[2]))), str(row[3])) for row in rows]
+    return [Refused(str(row[0]), str(row[1]), from_us(int(str(row[2]))), str(row[3]), row[4] != 0) for row in rows]
 
 
 def _write(state: apsw.Connection, sql: str, values: tuple[str | int, ...]) -> None:

@@ -13,5 +13,6 @@ CREATE TABLE IF NOT EXISTS refused (
     meter           TEXT    NOT NULL PRIMARY KEY,        -- id of the meter that refused its password or keys
     credentials     TEXT    NOT NULL,                    -- a text that changes with them; never a secret
     at              INTEGER NOT NULL,                    -- when, in microseconds since 1970-01-01 UTC
-    text            TEXT    NOT NULL                     -- in the words of the driver
+    text            TEXT    NOT NULL,                    -- in the words of the driver
+    final           INTEGER NOT NULL                     -- 0: once it was not clear what came of them; they are tried again
 ) STRICT;

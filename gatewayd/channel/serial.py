@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import termios
 from pathlib import Path
@@ -133,7 +134,7 @@ class SerialChannel:
         self._pause()  # the kernel keeps 4096 bytes
         try:
             await asyncio.sleep(seconds)
-            if self._fault is None:
+            if self._fault is None and select.select([self._fd], [], [], 0)[0]:
                 self._readable()  # at once, without another turn of the loop
         finally:
             self._resume()

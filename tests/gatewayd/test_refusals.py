@@ -13,7 +13,7 @@ from gatewayd.acquire import Acquisition, Line, OnCall, Station
 from gatewayd.archive import refused
 from gatewayd.archive.refused import Refused
 from gatewayd.channel import Channel
-from gatewayd.errors import ArchiveError, GatewayError, MeterRefused, MeterSilent
+from gatewayd.errors import ArchiveError, GatewayError, MeterRefused, MeterSilent, PasswordUnclear
 from gatewayd.model import Answer, Meter, Outcome, Registers, Request
 from gatewayd.refusals import LeftAlone
 from tests.gatewayd.archive.samples import opened, reading_from
@@ -276,3 +276,53 @@ def test_a_refusal_holds_although_the_session_is_cancelled_while_the_line_is_clo
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert [entry.meter for entry in refused.listed(tmp_path)] == ["em-1001"]
+
+
+UNCLEAR = PasswordUnclear("meter em-1001 on line bus did not answer the password")
+
+
+def test_a_password_that_was_not_answered_is_tried_once_more_and_no_third_time(tmp_path: Path) -> None:
+    """Not by another process either: a crash loop would lock the meter as well."""
+    meter = Refusing()
+    meter.fault = UNCLEAR
+    assert meter.ask(tmp_path) == [UNCLEAR]
+    assert meter.ask(tmp_path) == [UNCLEAR]
+    (fault,) = meter.ask(tmp_path)
+    assert isinstance(fault, LeftAlone)
+    assert "did not answer the password" in str(fault)
+    assert meter.asked == 2
+    meter.driver.credentials = SECOND
+    assert meter.ask(tmp_path, 3)[:2] == [UNCLEAR, UNCLEAR]
+    assert meter.asked == 4
+
+
+def test_a_meter_that_lets_us_in_between_has_counted_nothing(tmp_path: Path) -> None:
+    meter = Refusing()
+    for _ in range(3):
+        meter.fault = UNCLEAR
+        assert meter.ask(tmp_path) == [UNCLEAR]
+        meter.fault = None
+        assert meter.ask(tmp_path) == [None]
+    assert meter.asked == 6
+
+
+def test_silence_behind_an_unclear_password_is_no_second_time(tmp_path: Path) -> None:
+    """A meter that is off is not sent a password at all."""
+    meter = Refusing()
+    meter.fault = UNCLEAR
+    meter.ask(tmp_path)
+    meter.fault = MeterSilent("meter em-1001 on line bus does not answer")
+    assert meter.ask(tmp_path, 3) == [meter.fault] * 3
+    meter.fault = UNCLEAR
+    meter.ask(tmp_path)
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+
+
+def test_a_clear_refusal_behind_an_unclear_one_counts_at_once(tmp_path: Path) -> None:
+    meter = Refusing()
+    refusal, meter.fault = meter.fault, UNCLEAR
+    meter.ask(tmp_path)
+    meter.fault = refusal
+    meter.ask(tmp_path)
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+    assert meter.asked == 2

@@ -39,6 +39,11 @@ class Fork:
         return self.chosen is not None and self.chosen.in_telegram
 
     @property
+    def password_pending(self) -> bool:
+        """True from the password on until the meter has answered it."""
+        return isinstance(self.chosen, ProgrammingSession) and self.chosen.password_pending
+
+    @property
     def blocks(self) -> int:
         return self.chosen.blocks if self.chosen is not None else 0
 

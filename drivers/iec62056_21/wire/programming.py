@@ -20,7 +20,7 @@ from drivers.iec62056_21.wire.dialogue import Dialogue
 from drivers.iec62056_21.wire.framing import BREAK, NAK, Identification
 from drivers.iec62056_21.wire.message import Mark, Message
 from drivers.iec62056_21.wire.outgoing import Login, Outgoing
-from drivers.iec62056_21.wire.password import Password, without_password
+from drivers.iec62056_21.wire.password import Password, unclear
 from drivers.iec62056_21.wire.profile import error_text
 from drivers.iec62056_21.wire.session import (
     Action,
@@ -34,7 +34,7 @@ from drivers.iec62056_21.wire.session import (
     leaving,
 )
 from drivers.iec62056_21.wire.sign_on import SignOn, data_rate
-from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, ProtocolError
+from gatewayd.errors import GatewayError, MeterDiffers, ProtocolError
 
 _AFTER_BREAK = 1.5
 """So long a meter may take until it listens again (6.4.3.1)."""
@@ -74,7 +74,7 @@ class ProgrammingSession:
         self._state = _State.IDLE
         self._talk = Dialogue(settings)
         self._operand = ""
-        self._password = Password(settings, self._talk, self._outgoing)
+        self._password = Password(self._talk, self._outgoing)
         self._asking = Asking(settings, self._talk)
         self._closed = False
 
@@ -86,6 +86,11 @@ class ProgrammingSession:
     @property
     def in_telegram(self) -> bool:
         return self._state is _State.ANSWER and self._talk.in_data
+
+    @property
+    def password_pending(self) -> bool:
+        """True from the password on until the meter has answered it."""
+        return self._state is _State.PASSWORD
 
     @property
     def blocks(self) -> int:
@@ -150,9 +155,10 @@ class ProgrammingSession:
         try:
             return step(now)
         except GatewayError as error:
-            self._state = _State.OVER
+            pending, self._state = self.password_pending, _State.OVER
             if isinstance(error, ProtocolError) and self._talk.sent.secret:
-                raise without_password(error) from None
+                # The bytes of the error may hold an echo of the password; the exchange has them masked.
+                raise (unclear(error) if pending else ProtocolError(str(error))) from None
             raise
 
     def _signing_on(self, actions: tuple[Action, ...], now: float) -> tuple[Action, ...]:
@@ -199,7 +205,7 @@ class ProgrammingSession:
             case _State.OPTION:
                 return self._option_missing(now)
             case _State.PASSWORD:
-                return self._password.missing(now)
+                raise self._password.missing()
             case _:
                 return self._answered(self._asking.missing())
 
@@ -209,7 +215,7 @@ class ProgrammingSession:
     def _on_option_command(self, message: Message, now: float) -> tuple[Action, ...]:
         match message.command:
             case "B0":
-                raise MeterRefused("ends the session when it is asked for programming mode; has it locked itself?")
+                raise MeterDiffers("ends the session when it is asked for programming mode; has it locked itself?")
             case "P0" if message.sound:
                 self._operand = message.data.decode("latin-1").strip().removeprefix("(").removesuffix(")")
                 return self._in_programming_mode(now)
@@ -224,7 +230,7 @@ class ProgrammingSession:
     def _on_option_data(self, message: Message, now: float) -> tuple[Action, ...]:
         text = error_text(message.data)
         if text is not None:
-            raise MeterRefused(f"answers {text} when it is asked for programming mode")
+            raise MeterDiffers(f"answers {text} when it is asked for programming mode")
         raise MeterDiffers("sends its readout when it is asked for programming mode; use access: readout")
 
     def _option_missing(self, now: float) -> tuple[Action, ...]:

@@ -9,7 +9,7 @@ shows a secret.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.iec62056_21.wire import framing
@@ -93,17 +93,20 @@ Action = Send | SetRate | Wait | Event
 class SessionSettings:
     """What a session needs to know of its meter. Times in seconds.
 
+    `secret_address`: the address holds a password, so that the sign-on is shown nowhere.
+
     `response_timeout` runs from the end of our message to the first character of the answer (the standard allows 1.5);
     `fallback_after` is how long an acknowledged meter may stay silent before the line goes back to the first rate,
     where the meter starts its mode A readout (1.5 to 2.2 s after its identification); `grace` is what a slow meter may
     take beyond ten times the time that its characters need on the line. `max_baud_of` gives the highest rate where only
     the identification tells it; `baud_after_sign_on` is used whatever the meter offers. `wake_up` seconds of NUL and
     then `wake_up_pause` seconds of nothing go before each sign-on. `repeats` is how often a command is sent again when
-    the meter says NAK, `password_repeats` the same for a password: meters count those.
+    the meter says NAK; a password never is.
     """
 
     mode: str = "C"
-    address: str = ""
+    address: str = field(default="", repr=False)
+    secret_address: bool = False
     start_baud: int = framing.SIGN_ON_BAUD
     max_baud: int = 19200
     max_baud_of: Callable[[Identification], int] | None = None
@@ -117,7 +120,6 @@ class SessionSettings:
     wake_up: float = 0.0
     wake_up_pause: float = 0.0
     repeats: int = 3
-    password_repeats: int = 1
 
 
 class Session(Protocol):

@@ -115,7 +115,7 @@ class SignOn:
         self._buffer.clear()
         self._due = now + on_the_wire(len(self.request), settings.start_baud) + settings.response_timeout
         self._limit = self._due + 10 * on_the_wire(_LINE, settings.start_baud)
-        return SetRate(settings.start_baud), Send(self.request), Wait(self._due)
+        return SetRate(settings.start_baud), Send(self.request, secret=settings.secret_address), Wait(self._due)
 
 
 def data_rate(identification: Identification, settings: SessionSettings) -> int:

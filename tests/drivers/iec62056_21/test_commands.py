@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from drivers.iec62056_21.commands import table_of
 from drivers.iec62056_21.options import Iec62056_21Options
 from drivers.iec62056_21.vendors import Table, Vendor, choose
 from gatewayd.channel import Framing
-from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError
+from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, MeterSilent, PasswordUnclear
 from gatewayd.model import Flag, Kind, Outcome, Profile, RawStatus, Registers
 from gatewayd.obis import Obis
 from gatewayd.options import SecretUnavailable
@@ -525,6 +526,47 @@ def test_a_meter_that_needs_a_password_is_not_called_without_one(vendor: Use) ->
     assert channel.sent == [SIGN_ON, BREAK]
 
 
+def test_a_sign_on_with_a_password_behind_the_address(tmp_path: Path) -> None:
+    """It is a secret, for every kind of session, and a silent meter hears it once."""
+    secret = b"/?77Tajne5!\r\n"
+    file = password_file(tmp_path, "Tajne5\nnot this")
+    for request, option, answer in (
+        (Registers(), OPTION, BLOCK),
+        (asked("1.8.0"), OPTION, BLOCK),
+        (DAY, OPTION_P, BREAK),
+    ):
+        channel = PlayingChannel({secret: [IDENTIFICATION], option: [answer]}, echo=True)
+        with suppress(MeterDiffers):
+            session(channel, request, address="77", sign_on_password_file=file, login="none")
+        assert channel.sent[:2] == [secret, option]
+        assert channel.secrets == [secret]
+    channel = PlayingChannel({})
+    with pytest.raises(MeterSilent) as fault:
+        session(channel, Registers(), address="77", sign_on_password_file=file, attempts=3)
+    assert channel.sent == [secret]
+    assert "Tajne5" not in f"{fault.value} {build(sign_on_password_file=file).__dict__!r}"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a!b", "/?", "1" * 31, "č"])
+def test_what_a_sign_on_cannot_carry_is_an_error_before_the_line_is_used(tmp_path: Path, text: str) -> None:
+    channel = PlayingChannel({})
+    with pytest.raises(SecretUnavailable, match=r"em-1001.*sign-on"):
+        session(channel, Registers(), address="77", sign_on_password_file=password_file(tmp_path, text))
+    assert channel.log == []
+
+
+def test_the_credentials_change_with_either_file(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1234")
+    other.write_text("5678")
+    driver = build(password_file=one, sign_on_password_file=other)
+    before = driver.credentials
+    other.write_text("56789")
+    assert driver.credentials != before
+    assert str(one) in before
+    assert str(other) in before
+
+
 def test_who_says_that_no_password_is_wanted_goes_straight_to_the_commands(vendor: Use, tmp_path: Path) -> None:
     vendor(CLOSED)
     chosen: list[dict[str, Any]] = [{}, {"password_file": password_file(tmp_path, "1234")}]
@@ -607,7 +649,7 @@ def test_what_came_before_a_fault_has_been_answered(vendor: Use) -> None:
 
 def test_a_password_that_is_answered_by_nothing_is_sent_once(vendor: Use, tmp_path: Path) -> None:
     channel = PlayingChannel(dict(ENTER_OPEN))
-    with pytest.raises(ProtocolError, match="may have counted it"):
+    with pytest.raises(PasswordUnclear, match="may have counted it"):
         session(channel, DAY, password_file=password_file(tmp_path))
     assert channel.sent == [SIGN_ON, OPTION_P, P1, BREAK]
 

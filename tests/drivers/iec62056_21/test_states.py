@@ -1,7 +1,7 @@
 """Every event in every state of the sessions in programming mode, of the hand-over and of the fork.
 
 Those of readouts are in test_session.py. A session answers with actions or a typed error, says how long it waits, and
-never sends a password twice that was not asked for again.
+never sends a password twice.
 """
 
 from __future__ import annotations
@@ -110,7 +110,6 @@ STATES: dict[str, Callable[[], Tested]] = {
     "told to stop": after(of_mode_c, IDENTIFICATION, None),
     "password": after(of_mode_c, IDENTIFICATION, P0),
     "password, NAK": after(of_mode_c, IDENTIFICATION, P0, NAK),
-    "password again": after(of_mode_c, IDENTIFICATION, P0, NAK, None),
     "ready": after(of_mode_c, *INSIDE),
     "asked": after(of_mode_c, *INSIDE, READ),
     "asked again": after(of_mode_c, *INSIDE, READ, NAK),
@@ -235,11 +234,11 @@ def for_ever(pieces: list[tuple[float, bytes]]) -> Iterable[Said]:
     st.sampled_from([(), (OPTION_P,), (OPTION_P, P1)]),
 )
 @examples(100)
-def test_a_meter_that_drips_anything_hears_no_password_twice_for_nothing(
+def test_a_meter_that_drips_anything_hears_no_password_twice(
     pieces: list[tuple[float, bytes]], answered: tuple[bytes, ...]
 ) -> None:
-    """It may ask for it once more by NAK. No partial blocks here: they may come as long as there is room for more, and
-    whoever holds the session sets it a time."""
+    """No partial blocks here: they may come as long as there is room for more, and whoever holds the session sets it a
+    time."""
     says = {SIGN_ON: IDENTIFICATION, OPTION_P: P0, P1: ACK}
 
     def hear(message: bytes, at: float, baud: int) -> list[Said]:
@@ -248,7 +247,6 @@ def test_a_meter_that_drips_anything_hears_no_password_twice_for_nothing(
     held = Interview(SETTINGS, hear, for_ever(pieces), longest=3600.0, commands=(READ, READ))
     with suppress(GatewayError):
         held.hold()
-    asked_again = any(NAK in data for _, data in pieces)
-    assert held.sent.count(P1) <= (2 if asked_again else 1)
+    assert held.sent.count(P1) <= 1
     assert BREAK not in held.sent or held.sent[-1] == BREAK
     assert held.elapsed < 600
