@@ -73,7 +73,6 @@ class Flag(IntFlag):
     DISTURBED = auto()
     METER_ERROR = auto()
     STATUS_UNKNOWN = auto()
-    LOG_CLEARED = auto()
 
     @property
     def texts(self) -> list[str]:

@@ -188,7 +188,7 @@ FLAG_CODES: dict[Flag, tuple[Code, ...]] = {
         Code(System.EDIS, "bit 6", f"supply recovery; {_POWER}"),
     ),
     Flag.RESET: (Code(System.EDIS, "bit 4", "reset; reserved in LEM", recalled=True),),
-    Flag.CONFIG_CHANGED: (),
+    Flag.CONFIG_CHANGED: (Code(System.EDIS, "bit 13", "log erased"), Code(System.EDIS, "bit 14", "profile erased")),
     Flag.MANUAL: (
         Code(System.IEC_61968_9, "3.7.0", "edited by hand"),
         Code(System.ESPI, "7", "by hand"),
@@ -222,5 +222,4 @@ FLAG_CODES: dict[Flag, tuple[Code, ...]] = {
         Code(System.EDIS, "bit 0", "fatal error"),
     ),
     Flag.STATUS_UNKNOWN: (),
-    Flag.LOG_CLEARED: (Code(System.EDIS, "bit 13", "log erased"), Code(System.EDIS, "bit 14", "profile erased")),
 }

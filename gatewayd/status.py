@@ -108,8 +108,8 @@ TABLE: dict[Fault, Rule] = {
     Fault.METER_ERROR_BEGAN: Rule(RawStatus.TRUE, Flag.METER_ERROR, "an error of the meter began"),
     Fault.METER_ERROR_ENDED: Rule(RawStatus.TRUE, Flag.METER_ERROR, "an error of the meter ended"),
     Fault.PARAMETERS_SET: Rule(RawStatus.TRUE, Flag.CONFIG_CHANGED, "a parameter of the meter was changed"),
-    Fault.LOG_ERASED: Rule(RawStatus.TRUE, Flag.LOG_CLEARED, "the meter's event log was erased"),
-    Fault.PROFILE_ERASED: Rule(RawStatus.TRUE, Flag.LOG_CLEARED, "the meter's load profile was erased"),
+    Fault.LOG_ERASED: Rule(RawStatus.TRUE, Flag.CONFIG_CHANGED, "the meter's event log was erased"),
+    Fault.PROFILE_ERASED: Rule(RawStatus.TRUE, Flag.CONFIG_CHANGED, "the meter's load profile was erased"),
     Fault.TAMPERED: Rule(RawStatus.TRUE, Flag.TAMPER, "the meter reports tampering (cover, magnet, phase sequence)"),
     Fault.DATA_RECOVERED: Rule(RawStatus.TRUE, Flag.RECOVERED, "the meter recovered the value after a power failure"),
     Fault.BIT_UNKNOWN: Rule(

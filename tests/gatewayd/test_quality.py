@@ -62,8 +62,8 @@ def test_the_edis_status_word() -> None:
         "bit 2": {"DISTORTED", "DISTURBED"},
         "bit 1": {"DISTORTED"},
         "bit 0": {"DISTORTED", "METER_ERROR"},
-        "bit 13": {"LOG_CLEARED"},
-        "bit 14": {"LOG_CLEARED"},
+        "bit 13": {"CONFIG_CHANGED"},
+        "bit 14": {"CONFIG_CHANGED"},
     }
 
 

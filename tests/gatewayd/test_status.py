@@ -59,7 +59,7 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         {Fault.TIME_INVALID, Fault.CLOCK_DOUBTFUL},
         {Fault.SEASON_CHANGED, Fault.SEASON_SUMMER},
         {Fault.METER_FATAL, Fault.METER_ERROR_BEGAN, Fault.METER_ERROR_ENDED},
-        {Fault.LOG_ERASED, Fault.PROFILE_ERASED},
+        {Fault.PARAMETERS_SET, Fault.LOG_ERASED, Fault.PROFILE_ERASED},
     ]
     same_flag = {frozenset(f for f in Fault if TABLE[f].flag == rule.flag) for rule in TABLE.values()}
     assert {group for group in same_flag if len(group) > 1} == set(map(frozenset, alike))
