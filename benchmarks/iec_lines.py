@@ -33,6 +33,7 @@ REACTION_S = 0.2
 START_BAUD = 300
 PASSWORD = "12345678"  # noqa: S105 - that of a simulated meter
 BLOCK = 256
+PUSH_BAUD = 115200
 CHARACTERS = {300: "0", 2400: "3", 9600: "5", 19200: "6"}
 METER = Meter("bench", "iec62056_21", "bench")
 BREAK = b"\x01B0\x03"
@@ -142,6 +143,14 @@ async def paced_meter(stack: AsyncExitStack, device: Path, baud: int, command: s
     return MeterLine(_serial(device), _options(device, command), START_BAUD, baud)
 
 
+async def pushing_meter(stack: AsyncExitStack, device: Path) -> MeterLine:
+    """A P1 port: a telegram each second, unasked."""
+    arguments = ("--mode", "D", "--baud", str(PUSH_BAUD), "--push-every", "1", "--readout", str(INDUSTRIAL))
+    await _simulator(stack, "--pty", str(device), *arguments)
+    options = Iec62056_21Options(vendor="generic", mode="D")
+    return MeterLine(_serial(device, PUSH_BAUD), options, PUSH_BAUD, PUSH_BAUD)
+
+
 async def modem_before(stack: AsyncExitStack, device: Path, baud: int) -> MeterLine:
     """A meter whose modem port keeps to one rate, and the modem by which it is called; the open line is connected."""
     ready = await _simulator(stack, "--tcp", "0", "--baud", str(baud), *_meter_arguments(baud, None))
@@ -175,9 +184,9 @@ def _options(device: Path, command: str | None) -> Iec62056_21Options:
     )
 
 
-def _serial(device: Path) -> Open:
+def _serial(device: Path, baud: int = START_BAUD) -> Open:
     async def open_device() -> Channel:
-        return open_serial("bench", device, START_BAUD, None, 0.0)
+        return open_serial("bench", device, baud, None, 0.0)
 
     return open_device
 

@@ -18,11 +18,10 @@ _SEND_TIMEOUT = 30.0
 _LEAVE_TIMEOUT = 2.0
 _BREAK_TIME = 0.3
 """At 300 Bd the five characters of a break need 170 ms."""
-_GATHERED = 64
+_REST = 0.04
+"""Seconds of data that may come before they are looked at."""
 _GATHERED_OF_PARTIAL = 8
-"""So many characters of data may come before they are looked at; where many blocks follow each other, fewer, because
-each of them may end in such a rest."""
-_LONGEST_REST = 0.04
+"""Characters that may come where many blocks follow each other, because each of them may end in such a rest."""
 
 
 class Conversation:
@@ -82,7 +81,7 @@ class Conversation:
 
     def _rest(self, blocks: int) -> float:
         """Seconds that the line may be left alone in the middle of data."""
-        return min(on_the_wire(_GATHERED_OF_PARTIAL if blocks else _GATHERED, self._baud), _LONGEST_REST)
+        return min(on_the_wire(_GATHERED_OF_PARTIAL, self._baud), _REST) if blocks else _REST
 
     async def _perform(self, actions: tuple[Action, ...]) -> tuple[Event | None, float | None]:
         self._pending = list(actions)
