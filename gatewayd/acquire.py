@@ -29,7 +29,7 @@ from gatewayd.errors import (
 )
 from gatewayd.exchange_notes import Notes
 from gatewayd.model import Archived, Meter, Outcome, Request
-from gatewayd.refusals import Refusals, Sim
+from gatewayd.refusals import Login, Refusals, Sim
 from gatewayd.verdicts import fault_of, outcome_of
 
 SESSION_SECONDS = 900.0
@@ -132,18 +132,15 @@ class Acquisition:
             self._store.submit(audit_of(record, station.meter.id))
             log.log(*log_line(record, station.meter.id))
 
-        async def on_refusal(fault: MeterRefused) -> None:
-            await self._refusals.note(station.meter.id, credentials, fault)
-
-        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], on_refusal)
+        login = self._refusals.watch(station.meter.id, credentials)
+        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], login)
         try:
             await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
         finally:
             if line.sim is not None:
                 await self._refusals.judge(line.id, line.sim)
-        last = talk.results[-1].fault  # after a refusal nothing more was asked
-        if talk.results[0].fault is None and not isinstance(last, MeterRefused):
-            await self._refusals.lift(station.meter.id)
+        if isinstance(talk.results[-1].fault, MeterSilent):
+            await login.silent()
         return Session(tuple(talk.results), calls[0] if calls else None)
 
 
@@ -158,13 +155,13 @@ class _Talk:
         line: Line,
         station: Station,
         request: Request,
-        on_refusal: Callable[[MeterRefused], Awaitable[None]],
+        login: Login,
     ) -> None:
         self.results: list[Result] = []
         self._store = store
         self._line = line
         self._station = station
-        self._on_refusal = on_refusal
+        self._login = login
         self._notes = Notes(station.meter, line.id, request, clock, zone)
         self._asking = True
         self._archived: list[Archived] = []
@@ -208,7 +205,7 @@ class _Talk:
         on_progress: Progress | None,
         go_on: Callable[[], bool],
     ) -> None:
-        channel = RecordingChannel(await self._opened(on_call))
+        channel = RecordingChannel(await self._opened(on_call), self._login)
         self._notes.channel = channel
         if on_progress is not None:
             on_progress(channel)
@@ -265,7 +262,7 @@ class _Talk:
     async def _remember(self, fault: GatewayError | None) -> None:
         """A refusal comes before the archive, which may be full, and before hanging up, which may be cancelled."""
         if isinstance(fault, MeterRefused):
-            await self._on_refusal(fault)
+            await self._login.refused(fault)
 
 
 def unlikely_to_go_on(fault: GatewayError | None) -> bool:

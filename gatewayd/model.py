@@ -290,8 +290,10 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def value(self) -> Decimal | None:
-        """The number in the meter's text times 10^scaler, with the digits it has; None where there is no number."""
-        return number(self.raw_text, self.scaler)
+        """The number in the meter's text times 10^scaler, with the digits it has; None where there is no number.
+
+        The text of an event is a status word, though `0020` looks like one."""
+        return None if self.kind is Kind.EVENT else number(self.raw_text, self.scaler)
 
 
 def number(raw_text: str, scaler: int = 0) -> Decimal | None:

@@ -62,6 +62,45 @@ class Sim(Protocol):
         """Await this just before it is sent: a process that is killed before the answer must have left word of it."""
 
 
+class Login:
+    """One session's use of a password or key: written down before it is sent, taken back when it was accepted.
+
+    A session that ends in between, by a kill as well, leaves it unclear, and that counts.
+    """
+
+    def __init__(self, refusals: "Refusals", meter: str, credentials: str) -> None:
+        self._refusals = refusals
+        self._meter = meter
+        self._credentials = credentials
+        self._pending = False
+        self._before: Refused | None = None
+
+    async def sending(self) -> None:
+        """It is about to leave."""
+        if not self._pending:
+            self._pending, self._before = True, await self._refusals.entry(self._meter)
+        text = f"meter {self._meter}: its password was sent, and the session ended before the meter had answered"
+        await self._refusals.note(self._meter, self._credentials, PasswordUnclear(text))
+
+    async def accepted(self) -> None:
+        """The meter has taken it."""
+        self._pending = False
+        await self._refusals.lift(self._meter)
+
+    async def refused(self, fault: MeterRefused) -> None:
+        """The meter has refused it, or nobody knows what it made of it: that counts once a session."""
+        if self._pending and isinstance(fault, PasswordUnclear):
+            await self._refusals.put_back(self._meter, self._before)
+        self._pending = False
+        await self._refusals.note(self._meter, self._credentials, fault)
+
+    async def silent(self) -> None:
+        """The meter has not answered at all: it has counted nothing (a sign-on may carry a password)."""
+        if self._pending:
+            self._pending = False
+            await self._refusals.put_back(self._meter, self._before)
+
+
 class Refusals:
     """Which meters have refused, and with which credentials."""
 
@@ -88,14 +127,33 @@ class Refusals:
         again = before is not None and before.credentials == credentials
         final = again or not isinstance(fault, PasswordUnclear)
         known[meter] = entry = Refused(meter, credentials, self._clock(), str(fault), final)
-        if credentials:
+        await self._write_down(entry)
+
+    async def _write_down(self, entry: Refused) -> None:
+        if entry.credentials:
             try:
                 await self._store.refused(entry)
             except ArchiveError as error:
                 log.error("%s; after a restart the meter would be asked again", error)
 
+    def watch(self, meter: str, credentials: str) -> "Login":
+        """What a session makes of the credentials of a meter."""
+        return Login(self, meter, credentials)
+
+    async def entry(self, meter: str) -> Refused | None:
+        """What is remembered of a meter."""
+        return (await self._all()).get(meter)
+
+    async def put_back(self, meter: str, entry: Refused | None) -> None:
+        """As it was before; None: nothing is remembered."""
+        if entry is None:
+            await self.lift(meter)
+            return
+        (await self._all())[meter] = entry
+        await self._write_down(entry)
+
     async def lift(self, meter: str) -> None:
-        """The meter has been read: what it refused before is over."""
+        """The meter has taken its credentials: what it refused before is over."""
         known = await self._all()
         if meter not in known:
             return

@@ -6,6 +6,7 @@ where its echo is garbled, cut short or has parity in bit 7 (masking.py).
 """
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.masking import EchoMask, Piece
@@ -15,11 +16,24 @@ _WHENEVER = datetime.min.replace(tzinfo=UTC)
 _HIDDEN = ord("*")
 
 
+class Watch(Protocol):
+    """Who wants to know that a secret leaves, and that it was accepted."""
+
+    async def sending(self) -> None:
+        """A secret is about to leave: a process that is killed behind it must have left word."""
+
+    async def accepted(self) -> None:
+        """The conversation has gone on behind it, and was answered."""
+
+
 class RecordingChannel:
     """Passes everything through to `inner` and keeps what was received since the last `take()`."""
 
-    def __init__(self, inner: Channel) -> None:
+    def __init__(self, inner: Channel, watch: Watch | None = None) -> None:
         self._inner = inner
+        self._watch = watch
+        self._secret_out = False
+        self._gone_on = False  # something else was sent behind it
         self._received = bytearray()
         self._mask = EchoMask()
         self.total = 0
@@ -45,12 +59,21 @@ class RecordingChannel:
         self._keep(self._mask.turn())
         if secret and data:
             self._mask.sent(data)
+            if self._watch is not None:
+                await self._watch.sending()
+            self._secret_out, self._gone_on = True, False
+        else:
+            self._gone_on = self._secret_out
         await self._inner.send(data, deadline=deadline, secret=secret)
 
     async def receive(self, *, deadline: float) -> bytes:
         data = await self._inner.receive(deadline=deadline)
         self._keep(self._mask.feed(_WHENEVER, data))
         self.total += len(data)
+        if self._gone_on:
+            self._secret_out = self._gone_on = False
+            if self._watch is not None:
+                await self._watch.accepted()
         return data
 
     async def rest(self, seconds: float) -> None:

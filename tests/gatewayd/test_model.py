@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gatewayd.model import (
     DIRECT,
@@ -396,3 +397,10 @@ def test_values_do_not_change(value: object) -> None:
     with pytest.raises(AttributeError, match=r"immutable|cannot assign"):
         setattr(value, next(iter(inspect.signature(type(value)).parameters)), None)
     assert hash(value) == hash(value)
+
+
+def test_the_status_word_of_an_event_is_no_number() -> None:
+    """`0020` times a CT ratio would be nonsense."""
+    word = reading("0020")
+    assert word.value == 20
+    assert structs.replace(word, kind=Kind.EVENT).value is None

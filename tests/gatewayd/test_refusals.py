@@ -29,13 +29,21 @@ class Refusing:
     def __init__(self, credentials: str = FIRST, name: str = "em-1001") -> None:
         self.asked = 0
         self.opened = 0
+        self.killed = False
         self.fault: GatewayError | None = MeterRefused("meter em-1001 on line bus: the password was refused")
         self.answer = Answer((reading(),))
 
         async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            if isinstance(self.fault, MeterSilent):
+                raise self.fault
             self.asked += 1
+            await channel.send(b"P1 (secret)", deadline=0, secret=True)
+            if self.killed:
+                raise asyncio.CancelledError
             if self.fault is not None:
                 raise self.fault
+            await channel.send(b"R5", deadline=0)
+            await channel.receive(deadline=0)
             yield self.answer
 
         self.driver = ScriptedDriver(conversation)
@@ -44,7 +52,7 @@ class Refusing:
 
         async def connect(_who: Station, _on_call: OnCall) -> Channel:
             self.opened += 1
-            return ScriptedChannel()
+            return ScriptedChannel([b"1.8.0(1*kWh)"])
 
         self.line = Line("bus", connect)
 
@@ -326,3 +334,54 @@ def test_a_clear_refusal_behind_an_unclear_one_counts_at_once(tmp_path: Path) ->
     meter.ask(tmp_path)
     assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
     assert meter.asked == 2
+
+
+def test_a_session_that_is_killed_behind_the_password_counts(tmp_path: Path) -> None:
+    """Ctrl-C or a kill, before the meter had answered: word of it was left before the password was sent."""
+    meter = Refusing()
+    meter.killed = True
+    for _ in range(2):
+        with pytest.raises(asyncio.CancelledError):
+            meter.ask(tmp_path)
+    (fault,) = meter.ask(tmp_path)
+    assert isinstance(fault, LeftAlone)
+    assert "the session ended before the meter had answered" in str(fault)
+    assert meter.asked == 2
+
+
+def test_word_is_left_before_the_password_is_sent(tmp_path: Path) -> None:
+    meter = Refusing()
+    noted: list[tuple[str, bool]] = []
+
+    class Wire(ScriptedChannel):
+        async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
+            noted.extend((entry.meter, entry.final) for entry in refused.listed(tmp_path) if secret)
+
+    async def connect(_who: Station, _on_call: OnCall) -> Channel:
+        return Wire([b"1.8.0(1*kWh)"])
+
+    meter.line = Line("bus", connect)
+    meter.fault = None
+    assert meter.ask(tmp_path) == [None]
+    assert noted == [("em-1001", False)]
+    assert refused.listed(tmp_path) == []
+
+
+def test_a_readout_without_a_password_forgets_nothing(tmp_path: Path) -> None:
+    """It proves nothing of the password: readings between wrong ones must not let the third one out."""
+    meter = Refusing()
+    meter.fault = UNCLEAR
+    meter.ask(tmp_path)
+
+    async def readout(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        await channel.send(b"/?!", deadline=0)
+        await channel.receive(deadline=0)
+        yield meter.answer
+
+    open_to_all = ScriptedDriver(readout)
+    open_to_all.credentials = FIRST
+    closed, meter.station = meter.station, Station(meter.station.meter, open_to_all)
+    assert meter.ask(tmp_path) == [None]
+    meter.station = closed
+    assert meter.ask(tmp_path) == [UNCLEAR]
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)

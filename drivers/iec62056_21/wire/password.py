@@ -5,6 +5,7 @@ counted as a wrong one, and meters lock: that is PasswordUnclear. Nothing of it 
 """
 
 from drivers.iec62056_21.wire.dialogue import Dialogue
+from drivers.iec62056_21.wire.framing import STX
 from drivers.iec62056_21.wire.message import Mark, Message
 from drivers.iec62056_21.wire.outgoing import Login, Outgoing
 from drivers.iec62056_21.wire.profile import error_text
@@ -13,7 +14,8 @@ from gatewayd.errors import GatewayError, MeterRefused, PasswordUnclear
 
 _QUIET = 0.3
 """A NAK to a password is one only when nothing comes behind it: our echo, garbled, may hold one."""
-_COUNTED = "it is not sent again by itself, because the meter may have counted it"
+_AGAIN = "it is not sent again by itself"
+_COUNTED = "the meter may have counted it as a wrong one"
 
 
 class Password:
@@ -39,13 +41,14 @@ class Password:
         """A message came that is neither ACK nor NAK. Raises MeterRefused or ProtocolError, unless it is our own."""
         if message.mark is Mark.COMMAND:
             if message.command == "B0":
-                raise MeterRefused(f"refused the password and ended the session; {_COUNTED}")
+                raise MeterRefused(f"refused the password and ended the session; {_AGAIN}")
             return
         if self._talk.own(message):
             return
-        text = error_text(message.data)
-        if text is not None and message.sound:
-            raise MeterRefused(f"refused the password with {text}; {_COUNTED}")
+        # Where ACK is due, a sound text is the meter's error (annex C), if it is not our own message garbled.
+        if message.sound and message.last and STX not in message.data:
+            text = error_text(message.data) or "a text of its own"  # not shown: it may hold what was sent
+            raise MeterRefused(f"refused the password with {text}; {_AGAIN}")
         raise PasswordUnclear(f"answered the password with something that is no answer to one; {_COUNTED}")
 
     def missing(self) -> PasswordUnclear:

@@ -127,7 +127,23 @@ class PushSession:
         self._scanned = max(len(self._buffer) - PUSH_END_LIMIT, self._scanned)
         return wait_for_more(self._buffer, 0, self._limit, self._settings.start_baud, self._settings, now)
 
+    def _begin_again(self, end: int) -> int:
+        """Drop the telegrams that stopped before their end, and how many bytes those were: one that begins at a line in
+        the middle of another has taken its place."""
+        assert self.identification is not None
+        dropped = 0
+        while found := framing.find_identification(self._buffer[len(self.identification.raw) : end - dropped]):
+            again, behind = found
+            start = len(self.identification.raw) + behind - len(again.raw)
+            if self._buffer[start - 1 : start] != b"\n":
+                break
+            self.identification = again
+            del self._buffer[:start]
+            dropped += start
+        return dropped
+
     def _done(self, end: int) -> tuple[Action, ...]:
         assert self.identification is not None  # PUSHED begins with it
+        end -= self._begin_again(end)
         self._state = _State.OVER
         return (Done(read_push(bytes(self._buffer[:end]), self.identification)),)

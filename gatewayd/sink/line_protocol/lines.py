@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from gatewayd.model import Archived, RawStatus, Reading
+from gatewayd.model import Archived, Kind, RawStatus, Reading
 from gatewayd.obis import Obis
 
 TAG_LIMIT = 255
@@ -83,7 +83,7 @@ class Lines:
             if mark is None:
                 marks[facts] = mark = (f"status={facts[0]}i,seq=", f"i,flags={facts[1]}i ")
             number = None
-            if facts[0] == missing:
+            if facts[0] == missing or reading.kind is Kind.EVENT:
                 text = ""
             elif not reading.scaler and (match := usual(reading.raw_text)):
                 text = match[1]  # what format(reading.value, "f") gives, at a third of the time

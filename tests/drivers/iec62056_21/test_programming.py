@@ -184,7 +184,7 @@ def test_a_login_that_is_not_there_ends_the_session_behind_the_identification() 
 # -- the password ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [BREAK, ERROR, reply(b"(ERR1)"), command("B0")])
+@pytest.mark.parametrize("answer", [BREAK, ERROR, reply(b"(ERR1)"), reply(b"(ER07)"), reply(b"(1)"), command("B0")])
 def test_a_refused_password(answer: bytes) -> None:
     held = fails(MeterRefused, "refused the password", {**ENTER, P1: [answer]}, READ)
     assert held.sent == [SIGN_ON, OPTION_P, P1, BREAK]
@@ -204,7 +204,6 @@ def test_nak_is_no_reason_to_send_the_password_again() -> None:
         b"garbage",
         spoilt(ERROR),
         spoilt(reply(b"(1)")),
-        reply(b"(1)"),
         P0,
         NAK + b"x",
         b"\x02(ERR",

@@ -82,9 +82,7 @@ def test_the_line_rests_behind_each_piece_of_data_and_nowhere_else(
     ("rate", "option", "seconds"),
     [("0", b"\x06000\r\n", 0.04), ("5", OPTION, 0.04), ("6", b"\x06060\r\n", 0.04)],
 )
-def test_a_rest_in_one_block_takes_40_ms(
-    rate: str, option: bytes, seconds: float
-) -> None:
+def test_a_rest_in_one_block_takes_40_ms(rate: str, option: bytes, seconds: float) -> None:
     channel = Dripping({SIGN_ON: [b"/ISK" + rate.encode() + b"MT174-0001\r\n"], option: [BLOCK]})
     session(channel, Registers())
     assert {round(length, 6) for _, length in channel.rests} == {round(seconds, 6)}

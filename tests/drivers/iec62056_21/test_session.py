@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.iec62056_21.wire.framing import crc16
 from drivers.iec62056_21.wire.push import PushSession
 from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
 from drivers.iec62056_21.wire.session import Action, Done, Send, SessionSettings, SetRate, Wait
@@ -449,6 +450,21 @@ def test_of_several_telegrams_in_a_chunk_the_first_is_taken() -> None:
     assert b"00000504" in telegram.data
     assert b"00000505" not in telegram.data
     assert b"/ESY" not in telegram.data
+
+
+@pytest.mark.parametrize("whole", [PUSHED, PUSHED.replace(b"!\r\n", b"!" + b"%04X" % crc16(PUSHED[:-2]) + b"\r\n")])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_pushed_telegram_behind_one_that_stopped_is_taken_alone(whole: bytes, pieces: int) -> None:
+    """The port was unplugged or reset in mid-telegram: what stopped is no part of the next one."""
+    stopped = PUSHED[:60] + b"\r\n"
+    session = readout_session(SessionSettings(mode="D"))
+    session.start(0.0)
+    data = stopped * pieces + whole
+    done = [session.feed(data[place : place + 7], 1.0 + place / 1000) for place in range(0, len(data), 7)][-1]
+    (event,) = done
+    assert isinstance(event, Done)
+    assert event.telegram.data == PUSHED.split(b"\r\n", 1)[1].removesuffix(b"!\r\n")
+    assert event.telegram.check is (Check.NONE_DEFINED if whole is PUSHED else Check.RIGHT)
 
 
 def test_a_meter_that_pushes_nothing() -> None:

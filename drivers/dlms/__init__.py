@@ -1,0 +1,1 @@
+"""DLMS/COSEM over HDLC, TCP and UDP. See README.md."""

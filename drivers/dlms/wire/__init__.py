@@ -1,0 +1,1 @@
+"""DLMS/COSEM as bytes and values: no I/O, no clock, no logging."""
