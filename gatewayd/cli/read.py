@@ -7,14 +7,14 @@ import click
 
 from gatewayd import daemon
 from gatewayd.cli.output import print_readings, warn
-from gatewayd.cli.session import find_meter, obis_code, session
+from gatewayd.cli.session import find_meter, register_code, session
 from gatewayd.model import Registers
 from gatewayd.obis import Obis
 
 
 @click.command()
 @click.argument("meter")
-@click.argument("obis", nargs=-1, type=obis_code)
+@click.argument("obis", nargs=-1, type=register_code)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def read(config_path: Path, meter: str, obis: tuple[Obis, ...], as_json: bool) -> None:

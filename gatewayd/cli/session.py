@@ -19,6 +19,8 @@ from gatewayd.errors import GatewayError
 from gatewayd.model import Request
 from gatewayd.obis import Obis
 
+_PROFILES = 99
+
 
 def obis_code(text: str) -> Obis:
     """An OBIS code on the command line."""
@@ -26,6 +28,14 @@ def obis_code(text: str) -> Obis:
         return Obis.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def register_code(text: str) -> Obis:
+    """The same for a single register: a load profile or log is none (EDIS: group C 99)."""
+    obis = obis_code(text)
+    if obis.c == _PROFILES:
+        raise click.BadParameter(f"{text} is a load profile or log, which `gatewayd profile METER {text}` reads")
+    return obis
 
 
 def find_meter(config: Config, meter: str) -> MeterSettings:

@@ -18,7 +18,7 @@ import click
 from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.channel.tracing import Subscription, Tap, Traced
-from gatewayd.cli.session import find_line, find_meter, obis_code, session
+from gatewayd.cli.session import find_line, find_meter, register_code, session
 from gatewayd.cli.trace_text import TOGETHER, WIDE, TraceText, row_bytes
 from gatewayd.config import Config, ModemLine
 from gatewayd.control import NotRunning, follow
@@ -35,7 +35,7 @@ _SET_SECONDS = 10.0
 
 @click.command()
 @click.argument("line")
-@click.argument("obis", nargs=-1, type=obis_code)
+@click.argument("obis", nargs=-1, type=register_code)
 @click.option("--read", "meter", metavar="METER", help="Read METER (all, or the given codes) and show that session.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after it.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many events.")

@@ -18,7 +18,7 @@ PARAMETERS = st.builds(Parameters, INFOS, INFOS, WINDOWS, WINDOWS)
 
 # DLMS UA, Examples for DLMS/COSEM information exchange (G. Kmethy), 1: the UA
 EXAMPLE = bytes.fromhex("81 80 14 05 02 00 80 06 02 00 80 07 04 00 00 00 01 08 04 00 00 00 01")
-# an Elgama meter in a public log, and a reader with F8h = 248 in one byte each
+# UA of an Apator meter (hdlc_session.yaml), and the SNRM in a test of Peach: F8h = 248 in one byte each
 SHORT = bytes.fromhex("81 80 12 05 01 80 06 01 80 07 04 00 00 00 01 08 04 00 00 00 01")
 SHORT_248 = bytes.fromhex("81 80 12 05 01 F8 06 01 F8 07 04 00 00 00 01 08 04 00 00 00 01")
 
