@@ -75,8 +75,6 @@ def test_other_sizes_are_no_date_time(size: int) -> None:
     [
         ("07E60B0C0610360000FFC400", "2022-11-12T15:54:00Z"),  # capture raw_salzburg_netz
         ("07E60B03FF0F2619FFFF4CFF", "2022-11-03T12:38:25Z"),  # capture raw_energomera, UTC+3
-        ("07E40101FF00030000FF88FF", "2019-12-31T22:03:00Z"),  # github.com/u9n/dlms-cosem tests/test_time.py
-        ("07E40106FF00030000FFC4FF", "2020-01-05T23:03:00Z"),  # the same
         ("07E30C1001073B28FF8000FF", "2019-12-16T06:59:40Z"),  # capture hdlc_norway_han_3phase, no deviation
         ("07E602150111251EFF800000", "2022-02-21T16:37:30Z"),  # capture hdlc_landis_gyr_e450
         ("07EA07110500000000FF8880", "2026-07-16T22:00:00Z"),  # summer, bit and deviation

@@ -18,12 +18,12 @@ PARAMETERS = st.builds(Parameters, INFOS, INFOS, WINDOWS, WINDOWS)
 
 # DLMS UA, Examples for DLMS/COSEM information exchange (G. Kmethy), 1: the UA
 EXAMPLE = bytes.fromhex("81 80 14 05 02 00 80 06 02 00 80 07 04 00 00 00 01 08 04 00 00 00 01")
-# UA of an Apator meter (hdlc_session.yaml), and the SNRM in a test of Peach: F8h = 248 in one byte each
+# by hand: the same limits in one byte each, and F8h = 248
 SHORT = bytes.fromhex("81 80 12 05 01 80 06 01 80 07 04 00 00 00 01 08 04 00 00 00 01")
 SHORT_248 = bytes.fromhex("81 80 12 05 01 F8 06 01 F8 07 04 00 00 00 01 08 04 00 00 00 01")
 
 
-def test_fields_of_other_programs() -> None:
+def test_fields_of_the_examples_and_short_ones() -> None:
     assert parse(EXAMPLE) == parse(SHORT) == Parameters(128, 128, 1, 1)
     assert parse(SHORT_248) == Parameters(248, 248, 1, 1)
 
