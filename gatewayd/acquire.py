@@ -139,8 +139,8 @@ class Acquisition:
         finally:
             if line.sim is not None:
                 await self._refusals.judge(line.id, line.sim)
-        if isinstance(talk.results[-1].fault, MeterSilent):
-            await login.silent()
+        if not isinstance(talk.results[-1].fault, MeterRefused | SessionDeadline):  # a deadline may cut in anywhere
+            await login.harmless()
         return Session(tuple(talk.results), calls[0] if calls else None)
 
 

@@ -9,6 +9,7 @@ them (PasswordUnclear), they are tried once more, at the regular time of a job; 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from gatewayd.archive import refused
@@ -90,12 +91,14 @@ class Login:
     async def refused(self, fault: MeterRefused) -> None:
         """The meter has refused it, or nobody knows what it made of it: that counts once a session."""
         if self._pending and isinstance(fault, PasswordUnclear):
-            await self._refusals.put_back(self._meter, self._before)
+            await self._refusals.explain(self._meter, fault)
+        else:
+            await self._refusals.note(self._meter, self._credentials, fault)
         self._pending = False
-        await self._refusals.note(self._meter, self._credentials, fault)
 
-    async def silent(self) -> None:
-        """The meter has not answered at all: it has counted nothing (a sign-on may carry a password)."""
+    async def harmless(self) -> None:
+        """The session has ended otherwise, and the driver does not say that the meter may have counted anything: it was
+        silent, or the line failed behind a sign-on that carries a password."""
         if self._pending:
             self._pending = False
             await self._refusals.put_back(self._meter, self._before)
@@ -139,6 +142,12 @@ class Refusals:
     def watch(self, meter: str, credentials: str) -> "Login":
         """What a session makes of the credentials of a meter."""
         return Login(self, meter, credentials)
+
+    async def explain(self, meter: str, fault: MeterRefused) -> None:
+        """The words for what was written down before; what it counts stays."""
+        known = await self._all()
+        known[meter] = entry = replace(known[meter], text=str(fault))
+        await self._write_down(entry)
 
     async def entry(self, meter: str) -> Refused | None:
         """What is remembered of a meter."""

@@ -13,7 +13,15 @@ from gatewayd.acquire import Acquisition, Line, OnCall, Station
 from gatewayd.archive import refused
 from gatewayd.archive.refused import Refused
 from gatewayd.channel import Channel
-from gatewayd.errors import ArchiveError, GatewayError, MeterRefused, MeterSilent, PasswordUnclear
+from gatewayd.errors import (
+    ArchiveError,
+    ChannelError,
+    GatewayError,
+    MeterRefused,
+    MeterSilent,
+    PasswordUnclear,
+    ProtocolError,
+)
 from gatewayd.model import Answer, Meter, Outcome, Registers, Request
 from gatewayd.refusals import LeftAlone
 from tests.gatewayd.archive.samples import opened, reading_from
@@ -384,4 +392,21 @@ def test_a_readout_without_a_password_forgets_nothing(tmp_path: Path) -> None:
     assert meter.ask(tmp_path) == [None]
     meter.station = closed
     assert meter.ask(tmp_path) == [UNCLEAR]
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+
+
+@pytest.mark.parametrize("fault", [ChannelError("line bus failed"), ProtocolError("meter em-1001 sends noise")])
+def test_what_the_driver_does_not_call_unclear_does_not_count(tmp_path: Path, fault: GatewayError) -> None:
+    """A line that fails behind a sign-on with a password must not leave the meter alone for good."""
+    meter = Refusing()
+    meter.fault = fault
+    assert meter.ask(tmp_path, 5) == [fault] * 5
+    assert refused.listed(tmp_path) == []
+    meter.fault = UNCLEAR
+    meter.ask(tmp_path)
+    meter.fault = fault
+    meter.ask(tmp_path, 2)
+    assert [entry.final for entry in refused.listed(tmp_path)] == [False], "what was unclear before stays so"
+    meter.fault = UNCLEAR
+    meter.ask(tmp_path)
     assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
