@@ -21,6 +21,7 @@ from gatewayd.errors import (
     MeterSilent,
     PasswordUnclear,
     ProtocolError,
+    SessionDeadline,
 )
 from gatewayd.model import Answer, Meter, Outcome, Registers, Request
 from gatewayd.refusals import LeftAlone
@@ -410,3 +411,26 @@ def test_what_the_driver_does_not_call_unclear_does_not_count(tmp_path: Path, fa
     meter.fault = UNCLEAR
     meter.ask(tmp_path)
     assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+
+
+def test_a_deadline_behind_the_password_counts(tmp_path: Path) -> None:
+    """It cuts in anywhere, and the driver cannot say what it has left."""
+    meter = Refusing()
+
+    async def slow(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        meter.asked += 1
+        await channel.send(b"P1 (secret)", deadline=0, secret=True)
+        await asyncio.Event().wait()
+        yield meter.answer
+
+    driver = ScriptedDriver(slow)
+    driver.credentials = FIRST
+    meter.station = Station(meter.station.meter, driver)
+
+    async def connect(_who: Station, _on_call: OnCall) -> Channel:
+        return ScriptedChannel()
+
+    meter.line = Line("bus", connect, session_seconds=0.05)
+    assert all(isinstance(fault, SessionDeadline) for fault in meter.ask(tmp_path, 2))
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+    assert meter.asked == 2

@@ -697,6 +697,25 @@ def test_the_wake_up_comes_from_the_vendor_unless_it_is_configured(vendor: Use) 
     assert settings(wake_up="no").wake_up == 0
 
 
+def test_the_clock_of_the_options_holds_for_the_times_of_maxima_as_well() -> None:
+    readout = block(b"1.6.0(02.468*kW)(2607011200)\r\n")
+    for clock, hour in (("legal", 10), ("standard", 11), ("utc", 12)):
+        channel = PlayingChannel({SIGN_ON: [IDENTIFICATION], OPTION: [readout]})
+        (answer,) = session(channel, Registers(), clock=clock)
+        assert answer.readings[0].at == datetime(2026, 7, 1, hour, 0, tzinfo=UTC)
+
+
+def test_a_meter_that_ignores_the_season_digit_is_asked_for_the_whole_repeated_hour(vendor: Use) -> None:
+    vendor(OPEN.model_copy(update={"season_digit": False}))
+    request = Profile(
+        Obis.parse("P.01"), datetime(2026, 10, 25, 0, 15, tzinfo=UTC), datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    )
+    channel = PlayingChannel(dict(ENTER_OPEN))
+    with suppress(GatewayError):
+        session(channel, request)
+    assert command("R5", "P.01(12610250159;02610250301)") in channel.sent
+
+
 def test_the_clock_of_the_options_goes_before_that_of_the_vendor(vendor: Use) -> None:
     channel = PlayingChannel(
         {**ENTER_OPEN, command("R5", "P.01(22611202300;22611212301)"): [reply(table("261121", "1"))]}

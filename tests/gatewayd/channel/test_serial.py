@@ -401,6 +401,17 @@ def test_what_comes_while_the_line_rests_is_received_at_once_and_whole() -> None
     asyncio.run(run())
 
 
+def test_a_rest_in_which_nothing_comes_is_no_unplugging() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as channel:
+                await channel.rest(0.01)
+                meter.write(b"late")
+                assert await receive_exactly(channel, 4) == b"late"
+
+    asyncio.run(run())
+
+
 def test_unplugging_while_the_line_rests_is_seen_by_the_next_wait() -> None:
     async def run() -> None:
         with pseudo_terminal() as meter:
