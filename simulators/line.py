@@ -46,8 +46,15 @@ def floor_seconds(
     All arguments are the bytes on the wire, control characters included (`/?!` CR LF is five of them). In modes A and B
     `ack` is empty; the meter's reaction time still passes twice, before the identification and before the block.
     """
-    at_start_rate = len(request) + len(identification) + len(ack)
-    return at_start_rate * character_seconds(start_baud) + len(block) * character_seconds(data_baud) + 2 * reaction_s
+    return programming_floor_seconds(
+        request,
+        identification,
+        ack,
+        [(b"", block)],
+        start_baud=start_baud,
+        data_baud=data_baud,
+        reaction_s=reaction_s,
+    )
 
 
 def programming_floor_seconds(

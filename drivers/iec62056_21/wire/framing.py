@@ -11,7 +11,6 @@ from operator import xor
 
 SOH, STX, ETX, EOT, ACK, NAK = b"\x01", b"\x02", b"\x03", b"\x04", b"\x06", b"\x15"
 CRLF = b"\r\n"
-END_OF_DATA = b"!\r\n"
 BREAK = SOH + b"B0" + ETX + b"q"
 
 CHARACTER_BITS = 10
