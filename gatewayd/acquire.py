@@ -28,7 +28,7 @@ from gatewayd.errors import (
     SessionDeadline,
 )
 from gatewayd.exchange_notes import Notes
-from gatewayd.model import Archived, Meter, Outcome, Request
+from gatewayd.model import Archived, Meter, MeterObject, Outcome, Request
 from gatewayd.refusals import Login, Refusals, Sim
 from gatewayd.verdicts import fault_of, outcome_of
 
@@ -74,6 +74,8 @@ class Result:
     meter: str
     readings: tuple[Archived, ...]
     fault: GatewayError | None
+    objects: tuple[MeterObject, ...] = ()
+    """What a Scan has found; that is not archived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class _Talk:
         self._notes = Notes(station.meter, line.id, request, clock, zone)
         self._asking = True
         self._archived: list[Archived] = []
+        self._objects: tuple[MeterObject, ...] = ()
         self._fault: GatewayError | None = None
 
     async def hold(
@@ -227,7 +230,7 @@ class _Talk:
 
     def _begin(self, request: Request) -> None:
         self._notes.begin(request)
-        self._asking, self._archived, self._fault = True, [], None
+        self._asking, self._archived, self._objects, self._fault = True, [], (), None
 
     async def _ask(self, channel: Channel, request: Request) -> None:
         station = self._station
@@ -237,6 +240,7 @@ class _Talk:
                     fault = fault_of(station.meter, self._line.id, request, answer)
                     await self._remember(fault)
                     self._archived += await self._store.append(self._notes.answered(answer))
+                    self._objects += answer.objects
                     if self._fault is None or isinstance(fault, MeterRefused):
                         self._fault = fault
         except ArchiveError:
@@ -256,7 +260,7 @@ class _Talk:
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
         if self._fault is None or isinstance(end, MeterRefused | SessionDeadline):
             self._fault = end
-        self.results.append(Result(self._station.meter.id, tuple(self._archived), self._fault))
+        self.results.append(Result(self._station.meter.id, tuple(self._archived), self._fault, self._objects))
         self._asking = False
 
     async def _remember(self, fault: GatewayError | None) -> None:

@@ -6,8 +6,8 @@ exchange and is recorded by the caller. On a fault it raises a GatewayError, and
 same. Cancellation at any await must leave the line usable for the next meter.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -19,6 +19,36 @@ from gatewayd.model import Answer, Meter, Request
 
 Clock = Callable[[], datetime]
 """The current instant, in UTC. Handed in, so that a test has its own."""
+
+
+class Memory(Protocol):
+    """What a driver keeps of its meter over restarts: counters, and what would be slow to ask again. No secrets.
+
+    Losing it must cost nothing but time: a counter is then taken from the meter."""
+
+    async def recall(self, key: str) -> bytes | None:
+        """What was remembered under this key. ArchiveError."""
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Returns when it is on the disk. ArchiveError."""
+
+
+class Forgetful:
+    """A memory that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    async def recall(self, key: str) -> bytes | None:
+        return self._known.get(key)
+
+    async def remember(self, key: str, value: bytes) -> None:
+        self._known[key] = value
+
+
+EnterHdlc = Callable[[Channel, str, int, int], Awaitable[int]]
+"""Signs on at an optical head (IEC 62056-21 mode E) with a device address, a first rate and a highest one, and leaves
+the channel in HDLC at 8N1; gives the rate. Raises as Driver.execute."""
 
 
 class Driver(Protocol):
@@ -45,6 +75,9 @@ class Setting:
     line_baud: int | None
     clock: Clock
     zone: ZoneInfo
+    memory: Memory = field(default_factory=Forgetful)
+    enter_hdlc: EnterHdlc | None = None
+    """Handed in by the composition root, because drivers do not know each other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,56 @@ def _minute(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Request = Registers | Profile
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The objects that a meter has are asked for (COSEM: the view of its association)."""
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive."""
+        return "scan"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The meter's clock is read; with `set`, put right as well, where the configuration allows that."""
+
+    set: bool = False
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive."""
+        return "clock set" if self.set else "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """What the meter sends by itself is heard, one Answer for each message, until the line fails or nobody wants to
+    hear any more."""
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive."""
+        return "listen"
+
+
+Request = Registers | Profile | Scan | Clock | Listen
 """What is asked of a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterObject:
+    """An object that a meter says it has: COSEM class and version, what it means and what may be done with each
+    attribute and method (by its number) in words, unit and scaler where the object has them."""
+
+    class_id: int
+    version: int
+    obis: Obis
+    meaning: str = ""
+    attributes: tuple[tuple[int, str], ...] = ()
+    methods: tuple[tuple[int, str], ...] = ()
+    unit: str = ""
+    scaler: int = 0
 
 
 class Outcome(Enum):
@@ -312,13 +360,15 @@ def number(raw_text: str, scaler: int = 0) -> Decimal | None:
 class Answer:
     """What a driver made of one exchange: the readings, and how the exchange ended from the protocol's view.
 
-    `serials` are all texts by which the meter named itself, `identification` its answer to the sign-on."""
+    `serials` are all texts by which the meter named itself, `identification` its answer to the sign-on; `objects` what
+    a Scan has found."""
 
     readings: tuple[Reading, ...]
     outcome: Outcome = Outcome.DONE
     detail: str = ""
     serials: tuple[str, ...] = ()
     identification: str = ""
+    objects: tuple[MeterObject, ...] = ()
 
     @property
     def sound(self) -> bool:

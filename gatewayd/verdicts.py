@@ -15,7 +15,7 @@ from gatewayd.errors import (
     ProtocolError,
     SessionDeadline,
 )
-from gatewayd.model import Answer, Meter, Outcome, Profile, RawStatus, Reading, Request
+from gatewayd.model import Answer, Meter, Outcome, RawStatus, Reading, Registers, Request
 from gatewayd.status import Fault, judge
 
 
@@ -48,7 +48,7 @@ def fault_of(meter: Meter, line: str, request: Request, answer: Answer) -> Gatew
     missing = [reading.code for reading in answer.readings if not reading.obis_raw]
     if missing:
         return MeterDiffers(f"{where} does not have {', '.join(missing)}")
-    if not answer.readings and not isinstance(request, Profile):
+    if not answer.readings and isinstance(request, Registers):
         return ProtocolError(f"{where} sent a readout without a single value")
     if _other_serial(meter, answer):
         return MeterDiffers(f"{where}: serial {meter.serial} is configured, the meter says {answer.serials[0]}")

@@ -16,3 +16,10 @@ CREATE TABLE IF NOT EXISTS refused (
     text            TEXT    NOT NULL,                    -- in the words of the driver
     final           INTEGER NOT NULL                     -- 0: once it was not clear what came of them; they are tried again
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS memory (
+    meter           TEXT    NOT NULL,                    -- id of the meter that a driver remembers something of
+    key             TEXT    NOT NULL,                    -- in the words of the driver: a counter, an object list
+    value           BLOB    NOT NULL,                    -- never a secret
+    PRIMARY KEY (meter, key)
+) STRICT;

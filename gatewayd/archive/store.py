@@ -19,7 +19,7 @@ from pathlib import Path
 
 import apsw
 
-from gatewayd.archive import chain, refused, rows, segments, set_aside
+from gatewayd.archive import chain, memory, refused, rows, segments, set_aside
 from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.refused import Refused
@@ -184,6 +184,10 @@ class Store:
     async def admitted(self, meter: str) -> None:
         """Forget that a meter refused. ArchiveError."""
         await self._state_call(lambda state: refused.clear(state, meter))
+
+    def memory_of(self, meter: str) -> memory.MeterMemory:
+        """What a driver keeps of its meter; the store has to be open when it is used."""
+        return memory.MeterMemory(meter, self.folder, self._state_call)
 
     def _put(self, work: _Work) -> bool:
         """False when the writer has been told to stop: nobody would ever take the work from the queue."""

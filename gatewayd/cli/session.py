@@ -78,7 +78,8 @@ async def session(config: Config, settings: MeterSettings, request: Request, tap
         if tap is None:
             await stack.enter_async_context(progress.shown())
         acquisition = daemon.build_acquisition(config, store)
-        return await acquisition.run(line, daemon.build_station(config, settings), request, progress.watch)
+        station = daemon.build_station(config, settings, store.memory_of(settings.id))
+        return await acquisition.run(line, station, request, progress.watch)
 
 
 class _Progress:

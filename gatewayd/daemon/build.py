@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,8 +31,9 @@ from gatewayd.config import Config, MeterSettings, ModemLine, Rfc2217Line, Seria
 from gatewayd.config import Job as JobSettings
 from gatewayd.config import Line as LineSettings
 from gatewayd.daemon.modems import Modem, build_modem_line
+from gatewayd.daemon.optical_head import optical_head
 from gatewayd.daemon.trace import traced
-from gatewayd.driver import Setting
+from gatewayd.driver import Memory, Setting
 from gatewayd.outbox import Start
 from gatewayd.schedule import At, Every, Rhythm
 from gatewayd.sink import Head, Sink
@@ -98,8 +99,8 @@ def _line(settings: LineSettings, tap: Tap | None) -> Line:
             return build_modem_line(Modem(settings, now, tap))
 
 
-def build_station(config: Config, settings: MeterSettings) -> Station:
-    """A configured meter with its driver."""
+def build_station(config: Config, settings: MeterSettings, memory: Memory) -> Station:
+    """A configured meter with its driver and what that remembers (Store.memory_of)."""
     line = config.lines_of(settings.line)[0]
     setting = Setting(
         meter=settings.meter,
@@ -107,6 +108,8 @@ def build_station(config: Config, settings: MeterSettings) -> Station:
         line_baud=None if isinstance(line, TcpLine) else line.baud,
         clock=now,
         zone=config.gateway.zone,
+        memory=memory,
+        enter_hdlc=optical_head(settings.id, settings.line),
     )
     return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone)
 
@@ -161,15 +164,17 @@ async def opened(store: Store) -> AsyncIterator[Store]:
 Worker = LineWorker | CallWorker
 
 
-def build_workers(config: Config, acquisition: Acquisition, taps: Mapping[str, Tap]) -> list[Worker]:
-    """One worker for each line and each pool that has jobs; `taps` by line."""
+def build_workers(
+    config: Config, acquisition: Acquisition, taps: Mapping[str, Tap], memory_of: Callable[[str], Memory]
+) -> list[Worker]:
+    """One worker for each line and each pool that has jobs; `taps` by line, `memory_of` by meter."""
     workers: list[Worker] = []
     for name in (*config.lines, *config.pools):
         jobs = [
             Job(station, job.request, _rhythm(job))
             for settings in config.meters
             if settings.line == name
-            for station in [build_station(config, settings)]
+            for station in [build_station(config, settings, memory_of(settings.id))]
             for job in settings.jobs
         ]
         if not jobs:

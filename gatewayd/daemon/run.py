@@ -114,7 +114,7 @@ def _assemble(config: Config, store: Store) -> Gateway:
         for settings, outbox in zip(config.sinks, outboxes, strict=True)
     ]
     taps = {line: Tap(line, now) for line in config.lines}
-    workers = build_workers(config, build_acquisition(config, store), taps)
+    workers = build_workers(config, build_acquisition(config, store), taps, store.memory_of)
     return Gateway(store, workers, publishers, outboxes, taps)
 
 

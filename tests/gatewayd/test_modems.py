@@ -20,6 +20,7 @@ from gatewayd.daemon.build import build_workers
 from gatewayd.daemon.modems import Modem, build_modem_line, modem_options
 from gatewayd.daemon.status import running_status
 from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
+from gatewayd.driver import Forgetful
 from gatewayd.errors import ChannelError
 from gatewayd.model import Answer, Registers
 from gatewayd.refusals import BeforePin
@@ -77,7 +78,7 @@ def test_the_example_shows_every_option_of_a_modem_line() -> None:
 
 
 def test_one_worker_for_each_line_and_each_pool(configuration: config.Config) -> None:
-    workers = build_workers(configuration, cast("Any", None), {})
+    workers = build_workers(configuration, cast("Any", None), {}, lambda _meter: Forgetful())
     assert [(type(worker), worker.name) for worker in workers] == [
         (LineWorker, "bus"),
         (CallWorker, "old"),
@@ -86,12 +87,12 @@ def test_one_worker_for_each_line_and_each_pool(configuration: config.Config) ->
     pool = workers[2]
     assert isinstance(pool, CallWorker)
     assert [line.id for line in pool.lines] == ["one", "two"]
-    found = daemon.build_station(configuration, configuration.meters[1])
+    found = daemon.build_station(configuration, configuration.meters[1], Forgetful())
     assert found.phone == configuration.meters[1].phone
 
 
 def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Config, tmp_path: Path) -> None:
-    pool = build_workers(configuration, cast("Any", None), {})[2]
+    pool = build_workers(configuration, cast("Any", None), {}, lambda _meter: Forgetful())[2]
     assert isinstance(pool, CallWorker)
     pool.calls["one"] = call_record(CallResult.LOST, "one")
     pool.parked["two"] = "line two: the SIM"

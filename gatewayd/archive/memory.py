@@ -1,0 +1,71 @@
+"""What drivers remember of their meters: kept in state.sqlite, so that it outlives the process.
+
+Rules: no secret is here. A value is on the disk when `remember` returns: invocation counters are reserved this way, and
+one that was used twice would let anybody read what it protects. The writer's thread of the store writes; what was read
+or written once is answered from memory, as nobody else writes it. Losing the file costs questions to meters, no data.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import apsw
+
+from gatewayd.archive.set_aside import state_path
+from gatewayd.errors import ArchiveError
+
+_PUT = "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)"
+_GET = "SELECT value FROM memory WHERE meter = ? AND key = ?"
+
+Change = Callable[[apsw.Connection], None]
+
+
+class MeterMemory:
+    """The memory of one meter (gatewayd.driver.Memory). `write` runs a change of state.sqlite to its commit."""
+
+    def __init__(self, meter: str, folder: Path, write: Callable[[Change], Awaitable[None]]) -> None:
+        self._meter = meter
+        self._folder = folder
+        self._write = write
+        self._known: dict[str, bytes | None] = {}
+
+    async def recall(self, key: str) -> bytes | None:
+        """What was remembered under this key, None where nothing was. ArchiveError."""
+        if key not in self._known:
+            self._known.setdefault(key, await asyncio.to_thread(recalled, self._folder, self._meter, key))
+        return self._known[key]
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Write down; returns when it is on the disk. ArchiveError, and then it is not known whether it is."""
+        if self._known.get(key) == value:
+            return
+        self._known.pop(key, None)
+        await self._write(lambda state: put(state, self._meter, key, value))
+        self._known[key] = value
+
+
+def put(state: apsw.Connection, meter: str, key: str, value: bytes) -> None:
+    """Write down; what was there is replaced. ArchiveError."""
+    try:
+        state.execute(_PUT, (meter, key, value))
+    except apsw.Error as error:
+        raise ArchiveError(f"what is remembered of meter {meter} cannot be written down: {error}") from error
+
+
+def recalled(folder: Path, meter: str, key: str) -> bytes | None:
+    """What is written down, None where nothing is. ArchiveError."""
+    path = state_path(folder)
+    if not path.exists():
+        return None
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(5000)
+            row = connection.execute(_GET, (meter, key)).fetchone()
+        finally:
+            connection.close()
+    except apsw.SQLError:  # a file of an earlier version, which the store has not opened yet
+        return None
+    except (apsw.Error, ValueError) as error:
+        raise ArchiveError(f"{path} cannot be read: {error}") from error
+    return bytes(row[0]) if row is not None else None
