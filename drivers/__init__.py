@@ -1,8 +1,10 @@
 """The registry of drivers: one line each, and nothing else."""
 
+from drivers.dlms.driver import KIND as DLMS
 from drivers.iec62056_21.driver import KIND as IEC62056_21
 from gatewayd.driver import DriverKind
 
 DRIVERS: dict[str, DriverKind] = {
+    "dlms": DLMS,
     "iec62056_21": IEC62056_21,
 }

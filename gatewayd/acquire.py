@@ -28,7 +28,7 @@ from gatewayd.errors import (
     SessionDeadline,
 )
 from gatewayd.exchange_notes import Notes
-from gatewayd.model import Archived, Meter, MeterObject, Outcome, Request
+from gatewayd.model import Archived, Listen, Meter, MeterObject, Outcome, Request
 from gatewayd.refusals import Login, Refusals, Sim
 from gatewayd.verdicts import fault_of, outcome_of
 
@@ -39,11 +39,13 @@ log = logging.getLogger("gatewayd.acquire")
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A meter with the driver that speaks to it, and its number where it is called."""
+    """A meter with the driver that speaks to it, its number where it is called, and the address or name of the host
+    from which it calls, "" where that may be anybody."""
 
     meter: Meter
     driver: Driver
     phone: PhoneNumber | None = None
+    peer: str = ""
 
 
 OnCall = Callable[[CallRecord], None]
@@ -69,7 +71,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a request brought. `fault` is None when every exchange was sound and complete."""
+    """What a request brought; the readings of a Listen are only in the archive. `fault` is None when every exchange was
+    sound and complete."""
 
     meter: str
     readings: tuple[Archived, ...]
@@ -239,7 +242,9 @@ class _Talk:
                 async for answer in answers:
                     fault = fault_of(station.meter, self._line.id, request, answer)
                     await self._remember(fault)
-                    self._archived += await self._store.append(self._notes.answered(answer))
+                    archived = await self._store.append(self._notes.answered(answer))
+                    if not isinstance(request, Listen):  # that may go on for years
+                        self._archived += archived
                     self._objects += answer.objects
                     if self._fault is None or isinstance(fault, MeterRefused):
                         self._fault = fault

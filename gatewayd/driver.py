@@ -32,18 +32,35 @@ class Memory(Protocol):
     async def remember(self, key: str, value: bytes) -> None:
         """Returns when it is on the disk. ArchiveError."""
 
+    async def counted(self, name: str) -> int | None:
+        """Where a counter of the gateway stands, None where it never counted. All meters share it: two of them may have
+        the same key. ArchiveError."""
+
+    async def count(self, name: str, least: int, by: int) -> int:
+        """Move a counter of the gateway: from where it stands, or from `least` where that is more, up by `by`; gives
+        where that began. In one step, whoever counts beside; returns when it is on the disk. ArchiveError."""
+
 
 class Forgetful:
     """A memory that lasts as long as the process."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
+        self._counters: dict[str, int] = {}
 
     async def recall(self, key: str) -> bytes | None:
         return self._known.get(key)
 
     async def remember(self, key: str, value: bytes) -> None:
         self._known[key] = value
+
+    async def counted(self, name: str) -> int | None:
+        return self._counters.get(name)
+
+    async def count(self, name: str, least: int, by: int) -> int:
+        begin = max(self._counters.get(name, 0), least)
+        self._counters[name] = begin + by
+        return begin
 
 
 EnterHdlc = Callable[[Channel, str, int, int], Awaitable[int]]

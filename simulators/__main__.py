@@ -14,6 +14,7 @@ import click
 from simulators import broker as mqtt_broker
 from simulators import modem as modems
 from simulators import options
+from simulators.options_dlms import dlms
 from simulators.options_iec import iec62056_21
 
 MODEM_BAUD = 9600
@@ -29,6 +30,7 @@ def main() -> None:
 
 
 main.add_command(iec62056_21)
+main.add_command(dlms)
 
 
 @main.command("broker")

@@ -21,16 +21,22 @@ from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification, mode_
 from drivers.iec62056_21.wire.outgoing import Login
 from drivers.iec62056_21.wire.password import unclear
 from drivers.iec62056_21.wire.programming import ProgrammingSession
+from drivers.iec62056_21.wire.push import PushSession
 from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
 from drivers.iec62056_21.wire.session import Done, Ready, SessionSettings
+from gatewayd import driver
 from gatewayd.channel import Channel
-from gatewayd.driver import Clock, Driver, DriverKind, Setting
-from gatewayd.errors import ChannelError, GatewayError, MeterDiffers
-from gatewayd.model import Answer, Meter, Profile, Registers, Request
+from gatewayd.driver import Driver, DriverKind, Setting
+from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterSilent, ProtocolError
+from gatewayd.model import Answer, Clock, Listen, Meter, Outcome, Profile, Registers, Request, Scan
+from gatewayd.obis import Obis
 
 _MODE_D_BAUD = 9600
 _FALLBACK_AFTER = SessionSettings().fallback_after
 _DEFAULTS = Iec62056_21Options()
+_CLOCK = (Obis.parse("0.9.1"), Obis.parse("0.9.2"))
+"""Time and date (IEC 62056-6-1)."""
+_BLANK = b"\r\n \0"
 
 
 class Iec62056_21Driver:
@@ -41,7 +47,7 @@ class Iec62056_21Driver:
         meter: Meter,
         settings: SessionSettings,
         vendor: str,
-        clock: Clock,
+        clock: driver.Clock,
         zone: ZoneInfo,
         options: Iec62056_21Options = _DEFAULTS,
     ) -> None:
@@ -80,6 +86,21 @@ class Iec62056_21Driver:
                 return self._by_access(channel, request, settings)
             case Registers():
                 return self._readouts(channel, request, settings)
+            case Listen():
+                if settings.mode != "D":
+                    raise MeterDiffers(
+                        f"is asked for its values (mode: {settings.mode}) and cannot be listened to; say mode: D if it "
+                        "sends its telegrams by itself, else read it: {registers: all, every: 15m}"
+                    )
+                return self._pushed(channel, settings)
+            case Scan():
+                raise MeterDiffers("has no list of objects (IEC 62056-21); `gatewayd read` shows its readout")
+            case Clock(put_right):
+                if put_right:
+                    raise MeterDiffers(
+                        "is read by IEC 62056-21, by which gatewayd puts no clock right; nothing was sent"
+                    )
+                return self._exchanges(channel, Registers(_CLOCK))
 
     def _by_access(
         self, channel: Channel, request: Registers, settings: SessionSettings
@@ -117,8 +138,30 @@ class Iec62056_21Driver:
             else:
                 yield answer
 
+    async def _pushed(self, channel: Channel, settings: SessionSettings) -> AsyncGenerator[Answer, None]:
+        """Telegram after telegram, for ever. Silence is nothing to end for, and neither is one that makes no sense."""
+        rest = b""
+        while True:
+            session = PushSession(settings)
+            try:
+                async with Conversation(channel, session) as conversation:
+                    actions = session.start(conversation.now)
+                    if rest:  # came in one piece with the telegram before
+                        actions = (*actions[:-1], *session.feed(rest, conversation.now))
+                    rest = b""
+                    event = await conversation.until_event(actions)
+            except MeterSilent:
+                continue
+            except ProtocolError as error:
+                if error.raw.strip(_BLANK):  # what some send behind their telegram is nothing to tell of
+                    yield Answer((), Outcome.PROTOCOL_ERROR, str(error))
+                continue
+            assert isinstance(event, Done)  # the only event of a push
+            rest = session.rest
+            yield self._readout_answer(event, Registers(), conversation.parity_errors)
+
     async def _by_commands(
-        self, channel: Channel, session: ProgrammingSession | Fork, request: Request
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile
     ) -> AsyncGenerator[Answer, None]:
         try:
             async with aclosing(self._commanded(channel, session, request)) as answers:
@@ -130,7 +173,7 @@ class Iec62056_21Driver:
             raise
 
     async def _commanded(
-        self, channel: Channel, session: ProgrammingSession | Fork, request: Request
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile
     ) -> AsyncGenerator[Answer, None]:
         async with Conversation(channel, session) as conversation:
             event = await conversation.until_event(session.start(conversation.now))

@@ -12,10 +12,12 @@ from pathlib import Path
 import apsw
 
 from gatewayd.archive.set_aside import state_path
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveDamaged, ArchiveError
 
 _PUT = "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)"
 _GET = "SELECT value FROM memory WHERE meter = ? AND key = ?"
+_GATEWAY = ""
+"""The counters of the gateway stand under no meter's id."""
 
 Change = Callable[[apsw.Connection], None]
 
@@ -42,6 +44,41 @@ class MeterMemory:
         self._known.pop(key, None)
         await self._write(lambda state: put(state, self._meter, key, value))
         self._known[key] = value
+
+    async def counted(self, name: str) -> int | None:
+        """Where a counter of the gateway stands, None where it never counted. ArchiveError."""
+        return _number(await asyncio.to_thread(recalled, self._folder, _GATEWAY, name), name)
+
+    async def count(self, name: str, least: int, by: int) -> int:
+        """Move a counter of the gateway on; where that began. ArchiveError, and then it may have moved."""
+        begun: list[int] = []
+
+        def move(state: apsw.Connection) -> None:
+            begun.append(moved(state, name, least, by))
+
+        await self._write(move)
+        return begun[-1]
+
+
+def moved(state: apsw.Connection, name: str, least: int, by: int) -> int:
+    """Move a counter on and write that down in one transaction; where that began. ArchiveError."""
+    try:
+        with state:
+            row = state.execute(_GET, (_GATEWAY, name)).fetchone()
+            begin = max(_number(None if row is None else bytes(row[0]), name) or 0, least)
+            state.execute(_PUT, (_GATEWAY, name, b"%d" % (begin + by)))
+    except apsw.Error as error:
+        raise ArchiveError(f"the counter {name} cannot be written down: {error}") from error
+    return begin
+
+
+def _number(stored: bytes | None, name: str) -> int | None:
+    if stored is not None and not (stored.isdigit() and len(stored) <= 20):
+        raise ArchiveDamaged(
+            f"the memory of the counter {name} in state.sqlite is no number: restore the file, or remove that row "
+            "so that the counter is taken from the meter"
+        )
+    return None if stored is None else int(stored)
 
 
 def put(state: apsw.Connection, meter: str, key: str, value: bytes) -> None:

@@ -18,7 +18,7 @@ from gatewayd.channel.tracing import Tap
 from gatewayd.cli.output import console, print_json
 from gatewayd.cli.session import find_line, not_in_use
 from gatewayd.cli.trace import Screen
-from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine
+from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.probe.advice import Tried, advice, snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
 
@@ -76,6 +76,11 @@ def probe(
         raise click.UsageError(
             f"line '{line}' is a modem: somebody has to be called first. Ask the modem with `gatewayd modem {line}`, "
             "and call a configured meter with `gatewayd read METER`"
+        )
+    if isinstance(settings, TcpListenLine | UdpListenLine):
+        raise click.UsageError(
+            f"line '{line}' is a port on which meters call us: nobody can be asked there. Look on with "
+            f"`gatewayd trace {line}`, or wait for a configured meter with `gatewayd read METER`"
         )
     wanted = frozenset(Protocol(protocol) for protocol in protocols) or frozenset(Protocol)
     scope = _scope(settings, wanted, bauds, address, units, listen)

@@ -53,7 +53,19 @@ def _print(document: Mapping[str, Any], config: Config) -> None:
     for fault in document.get("faults", ()):
         screen.print(Text(f"meter {fault['meter']} cannot be read: {fault['fault']}", style="red"), soft_wrap=True)
     _print_modems(document.get("modems", ()), config)
+    _print_listening(document.get("listening", ()), config)
     _print_sinks(document["sinks"], config)
+
+
+def _print_listening(meters: Sequence[Mapping[str, Any]], config: Config) -> None:
+    """Meters that push, and when each was heard last."""
+    if not meters:
+        return
+    table = _table("pushing", "line", "connected", "last heard")
+    for meter in meters:
+        heard = _when(meter["last_heard_at"], config) or Text("not since the start", style="yellow")
+        table.add_row(meter["meter"], meter["line"], "yes" if meter["connected"] else "no", heard)
+    console().print(table)
 
 
 def _print_modems(modems: Sequence[Mapping[str, Any]], config: Config) -> None:

@@ -8,7 +8,16 @@ configuration import this package.
     on the way: guide and schema say what belongs where; messages, wording and checks say what is wrong
 """
 
-from gatewayd.config.lines import Line, ModemLine, Rfc2217Line, SerialLine, TcpLine
+from gatewayd.config.lines import (
+    Line,
+    ListeningLine,
+    ModemLine,
+    Rfc2217Line,
+    SerialLine,
+    TcpLine,
+    TcpListenLine,
+    UdpListenLine,
+)
 from gatewayd.config.loading import load, parse
 from gatewayd.config.schema import json_schema
 from gatewayd.config.settings import (
@@ -26,12 +35,15 @@ __all__ = [
     "GatewaySettings",
     "Job",
     "Line",
+    "ListeningLine",
     "MeterSettings",
     "ModemLine",
     "Rfc2217Line",
     "SerialLine",
     "SinkSettings",
     "TcpLine",
+    "TcpListenLine",
+    "UdpListenLine",
     "json_schema",
     "load",
     "parse",

@@ -7,7 +7,7 @@ other part of the file is wrong; what has the wrong form is passed over here, th
 from collections.abc import Collection, Iterator
 from datetime import date
 
-from gatewayd.config import line_checks
+from gatewayd.config import line_checks, listening_checks
 from gatewayd.config.definition import LINE_TYPES
 from gatewayd.config.identifiers import ean_doubt, eic_doubt
 from gatewayd.config.nodes import Fault, Loc, Mapping, Node, Scalar, Sequence, Tree, path
@@ -23,6 +23,7 @@ def faults(tree: Tree, drivers: Collection[str], sinks: Collection[str]) -> Iter
         yield from _line(("lines", name), line)
     meters = list(_items(tree, "meters"))
     yield from line_checks.faults(lines, meters)
+    yield from listening_checks.faults(tree, lines, meters)
     yield from _doubles(tree, meters)
     yield from _doubles(tree, list(_items(tree, "sinks")))
     for loc, meter in meters:
@@ -30,7 +31,7 @@ def faults(tree: Tree, drivers: Collection[str], sinks: Collection[str]) -> Iter
         yield from _unknown(loc, meter, "line", "lines", {*lines, *line_checks.pools(lines)})
         yield from _foreign_options(loc, meter, drivers)
         yield from _ratio(loc, meter)
-        yield from _profile_jobs(loc, meter)
+        yield from _jobs(loc, meter)
     for loc, sink in _items(tree, "sinks"):
         yield from _unknown(loc, sink, "type", "sink types", sinks)
 
@@ -147,11 +148,15 @@ def _since(version: Node) -> date | None:
         return None
 
 
-def _profile_jobs(loc: Loc, meter: Mapping) -> Iterator[Fault]:
+def _jobs(loc: Loc, meter: Mapping) -> Iterator[Fault]:
     jobs = meter.entries.get("jobs")
     for number, job in enumerate(jobs.items if isinstance(jobs, Sequence) else ()):
-        if isinstance(job, Mapping) and "profile" in job.entries:
-            place = (*loc, "jobs", number)
+        place = (*loc, "jobs", number)
+        if not isinstance(job, Mapping):
+            continue
+        if not {"registers", "listen", "profile"} & job.entries.keys():
+            yield Fault((*place, "registers"), "is required: OBIS codes to read, or all")
+        if "profile" in job.entries:
             message = "profile jobs are not in this version of gatewayd; it knows jobs with registers"
             yield Fault((*place, "profile"), message, at_key=True, scope=place)
 

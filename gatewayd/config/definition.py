@@ -20,9 +20,10 @@ from pydantic import (
 )
 
 from gatewayd.config.identifiers import Ean, Eic, Id
-from gatewayd.config.lines import ModemLine, Rfc2217Line, SerialLine, TcpLine
+from gatewayd.config.lines import Host, Line
 from gatewayd.config.settings import (
     NO_POINT,
+    SILENCE,
     ArchiveSettings,
     GatewaySettings,
     Job,
@@ -71,24 +72,48 @@ class RatioEntry(Options):
 class JobEntry(Options):
     """What is read and when."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["every"]}, {"required": ["at"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["registers", "every"]},
+                {"required": ["registers", "at"]},
+                {
+                    "required": ["listen"],
+                    "not": {"anyOf": [{"required": [key]} for key in ("registers", "every", "at")]},
+                },
+            ]
+        }
+    )
 
-    registers: Registers
+    registers: Registers = ()
     """OBIS codes to read, or all."""
     every: Period | None = None
     """Period such as 15m, from 1s to 31d."""
     at: time | None = None
     """Legal time of day such as 00:05."""
+    listen: Literal[True] | None = None
+    """Hear what the meter sends by itself, all the time."""
+    silence: Period | None = None
+    """How long a meter that is listened to may be silent before it counts as not heard; 25h when absent."""
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
+        if self.listen:
+            beside = [key for key in ("registers", "every", "at") if key in self.model_fields_set]
+            if beside:
+                raise ValueError(
+                    f"has {', '.join(beside)} beside listen; a job that listens has no times and takes all"
+                )
+            return self
+        if self.silence is not None:
+            raise ValueError("has silence without listen; it belongs to {listen: true, silence: 25h}")
         if (self.every is None) == (self.at is None):
             found = "has neither every nor at" if self.every is None else "has both every and at"
             raise ValueError(f"{found}; expected one of them, such as every: 15m or at: 00:05")
         return self
 
     def job(self) -> Job:
-        return Job(self.registers, self.every, self.at)
+        return Job(self.registers, self.every, self.at, listen=bool(self.listen), silence=self.silence or SILENCE)
 
 
 class MeterEntry(Options):
@@ -102,6 +127,8 @@ class MeterEntry(Options):
     """The line on which the meter is reached: a key under lines, or a pool of modem lines."""
     phone: Phone | None = None
     """The number of the meter's modem, such as +420601234589; on lines of type modem and only there."""
+    peer: Host | None = None
+    """Address or host name from which the meter calls, such as 192.0.2.20; on lines on which meters call us."""
     metering_type: MeteringType = MeteringType.C
     """Metering type of decree 359/2020."""
     serial: str = Field(default="", max_length=64)
@@ -125,6 +152,7 @@ class MeterEntry(Options):
             options=getattr(self, DRIVER_OPTIONS),
             jobs=tuple(entry.job() for entry in self.jobs),
             phone=self.phone,
+            peer=self.peer or "",
         )
 
 
@@ -144,8 +172,8 @@ SINK_KEYS = tuple(SinkEntry.model_fields)
 """What stands beside the options of a sink's own type."""
 
 
-LineEntry = Annotated[SerialLine | TcpLine | Rfc2217Line | ModemLine, Field(discriminator="type")]
-LINE_TYPES = ("serial", "tcp", "rfc2217", "modem")
+LineEntry = Annotated[Line, Field(discriminator="type")]
+LINE_TYPES = ("serial", "tcp", "rfc2217", "modem", "tcp_listen", "udp_listen")
 DRIVER_OPTIONS = "driver_options"
 # Descriptions are handed on; there is no source of the classes built below to look them up in.
 _NO_SOURCE = {"use_attribute_docstrings": False}

@@ -1,4 +1,4 @@
-"""Lines in the configuration: serial ports, TCP endpoints, serial servers, modems.
+"""Lines in the configuration: serial ports, TCP endpoints, serial servers, modems, ports on which meters call us.
 
 Rules: they stand in the YAML as they are here; what a modem hears is checked with the values that it is spoken to with
 (gatewayd/dialling.py).
@@ -7,6 +7,7 @@ Rules: they stand in the YAML as they are here; what a modem hears is checked wi
 import re
 from datetime import time
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +36,14 @@ def _rate(baud: int) -> int:
     return baud
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"is not {_ADDRESS_WORDS}") from None
+
+
+_ADDRESS_WORDS = "an address of this machine such as 192.0.2.5, or 0.0.0.0 for all of them"
 FilePath = Annotated[Path, BeforeValidator(_path)]
 Baud = Annotated[int, AfterValidator(_rate), WithJsonSchema({"type": "integer", "enum": list(BAUD_RATES)})]
 # YAML 1.2 reads 7E1 and 8E1 as the numbers 70 and 80; an editor that checks with the schema sees those.
@@ -48,6 +57,10 @@ Host = Annotated[
         pattern=r"^([A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?)$",
         json_schema_extra={"x-expected": "a host name or address without scheme and port, such as 192.0.2.10"},
     ),
+]
+
+Bind = Annotated[
+    str, AfterValidator(_address), WithJsonSchema({"type": "string", "x-expected": _ADDRESS_WORDS, "format": "address"})
 ]
 
 
@@ -103,6 +116,45 @@ class Rfc2217Line(Options):
     7E1 that a driver asks for is made in software: for servers that cannot do it and do not say so."""
     connect_timeout_s: Decimal = Field(default=Decimal(10), gt=0, le=600)
     """Seconds to wait until the server has connected, agreed and set its port."""
+
+
+class TcpListenLine(Options):
+    """A TCP port on which meters call us and push."""
+
+    id: SkipJsonSchema[str] = ""
+    """The line's key under `lines`; not written in the line itself."""
+    type: Literal["tcp_listen"] = "tcp_listen"
+    """The kind of line."""
+    bind: Bind = "0.0.0.0"  # noqa: S104 - meters call from anywhere, and only those that are configured are heard
+    """The address to listen at; 0.0.0.0 for all of this machine, :: for all of IPv6."""
+    port: int = Field(ge=1, le=65535)
+    """The TCP port, such as 4059."""
+    framing: Framing | None = None
+    """The driver's own when absent; 8N1 turns the parity in software off."""
+    idle_s: int = Field(default=3600, ge=1, le=604800)
+    """Seconds without a byte after which a connection is closed."""
+    connect_timeout_s: Decimal = Field(default=Decimal(60), gt=0, le=86400)
+    """Seconds that `gatewayd read` waits for the meter to call."""
+
+
+class UdpListenLine(Options):
+    """A UDP port on which meters push."""
+
+    id: SkipJsonSchema[str] = ""
+    """The line's key under `lines`; not written in the line itself."""
+    type: Literal["udp_listen"] = "udp_listen"
+    """The kind of line."""
+    bind: Bind = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen at; 0.0.0.0 for all of this machine, :: for all of IPv6."""
+    port: int = Field(ge=1, le=65535)
+    """The UDP port, such as 4059."""
+    connect_timeout_s: Decimal = Field(default=Decimal(60), gt=0, le=86400)
+    """Seconds that `gatewayd read` waits for the meter to push."""
+
+    @property
+    def framing(self) -> None:
+        """Datagrams have no parity."""
+        return None
 
 
 class StepEntry(Options):
@@ -222,4 +274,6 @@ class ModemLine(Options):
     """Name of the pool that this modem belongs to; meters then name the pool as their line."""
 
 
-Line = SerialLine | TcpLine | Rfc2217Line | ModemLine
+ListeningLine = TcpListenLine | UdpListenLine
+"""On these nobody is asked: whoever is configured is heard when it calls."""
+Line = SerialLine | TcpLine | Rfc2217Line | ModemLine | ListeningLine

@@ -16,7 +16,7 @@ from gatewayd.config.identifiers import Id
 from gatewayd.config.lines import FilePath, Line, ModemLine
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
-from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, Request
+from gatewayd.model import Listen, Meter, MeteringType, Point, Ratio, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.options import Options
 
@@ -56,11 +56,14 @@ class ArchiveSettings(Options):
 
 
 NO_POINT = Point()
+SILENCE = timedelta(hours=25)
+"""A meter that pushes once a day, and an hour for the day that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is read from a meter and when: either `every` so often or `at` a legal time each day.
+    """What is read from a meter and when: either `every` so often or `at` a legal time each day, or `listen` all the
+    time, where a meter that is silent for longer than `silence` counts as not heard.
 
     `registers` empty means the whole readout or every object that the map names.
     """
@@ -68,10 +71,12 @@ class Job:
     registers: tuple[Obis, ...] = ()
     every: timedelta | None = None
     at: time | None = None
+    listen: bool = False
+    silence: timedelta = SILENCE
 
     @property
     def request(self) -> Request:
-        return Registers(self.registers)
+        return Listen() if self.listen else Registers(self.registers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class MeterSettings:
     jobs: tuple[Job, ...] = ()
     phone: PhoneNumber | None = None
     """The number of the meter's modem, where its line calls."""
+    peer: str = ""
+    """Address or host name from which the meter calls, where its line listens; "" for whoever calls."""
 
     @property
     def meter(self) -> Meter:

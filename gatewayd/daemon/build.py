@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,13 +27,26 @@ from gatewayd.channel.rfc2217 import open_rfc2217
 from gatewayd.channel.serial import open_serial
 from gatewayd.channel.tcp import open_tcp
 from gatewayd.channel.tracing import Tap
-from gatewayd.config import Config, MeterSettings, ModemLine, Rfc2217Line, SerialLine, SinkSettings, TcpLine, load
+from gatewayd.config import (
+    Config,
+    MeterSettings,
+    ModemLine,
+    Rfc2217Line,
+    SerialLine,
+    SinkSettings,
+    TcpLine,
+    TcpListenLine,
+    UdpListenLine,
+    load,
+)
 from gatewayd.config import Job as JobSettings
 from gatewayd.config import Line as LineSettings
+from gatewayd.daemon.listening import build_line_worker, build_listening_line, build_port_worker
 from gatewayd.daemon.modems import Modem, build_modem_line
 from gatewayd.daemon.optical_head import optical_head
 from gatewayd.daemon.trace import traced
 from gatewayd.driver import Memory, Setting
+from gatewayd.listener import ListenWorker, Pushing
 from gatewayd.outbox import Start
 from gatewayd.schedule import At, Every, Rhythm
 from gatewayd.sink import Head, Sink
@@ -97,6 +110,8 @@ def _line(settings: LineSettings, tap: Tap | None) -> Line:
             return Line(settings.id, take_port)
         case ModemLine():
             return build_modem_line(Modem(settings, now, tap))
+        case TcpListenLine() | UdpListenLine():
+            return build_listening_line(settings)
 
 
 def build_station(config: Config, settings: MeterSettings, memory: Memory) -> Station:
@@ -105,13 +120,13 @@ def build_station(config: Config, settings: MeterSettings, memory: Memory) -> St
     setting = Setting(
         meter=settings.meter,
         options=settings.options,
-        line_baud=None if isinstance(line, TcpLine) else line.baud,
+        line_baud=line.baud if isinstance(line, SerialLine | Rfc2217Line | ModemLine) else None,
         clock=now,
         zone=config.gateway.zone,
         memory=memory,
         enter_hdlc=optical_head(settings.id, settings.line),
     )
-    return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone)
+    return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone, settings.peer)
 
 
 def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
@@ -161,7 +176,7 @@ async def opened(store: Store) -> AsyncIterator[Store]:
         await asyncio.to_thread(store.close)
 
 
-Worker = LineWorker | CallWorker
+Worker = LineWorker | CallWorker | ListenWorker
 
 
 def build_workers(
@@ -170,16 +185,20 @@ def build_workers(
     """One worker for each line and each pool that has jobs; `taps` by line, `memory_of` by meter."""
     workers: list[Worker] = []
     for name in (*config.lines, *config.pools):
-        jobs = [
-            Job(station, job.request, _rhythm(job))
+        pairs = [
+            (station, job)
             for settings in config.meters
             if settings.line == name
             for station in [build_station(config, settings, memory_of(settings.id))]
             for job in settings.jobs
         ]
+        jobs = [Job(station, job.request, _rhythm(job)) for station, job in pairs if not job.listen]
+        pushing = [Pushing(station, job.silence) for station, job in pairs if job.listen]
+        lines = config.lines_of(name)
+        if pushing:  # the configuration has nothing else on such a line
+            workers.append(_listen_worker(lines[0], pushing, acquisition, taps.get(name)))
         if not jobs:
             continue
-        lines = config.lines_of(name)
         built = [build_line(line, taps.get(line.id)) for line in lines]
         zone = config.gateway.zone
         if built[0].calls:
@@ -189,6 +208,14 @@ def build_workers(
             jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
             workers.append(LineWorker(built[0], jobs, acquisition, now, zone, jitter))
     return workers
+
+
+def _listen_worker(
+    line: LineSettings, pushing: Sequence[Pushing], acquisition: Acquisition, tap: Tap | None
+) -> ListenWorker:
+    if isinstance(line, TcpListenLine | UdpListenLine):
+        return build_port_worker(line, pushing, acquisition, now, tap)
+    return build_line_worker(build_line(line, tap), pushing[0], acquisition, now)
 
 
 def _rhythm(job: JobSettings) -> Rhythm:

@@ -16,6 +16,7 @@ from gatewayd.archive.store import Store
 from gatewayd.call_worker import CallWorker
 from gatewayd.config import Config
 from gatewayd.errors import ArchiveError
+from gatewayd.listener import Ear, ListenWorker
 from gatewayd.publish import Publisher
 from gatewayd.sink.payload import rfc3339
 from gatewayd.worker import LineWorker
@@ -30,7 +31,7 @@ def running_status(
     cursors: Mapping[str, int],
     asides: Mapping[str, Count],
     since: datetime,
-    workers: Sequence[LineWorker | CallWorker] = (),
+    workers: Sequence[LineWorker | CallWorker | ListenWorker] = (),
 ) -> dict[str, object]:
     """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; its workers."""
     calling = [worker for worker in workers if isinstance(worker, CallWorker)]
@@ -52,7 +53,15 @@ def running_status(
             for meter, fault in sorted(worker.faults.items())
         ],
         "modems": [_modem(worker, line.id) for worker in calling for line in worker.lines],
+        "listening": [
+            _ear(worker.name, ear) for worker in workers if isinstance(worker, ListenWorker) for ear in worker.ears
+        ],
     }
+
+
+def _ear(line: str, ear: Ear) -> dict[str, object]:
+    """A meter that pushes; why it is not heard is among the faults."""
+    return {"meter": ear.meter, "line": line, "connected": ear.connected, "last_heard_at": _instant(ear.last)}
 
 
 def _modem(worker: CallWorker, line: str) -> dict[str, object]:
@@ -146,6 +155,7 @@ def status_on_disk(config: Config) -> dict[str, object]:
         "sinks": sinks,
         "faults": [],
         "modems": [],
+        "listening": [],
     }
 
 

@@ -6,7 +6,7 @@ to more than MAX_COMPACT_VALUES.
 """
 
 from drivers.dlms.wire.axdr_compact import read_compact_array
-from drivers.dlms.wire.axdr_value import PLAIN, STRINGS, CutShort, Source, Tag, Value, read_string
+from drivers.dlms.wire.axdr_value import MAX_BYTES, PLAIN, STRINGS, CutShort, Source, Tag, Value, read_string
 
 __all__ = ["CutShort", "Tag", "Value", "decode", "decode_count"]
 
@@ -17,15 +17,16 @@ _STRINGS = {tag.value: tag for tag in STRINGS}
 _ELEMENTS = {tag.value: tag for tag in (Tag.ARRAY, Tag.STRUCTURE)}
 
 
-def decode(data: bytes, offset: int = 0) -> tuple[Value, int]:
+def decode(data: bytes, offset: int = 0, most: int = MAX_BYTES) -> tuple[Value, int]:
     """The value that begins at `offset`, and the offset behind its last octet.
 
     CutShort where the bytes end too early; ProtocolError for a tag or length that does not exist, and beyond the limits
-    (64 KiB, nesting 16, 10,000 elements). `raw` of the error begins at `offset`. ValueError for an offset outside.
+    (`most` octets, nesting 16, 10,000 elements). `raw` of the error begins at `offset`. ValueError for an offset
+    outside.
     """
     if not 0 <= offset <= len(data):
         raise ValueError(f"offset {offset} is outside of {len(data)} octets")
-    (value,), end = _values(Source(data, offset), offset, 1, 0)
+    (value,), end = _values(Source(data, offset, most), offset, 1, 0)
     return value, end
 
 

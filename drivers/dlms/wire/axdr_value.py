@@ -16,7 +16,9 @@ import msgspec
 from gatewayd.errors import ProtocolError
 
 MAX_BYTES = 65_536
-"""Octets of one value with everything in it."""
+"""Octets of one value with everything in it, in one APDU."""
+MAX_TRANSFER = 1 << 20
+"""Octets of one value that came in blocks."""
 MAX_NESTING = 16
 """Arrays and structures inside each other, the outermost included."""
 MAX_ELEMENTS = 10_000
@@ -82,21 +84,22 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 class Source:
     """The bytes that one call decodes, how far they may be read, and what went wrong where.
 
-    `limit` is where reading has to stop: the end of the data, or MAX_BYTES behind the beginning of the value.
+    `limit` is where reading has to stop: the end of the data, or `most` octets behind the beginning of the value.
     """
 
-    __slots__ = ("begin", "data", "limit", "unfolded")
+    __slots__ = ("begin", "data", "limit", "most", "unfolded")
 
-    def __init__(self, data: bytes, begin: int) -> None:
+    def __init__(self, data: bytes, begin: int, most: int = MAX_BYTES) -> None:
         self.data = data
         self.begin = begin
-        self.limit = min(len(data), begin + MAX_BYTES)
+        self.most = most
+        self.limit = min(len(data), begin + most)
         self.unfolded = 0
 
     def beyond(self, end: int) -> ProtocolError:
         """The fault of something that would end at `end`, behind the limit: cut short, or too large."""
-        if end - self.begin > MAX_BYTES:
-            return self.fault(f"A-XDR: a value of more than {MAX_BYTES} octets")
+        if end - self.begin > self.most:
+            return self.fault(f"A-XDR: a value of more than {self.most} octets")
         message = f"A-XDR: cut short, {end - len(self.data)} octets or more are missing"
         return CutShort(message, self.data[self.begin :])
 

@@ -44,6 +44,9 @@ _NOISE = b"\x00\x7e\x7f\xff"
 class Link:
     """One link from `client` to `server`. `negotiated` are the limits that hold for us once Connected."""
 
+    shared = True
+    """Other stations may be on the same line (wire/transport.py)."""
+
     def __init__(
         self,
         client: Address,
@@ -97,6 +100,15 @@ class Link:
         # Half a frame that came too late for an earlier request must not hold up the answer to this one.
         self._reader = FrameReader()
         return self._next_segment(now)
+
+    def listen(self, now: float) -> tuple[Action, ...]:
+        """The meter has more to say than this answer: poll it (RR); ends in Received."""
+        self._require(State.READY)
+        self._state = State.ANSWERING
+        self._secret = False
+        self._answer.clear()
+        self._patience.progress(now)
+        return self._transmit(self._frame(Control(Command.RR, nr=self._vr)), now)
 
     def disconnect(self, now: float) -> tuple[Action, ...]:
         """Take down the link (DISC) and wait for the meter's word; ends in Disconnected."""

@@ -44,6 +44,8 @@ class PushSession:
         self._received = 0
         self.identification: Identification | None = None
         """What the meter has said of itself so far."""
+        self.rest = b""
+        """What came behind the telegram: it belongs to the next session."""
 
     @property
     def in_telegram(self) -> bool:
@@ -146,4 +148,5 @@ class PushSession:
         assert self.identification is not None  # PUSHED begins with it
         end -= self._begin_again(end)
         self._state = _State.OVER
+        self.rest = bytes(self._buffer[end:])
         return (Done(read_push(bytes(self._buffer[:end]), self.identification)),)

@@ -12,7 +12,7 @@ import pytest
 
 from gatewayd.archive import memory
 from gatewayd.archive.set_aside import state_path
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveDamaged, ArchiveError
 from tests.gatewayd.archive.samples import opened
 
 _WRITER = """
@@ -108,3 +108,43 @@ def test_what_was_remembered_survives_a_kill(tmp_path: Path) -> None:
         found = memory.recalled(tmp_path, "em-1", "counter")
         assert found is not None
         assert int(found) in (last, last + 1)
+
+
+def test_a_counter_is_shared_by_all_meters_and_never_gives_a_number_twice(tmp_path: Path) -> None:
+    async def count() -> list[int]:
+        with opened(tmp_path) as store:
+            one, other = store.memory_of("em-1"), store.memory_of("em-2")
+            begun = await asyncio.gather(*((one, other)[n % 2].count("key", 1, 10) for n in range(20)))
+            return sorted(begun)
+
+    assert asyncio.run(count()) == [1 + 10 * n for n in range(20)]
+    assert asyncio.run(count()) == [201 + 10 * n for n in range(20)]
+
+
+def test_a_counter_jumps_to_the_least_and_never_back(tmp_path: Path) -> None:
+    async def count() -> tuple[int | None, int, int, int | None]:
+        with opened(tmp_path) as store:
+            kept = store.memory_of("em-1")
+            return (
+                await kept.counted("key"),
+                await kept.count("key", 500, 5),
+                await kept.count("key", 7, 1),
+                (await store.memory_of("em-2").counted("key")),
+            )
+
+    assert asyncio.run(count()) == (None, 500, 505, 506)
+
+
+def test_a_spoilt_counter_is_told_and_not_begun_anew(tmp_path: Path) -> None:
+    async def count() -> None:
+        with opened(tmp_path) as store:
+            kept = store.memory_of("em-1")
+            await kept.count("key", 1, 1)
+            with apsw.Connection(str(state_path(tmp_path))) as connection:
+                connection.execute("UPDATE memory SET value = x'ff' WHERE key = 'key'")
+            with pytest.raises(ArchiveDamaged, match="restore the file"):
+                await kept.counted("key")
+            with pytest.raises(ArchiveDamaged, match="restore the file"):
+                await kept.count("key", 1, 1)
+
+    asyncio.run(count())

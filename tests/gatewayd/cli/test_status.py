@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gatewayd import config, daemon
-from gatewayd.cli.status import _print
+from gatewayd.cli.status import _print, _print_listening
 
 TEXT = """\
 gateway: {id: gw}
@@ -74,3 +74,20 @@ def test_a_modem_that_needs_somebody_is_told_of(capsys: pytest.CaptureFixture[st
 
 def test_a_gateway_without_modems_says_nothing_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert not [line for line in printed(capsys) if "modem" in line]
+
+
+def test_meters_that_push_have_a_row_each(capsys: pytest.CaptureFixture[str]) -> None:
+    known = config.parse(TEXT, "f.yaml", daemon.DRIVER_OPTIONS, daemon.SINK_OPTIONS)
+    _print_listening(
+        [
+            {"meter": "em-1", "line": "hes", "connected": True, "last_heard_at": "2026-11-21T20:00:00Z"},
+            {"meter": "em-2", "line": "hes", "connected": False, "last_heard_at": None},
+        ],
+        known,
+    )
+    head, one, two = capsys.readouterr().out.splitlines()
+    assert head.split() == ["pushing", "line", "connected", "last", "heard"]
+    assert one.split()[:4] == ["em-1", "hes", "yes", "2026-11-21"]
+    assert two.split() == ["em-2", "hes", "no", "not", "since", "the", "start"]
+    _print_listening((), known)
+    assert capsys.readouterr().out == ""

@@ -6,7 +6,7 @@ from gatewayd.config.wording import shown
 from tests.gatewayd.config.doubles import HEAD, faults
 
 METER = "  - {id: m, driver: telegram, line: l"
-KNOWN = "known keys: driver, id, jobs, line, metering_type, phone, point, ratio, serial, telegram"
+KNOWN = "known keys: driver, id, jobs, line, metering_type, peer, phone, point, ratio, serial, telegram"
 ID = "an id of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'"
 PERIOD = "a period such as 15m, 60s, 1h or 1d"
 CLOCK = "a time of day such as 00:05 or 00:05:30"
@@ -105,6 +105,40 @@ METERS: list[tuple[str, list[str]]] = [
     ("jobs: ", ["6: meters[0].jobs: is empty; expected a list, or leave the key out"]),
     ("jobs: [all]", ["6: meters[0].jobs[0]: 'all' is not a mapping of keys and values"]),
     ("jobs: [{every: 1h}]", ["6: meters[0].jobs[0].registers: is required: OBIS codes to read, or all"]),
+    (
+        "jobs: [{}]",
+        [
+            "6: meters[0].jobs[0]: has neither every nor at; expected one of them, such as every: 15m or at: 00:05",
+            "6: meters[0].jobs[0].registers: is required: OBIS codes to read, or all",
+        ],
+    ),
+    ("jobs: [{listen: yes}]", ["6: meters[0].jobs[0].listen: 'yes' is not true"]),
+    ("jobs: [{listen: false}]", ["6: meters[0].jobs[0].listen: 'false' is not true"]),
+    (
+        "jobs: [{listen: true, every: 1h, registers: all}]",
+        [
+            "6: meters[0].jobs[0]: has registers, every beside listen; a job that listens has no times and takes all",
+        ],
+    ),
+    (
+        "jobs: [{registers: all, every: 1h, silence: 1h}]",
+        ["6: meters[0].jobs[0]: has silence without listen; it belongs to {listen: true, silence: 25h}"],
+    ),
+    ("jobs: [{listen: true, silence: 0s}]", ["6: meters[0].jobs[0].silence: '0s' is not a period from 1s to 31d"]),
+    (
+        "jobs: [{listen: true}, {registers: all, every: 1h}]",
+        [
+            "6: meters[0].jobs[0].listen: whoever listens on line 'l' does so all the time; leave the other jobs of "
+            "this meter out: what it sends is archived as it comes"
+        ],
+    ),
+    (
+        "peer: 192.0.2.20",
+        [
+            "6: meters[0].peer: meters do not call us on line 'l'; leave the peer out, or take a line of type "
+            "tcp_listen or udp_listen"
+        ],
+    ),
     ("jobs: [{registers: 1.8.0, every: 1h}]", [f"6: meters[0].jobs[0].registers: '1.8.0' is not {REGISTERS}"]),
     (
         "jobs: [{registers: [], every: 1h}]",
@@ -201,10 +235,29 @@ def test_options_of_a_driver(text: str, expected: list[str]) -> None:
 
 
 LINES: list[tuple[str, list[str]]] = [
-    ("{device: /dev/ttyS0}", ["3: lines.x.type: is required: one of modem, rfc2217, serial, tcp"]),
+    ("{type: tcp_listen}", ["3: lines.x.port: is required: the TCP port, such as 4059"]),
+    (
+        "{type: udp_listen, port: 1, idle_s: 1}",
+        ["3: lines.x.idle_s: unknown key; known keys: bind, connect_timeout_s, port, type"],
+    ),
+    (
+        "{type: tcp_listen, port: 1, bind: meters.example}",
+        [
+            "3: lines.x.bind: 'meters.example' is not an address of this machine such as 192.0.2.5, or 0.0.0.0 for "
+            "all of them"
+        ],
+    ),
+    ("{type: tcp_listen, port: 1, idle_s: 0}", ["3: lines.x.idle_s: '0' is not a whole number from 1 to 604800"]),
+    (
+        "{device: /dev/ttyS0}",
+        ["3: lines.x.type: is required: one of modem, rfc2217, serial, tcp, tcp_listen, udp_listen"],
+    ),
     (
         "{type: usb}",
-        ["3: lines.x.type: unknown line type 'usb'; this version knows the line types serial, tcp, rfc2217 and modem"],
+        [
+            "3: lines.x.type: unknown line type 'usb'; this version knows the line types serial, tcp, rfc2217, modem, "
+            "tcp_listen and udp_listen"
+        ],
     ),
     ("{type: modem}", ["3: lines.x: has no way to the modem; expected device, or host and port"]),
     ("{type: modem, host: h}", ["3: lines.x.port: is required: the TCP port, such as 7002"]),

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gatewayd import config
 from gatewayd.dialling import PhoneNumber, Window
 from gatewayd.errors import ConfigError, Finding
-from gatewayd.model import Meter, MeteringType, Point, Ratio, Registers, ValueSide
+from gatewayd.model import Listen, Meter, MeteringType, Point, Ratio, Registers, ValueSide
 from gatewayd.obis import Obis
 from tests.gatewayd.config.doubles import (
     DRIVERS,
@@ -77,6 +77,32 @@ def test_rfc2217_lines() -> None:
         id="few", host="192.0.2.7", port=7001, baud=None, framing=None, connect_timeout_s=Decimal(10)
     )
     assert lines["few"].type == "rfc2217"
+
+
+def test_lines_on_which_meters_call_us() -> None:
+    text = (
+        "gateway: {id: g}\narchive: {path: a}\nlines:\n"
+        "  all: {type: tcp_listen, bind: 192.0.2.5, port: 4059, framing: 8N1, idle_s: 60, connect_timeout_s: 2.5}\n"
+        "  few: {type: tcp_listen, port: 4060}\n"
+        "  datagrams: {type: udp_listen, bind: '2001:DB8::0', port: 4059, connect_timeout_s: 3}\n"
+        "meters:\n"
+        "  - {id: m1, driver: telegram, line: all, peer: 192.0.2.20, jobs: [{listen: true}]}\n"
+        "  - {id: m2, driver: telegram, line: all, peer: m2.example, jobs: [{listen: true, silence: 2h}]}\n"
+    )
+    read = parse(text)
+    assert read.lines["all"] == config.TcpListenLine(
+        id="all", bind="192.0.2.5", port=4059, framing="8N1", idle_s=60, connect_timeout_s=Decimal("2.5")
+    )
+    assert read.lines["few"] == config.TcpListenLine(
+        id="few", bind="0.0.0.0", port=4060, framing=None, idle_s=3600, connect_timeout_s=Decimal(60)
+    )
+    datagrams = read.lines["datagrams"]
+    assert datagrams == config.UdpListenLine(id="datagrams", bind="2001:db8::", port=4059, connect_timeout_s=Decimal(3))
+    assert (datagrams.type, datagrams.framing, read.lines["few"].type) == ("udp_listen", None, "tcp_listen")
+    assert [meter.peer for meter in read.meters] == ["192.0.2.20", "m2.example"]
+    first, second = read.meters[0].jobs + read.meters[1].jobs
+    assert (first.request, first.silence) == (Listen(), timedelta(hours=25))
+    assert second == config.Job(listen=True, silence=timedelta(hours=2))
 
 
 def test_modem_lines(everything: config.Config) -> None:

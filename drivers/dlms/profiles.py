@@ -1,0 +1,312 @@
+"""A load profile, billing profile or event log: asked for in pieces, by whichever way the meter can (class 7).
+
+Rules: by range, else by entry, else the whole buffer; what has worked is remembered with the profile. A refusal that
+may pass is an error and teaches nothing. Each piece is an Answer of its own: what came is archived before the next is
+asked for. Rows that were not asked for are left out, and said where the meter was asked for a range. Rows that do not
+fit what is kept of the profile make it be read again, once.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from drivers.dlms.asking import Asking, lasting
+from drivers.dlms.captures import (
+    BUFFER,
+    CLOCK,
+    IN_USE,
+    Captures,
+    SortMethod,
+    Way,
+    attribute,
+    captures_of,
+    forget,
+    keep,
+    number,
+    refusal,
+)
+from drivers.dlms.columns import layout
+from drivers.dlms.event_log import events_of, is_log
+from drivers.dlms.intervals import Asked, Placed, Timed, place_captured, place_intervals, times_of
+from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, windows
+from drivers.dlms.profile_readings import readings_of
+from drivers.dlms.row_times import later
+from drivers.dlms.rows import rows_of
+from drivers.dlms.status_words import StatusWords
+from drivers.dlms.wire.association_dialogue import RequestTooLong, ServiceRefused
+from drivers.dlms.wire.attribute import EntrySelection, RangeSelection, Selection
+from drivers.dlms.wire.axdr_value import Value
+from drivers.dlms.wire.cosem_time import encode_date_time
+from drivers.dlms.wire.service_errors import DataAccess
+from gatewayd.errors import MeterDiffers, ProtocolError
+from gatewayd.model import Answer, Profile
+
+_COMPLAINTS = 5
+_BESIDE = 100
+"""Rows outside of a range, more than inside, from which on the meter is taken to send everything whatever is asked."""
+_MEANT_FOR_SELECTION = frozenset({DataAccess.OTHER_REASON})
+"""Refusals that say nothing by themselves, and are what meters without selective access answer."""
+
+
+async def profile(session: Asking, context: ProfileContext, request: Profile) -> AsyncGenerator[Answer, None]:
+    """The rows after `request.start` and not after `request.end`, an Answer for each piece, oldest first.
+
+    MeterDiffers where the meter does not have the profile or refuses it for good; ProtocolError for what it should not
+    have sent, and for refusals that may pass.
+    """
+    run = _Run(session, context, request)
+    await run.begin()
+    for window in windows(run.wanted, context, run.captures.period):
+        yield await run.piece(window)
+
+
+class _Refused(Exception):
+    """A way that the meter does not go; `why` None where that was clear before asking."""
+
+    def __init__(self, why: DataAccess | MeterDiffers | None) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _Contradicted(Exception):
+    """Rows do not fit what is kept of the profile."""
+
+
+class _Run:
+    """One request under way."""
+
+    captures: Captures
+
+    def __init__(self, session: Asking, context: ProfileContext, request: Profile) -> None:
+        self.wanted = Window(request.start, request.end)
+        self._session = session
+        self._context = context
+        self._obis = request.obis
+        self._profile = bytes(request.obis.groups)
+        self._log = is_log(request.obis)
+        self._began = context.clock()
+        self._words = StatusWords(context.vendor.status)
+        self._before: Placed | None = None
+        self._whole: list[Placed] | None = None  # everything that the meter has, where it is sent at once
+        self._search: tuple[int, Timed] | None = None  # entries in use, and the newest row
+        self._said: list[str] = []
+
+    async def begin(self) -> None:
+        """What the profile captures, and the scales of its registers."""
+        self.captures = await captures_of(self._session, self._profile, self._context.cache, self._began, log=self._log)
+        await self._lay_out()
+
+    async def _lay_out(self) -> None:
+        columns = self.captures.columns
+        scales = await self._context.scales.of(self._session, [(one.class_id, one.logical_name) for one in columns])
+        self._layout = layout(self.captures, scales, marked=bool(self._context.vendor.missing))
+        unknown = [value.code for group in self._layout.groups for value in group.columns if value.faults]
+        if unknown:
+            self._said.append(f"{self._obis}: no scaler and unit of {', '.join(unknown)}, the values are not believed")
+        if self._layout.clock is None:
+            self._said.append(f"{self._obis}: captures no clock, the rows carry the time of reading")
+
+    async def piece(self, window: Window) -> Answer:
+        """The rows of one window."""
+        way = "none"
+        if self._whole is not None:
+            placed = [row for row in self._whole if row.end is not None]  # the others came with the first piece
+        else:
+            try:
+                placed, way = await self._placed(window)
+            except _Contradicted:
+                await forget(self._context.cache, self._profile)
+                self._search = self._before = None
+                await self.begin()
+                placed, way = await self._placed(window)
+        asked = self._asked(window)
+        made = events_of(placed, asked) if self._log else readings_of(placed, asked)
+        if way == "range":
+            self._tell_outside(placed, window)
+            timed = [row for row in placed if row.end is not None and row.end <= window.end]
+            self._before = timed[-1] if timed else self._before
+        if made.odd:
+            self._said.append(f"{self._obis}: {made.odd} rows that have not {len(self.captures.columns)} elements")
+        if not made.readings:
+            self._said.append("no rows")
+        said, self._said = list(dict.fromkeys(self._said)), []
+        shown = said[:_COMPLAINTS] + ([f"and {len(said) - _COMPLAINTS} more"] if len(said) > _COMPLAINTS else [])
+        return Answer(made.readings, detail="; ".join(shown))
+
+    def _asked(self, window: Window) -> Asked:
+        return Asked(self._context, self._obis, self.captures, self._layout, self._words, window, self._context.clock())
+
+    def _stamps(self, window: Window) -> Window:
+        """The times that the meter gives to the rows of a window."""
+        if self._context.vendor.time == "end":
+            return window
+        period, rules = -self.captures.period, self._context.rules
+        return Window(later(window.start, period, rules), later(window.end, period, rules))
+
+    def _tell_outside(self, placed: list[Placed], window: Window) -> None:
+        """The row at the beginning itself is asked for, and belongs to the piece before."""
+        outside = sum(
+            1 for row in placed if row.end is not None and row.end != window.start and not window.holds(row.end)
+        )
+        if outside:
+            self._said.append(f"{self._obis}: {outside} rows that were not asked for are left out")
+
+    # -- ways to the rows ---------------------------------------------------------------------------------------------
+
+    async def _placed(self, window: Window) -> tuple[list[Placed], str]:
+        """The rows by the first way that works, which is remembered."""
+        why: DataAccess | MeterDiffers | None = None
+        for way in self._ways():
+            try:
+                match way:
+                    case "range":
+                        return await self._by_range(window)
+                    case "entry":
+                        return await self._by_entry(window), way
+                    case _:
+                        return await self._all(), way
+            except _Refused as refused:
+                why = refused.why or why
+        if isinstance(why, MeterDiffers):
+            raise why
+        if why is not None:
+            raise refusal(why, f"the rows of the profile {self._obis}")
+        raise MeterDiffers(
+            f"cannot be asked for a part of the profile {self._obis} by {' or '.join(self._context.ways)}; "
+            "set selective_access: auto"
+        )
+
+    def _ways(self) -> Sequence[str]:
+        ways = self._context.ways
+        return ways[ways.index(self.captures.way) :] if self.captures.way in ways else ways
+
+    async def _by_range(self, window: Window) -> tuple[list[Placed], str]:
+        captures, context = self.captures, self._context
+        by = captures.clock
+        if captures.sort_object is not None and captures.sort_object.class_id == CLOCK:
+            by = captures.sort_object if context.vendor.range_on == "sort" or by is None else by
+        if by is None:
+            raise _Refused(None)
+        stamps = self._stamps(window)
+        start, end = (
+            encode_date_time(at.replace(microsecond=0), context.rules, with_deviation=context.with_deviation)
+            for at in (stamps.start, stamps.end)
+        )
+        times = self._times(await self._rows(RangeSelection(by, start, end)), window)
+        placed = self._place(times, window, self._before)
+        ends = [row.end for row in placed if row.end is not None]
+        inside = sum(1 for end in ends if window.holds(end))
+        if len(ends) - 2 * inside > _BESIDE:
+            self._said.append(f"{self._obis}: sends all rows whatever range it is asked for")
+            self._whole = placed
+            await self._learn("none")
+            return placed, "none"
+        if placed:
+            await self._learn("range")
+        return placed, "range"
+
+    async def _by_entry(self, window: Window) -> list[Placed]:
+        if not self.captures.in_order_of_time:
+            raise _Refused(None)
+        if self._search is None:
+            answer = await self._session.get(attribute(self._profile, IN_USE))
+            if isinstance(answer, DataAccess):
+                raise _Refused(answer)
+            in_use = number(answer.value, "a number of entries in use")
+            if not in_use:
+                return []
+            self._search = in_use, await self._newest(in_use, window)
+        in_use, (_, newest) = self._search
+        if newest.at is None:
+            raise _Refused(None)
+        stamps = self._stamps(window)
+        if newest.at <= stamps.start:
+            return []
+        search = EntrySearch(stamps, in_use, newest.at, self.captures.period)
+        found: list[Timed] = []
+        while (ages := search.next()) is not None:
+            times = await self._ages(*ages, in_use, window)
+            instants = [time.at for _, time in times if time.at is not None]
+            older = search.goes_back
+            search.found(min(instants, default=None), max(instants, default=None))
+            found = _joined(times, found) if older else _joined(found, times)
+        if not search.complete:
+            self._said.append(f"{self._obis}: entry numbers lead nowhere, rows may be missing")
+        await self._learn("entry")
+        return self._place(found, window, None)
+
+    async def _newest(self, in_use: int, window: Window) -> Timed:
+        """The newest row. Where the two newest are in the wrong order and the two oldest are so too, the meter sorts
+        the other way round than it says."""
+        stated = self.captures
+        times = await self._ages(1, min(2, in_use), in_use, window)
+        if len(times) == 2 and _backward(times):
+            other = SortMethod.FIFO if stated.newest_first else SortMethod.LIFO
+            self.captures = msgspec.structs.replace(stated, sort_method=other)
+            turned = await self._ages(1, 2, in_use, window)
+            if len(turned) == 2 and not _backward(turned):
+                self._said.append(f"{self._obis}: is sorted the other way round than sort_method says")
+                await keep(self._context.cache, self._profile, self.captures)
+                return turned[-1]
+            self.captures = stated
+        if not times:
+            raise ProtocolError(f"has {in_use} rows in the profile {self._obis} and sends none of the newest")
+        return times[-1]
+
+    async def _ages(self, young: int, old: int, in_use: int, window: Window) -> list[Timed]:
+        """Rows by their age: 1 is the newest."""
+        first, last = (young, old) if self.captures.newest_first else (in_use - old + 1, in_use - young + 1)
+        return self._times(await self._rows(EntrySelection(first, last)), window)
+
+    async def _all(self) -> list[Placed]:
+        times = self._times(await self._rows(None), self.wanted)
+        self._whole = self._place(times, self.wanted, None)
+        await self._learn("none")
+        return self._whole
+
+    async def _rows(self, selection: Selection | None) -> Value:
+        """The buffer. _Refused where this way is closed for good, an error where it may be open tomorrow."""
+        try:
+            answer = await self._session.get(attribute(self._profile, BUFFER), selection)
+        except (ServiceRefused, RequestTooLong) as error:
+            raise _Refused(error) from error
+        if not isinstance(answer, DataAccess):
+            return answer.value
+        if lasting(answer) or (selection is not None and answer in _MEANT_FOR_SELECTION):
+            raise _Refused(answer)
+        raise refusal(answer, f"the rows of the profile {self._obis}")
+
+    # -- rows to their places -----------------------------------------------------------------------------------------
+
+    def _times(self, buffer: Value, window: Window) -> list[Timed]:
+        """The rows of a buffer with their times. _Contradicted where the columns are kept ones and do not fit."""
+        fill = self._context.vendor.nulls == "previous"
+        rows = rows_of(buffer, self._layout.width, self._layout.clock, fill=fill)
+        kept = self.captures.read_at < int(self._began.timestamp())
+        if kept and not all(row.values for row in rows):
+            raise _Contradicted
+        return times_of(rows, self._asked(window))
+
+    def _place(self, times: list[Timed], window: Window, before: Placed | None) -> list[Placed]:
+        asked = self._asked(window)
+        if self._log or not self.captures.period:
+            return place_captured(times, asked)
+        placed, said = place_intervals(times, asked, before)
+        self._said.extend(said)
+        return placed
+
+    async def _learn(self, way: Way) -> None:
+        if self.captures.way != way:
+            self.captures = msgspec.structs.replace(self.captures, way=way)
+            await keep(self._context.cache, self._profile, self.captures)
+
+
+def _backward(times: list[Timed]) -> bool:
+    (_, first), (_, second) = times
+    return first.at is not None and second.at is not None and first.at > second.at
+
+
+def _joined(older: list[Timed], newer: list[Timed]) -> list[Timed]:
+    """One behind the other; a row that came with both stands once."""
+    known = {(time.at, row.values) for row, time in older}
+    return older + [(row, time) for row, time in newer if (time.at, row.values) not in known]

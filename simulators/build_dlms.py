@@ -1,0 +1,311 @@
+"""The simulated DLMS meter, put together from the values of its command line.
+
+Rules: nothing is opened in `plan`; a mistake is named with its option, and no secret is in the text.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from simulators import dlms_faults, generator
+from simulators.dlms import Framing, LinePush, Meter
+from simulators.dlms_acse import OFFERED, Conformance
+from simulators.dlms_clock import Clock, Deviation, Writing
+from simulators.dlms_content import Plate, Store, everything
+from simulators.dlms_counters import Counters
+from simulators.dlms_faults import OF_CIPHERING, OF_HDLC, Fault, Faults
+from simulators.dlms_hdlc import Link, Station
+from simulators.dlms_objects import Objects
+from simulators.dlms_optical import RATES, START_BAUD, Entry
+from simulators.dlms_profile import BY_ENTRY, BY_RANGE, Manner
+from simulators.dlms_push import Layout, Notifications, Receiver, in_background
+from simulators.dlms_security import Keys, Mechanism, Security
+from simulators.dlms_server import Server, Settings
+from simulators.dlms_wrapper import Wrapper
+from simulators.journal import Journal
+from simulators.line import Line
+from simulators.profile import LEGAL
+from simulators.transport import Transport
+
+PTY_BAUD = 9600
+CLIENT_TITLE = b"SIMCLNT1"
+MECHANISMS = {each.name.lower().replace("_", "-"): each for each in Mechanism}
+_RECEIVER = re.compile(r"(?P<kind>udp|tcp):(?P<host>[^:]+):(?P<port>\d{1,5})")
+_SELECTORS = {"both": {BY_RANGE, BY_ENTRY}, "range": {BY_RANGE}, "entry": {BY_ENTRY}, "none": set[int]()}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that was said, checked."""
+
+    settings: Settings = field(repr=False)
+    plate: Plate
+    store: Store
+    faults: tuple[Fault, ...]
+    station: Station
+    wrapper: bool
+    start: datetime | None
+    offset: timedelta
+    counter_start: int
+    own_counter: int
+    counter_file: Path | None
+    baud: int
+    paced: bool
+    reaction_s: float
+    echo: bool
+    optical: bool
+    hdlc_s: float
+    receiver: Receiver | None
+    push_every_s: float
+    push_layout: Layout
+    push_security: Security
+    journal: Path | None
+
+    @property
+    def start_baud(self) -> int:
+        """The rate at which the line begins."""
+        return START_BAUD if self.optical else self.baud
+
+
+# Any: click hands over each value with the type of its option, which a mapping cannot say. So everywhere below.
+def plan(given: dict[str, Any]) -> Plan:
+    """The plan, or a usage error."""
+    security, push_security = Security(given["security"]), Security(given["push_security"])
+    mechanism = MECHANISMS[given["authentication"]]
+    title = _hex("--title", given["title"], (8,))
+    keys = _keys(given, needed=mechanism is Mechanism.HLS_GMAC or {security, push_security} != {Security.NONE})
+    receiver = _receiver(given)
+    if given["framing"] == "hdlc" and given["client"] > 0x7F:
+        raise click.BadParameter("a client has one byte in HDLC, 1 to 127", param_hint="--client")
+    if given["optical"] and given["framing"] != "hdlc":
+        raise click.UsageError("--optical goes with --framing hdlc")
+    if given["optical"] and int(given["baud"] or PTY_BAUD) not in RATES:
+        raise click.BadParameter("mode E offers 300 to 19200", param_hint="--baud")
+    if receiver is not None and receiver.kind == "line" and given["optical"]:
+        raise click.UsageError("--push-to line does not go with --optical")
+    lists = not given["no_lists"]
+    settings = Settings(
+        client=given["client"],
+        mechanism=mechanism,
+        secret=_secret(given, mechanism),
+        security=security,
+        keys=keys,
+        title=title,
+        max_pdu=given["max_pdu"],
+        conformance=_conformance(given, lists),
+        refuse_lists=given["refuse_lists"],
+    )
+    return Plan(
+        settings=settings,
+        plate=Plate(
+            given["serial"],
+            given["firmware"],
+            given["client"],
+            given["server"],
+            title,
+            CLIENT_TITLE,
+            security,
+            given["suite"],
+        ),
+        store=_store(given),
+        faults=_faults(given, security),
+        station=Station(given["server"], given["physical"], given["max_info"], given["window"]),
+        wrapper=given["framing"] == "wrapper",
+        start=_start(given["now"]),
+        offset=timedelta(seconds=given["clock_offset"]),
+        counter_start=given["counter_start"],
+        own_counter=given["own_counter"],
+        counter_file=given["counter_file"],
+        baud=int(given["baud"] or PTY_BAUD),
+        paced=given["baud"] is not None,
+        reaction_s=given["reaction_ms"] / 1000,
+        echo=given["local_echo"],
+        optical=given["optical"],
+        hdlc_s=given["hdlc_s"],
+        receiver=receiver,
+        push_every_s=given["push_every"] or 0.0,
+        push_layout=Layout(given["push_layout"]),
+        push_security=push_security,
+        journal=given["journal"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The meter without its line: bytes in, bytes out."""
+
+    framing: Framing
+    clock: Clock
+    counters: Counters
+    journal: Journal
+    randomness: random.Random
+
+
+def inside(made: Plan) -> Inside:
+    """What answers, not connected to anything."""
+    randomness = random.Random(made.store.seed)
+    journal, faults = Journal(made.journal), Faults(made.faults)
+    counters = Counters(made.counter_file, made.counter_start, made.own_counter, journal.note)
+    clock = Clock(made.start, made.offset)
+    objects = Objects(())
+    server = Server(made.settings, objects, counters, faults, randomness, journal.note)
+
+    def of_view() -> list[bytes]:
+        return [each.described() for each in objects.seen(server.view())]
+
+    for each in everything(clock, made.plate, made.store, counters, of_view):
+        objects.add(each)
+    framing: Framing
+    if made.wrapper:
+        framing = Wrapper(made.station.logical, server.answer, server.reset, faults, randomness)
+    else:
+        framing = Link(made.station, server.answer, server.reset, faults, randomness, journal.note)
+    return Inside(framing, clock, counters, journal, randomness)
+
+
+def meter(made: Plan, transport: Transport) -> Meter:
+    """The meter on its line; a push to elsewhere begins here."""
+    parts = inside(made)
+    line = Line(transport, baud=made.start_baud, pace=made.paced, check_baud=made.paced, randomness=parts.randomness)
+    line.echo = made.echo
+    push = _push(made, parts)
+    entry = None
+    if made.optical:
+        note = parts.journal.note
+        entry = Entry(line, made.baud, reaction_s=made.reaction_s, hdlc_s=made.hdlc_s, note=note)
+    return Meter(line, parts.framing, parts.journal, reaction_s=made.reaction_s, push=push, entry=entry)
+
+
+def _push(made: Plan, parts: Inside) -> LinePush | None:
+    if made.receiver is None:
+        return None
+    plain = made.push_security is Security.NONE
+    notifications = Notifications(
+        parts.clock,
+        made.store.manner.writing,
+        made.store.seed,
+        made.push_layout,
+        keys=None if plain else made.settings.keys,
+        control=made.push_security.control,
+        title=made.settings.title,
+        counters=parts.counters,
+    )
+    client = made.settings.client
+    if made.receiver.kind == "line":
+        return LinePush(made.push_every_s, client, notifications.next)
+    framed = partial(_framed, parts.framing, client, notifications)
+    in_background(made.receiver, made.push_every_s, framed, parts.journal.note)
+    return None
+
+
+def _framed(framing: Framing, client: int, notifications: Notifications) -> bytes:
+    return b"".join(out.data for out in framing.push(client, notifications.next()))
+
+
+def _keys(given: dict[str, Any], *, needed: bool) -> Keys | None:
+    sizes = (32,) if given["suite"] == 2 else (16,)
+    files = {"--key-file": given["key_file"], "--auth-key-file": given["auth_key_file"]}
+    for option, file in files.items():
+        if needed and file is None:
+            raise click.UsageError(f"{option} is needed for hls-gmac and for ciphering")
+    if given["key_file"] is None or given["auth_key_file"] is None:
+        return None
+    block, authentication = (_hex(option, file.read_text(), sizes) for option, file in files.items())
+    return Keys(block, authentication, given["suite"])
+
+
+def _hex(option: str, text: str, sizes: tuple[int, ...]) -> bytes:
+    try:
+        octets = bytes.fromhex(text)
+    except ValueError:
+        octets = b""
+    if len(octets) not in sizes:
+        raise click.BadParameter(
+            f"not {' or '.join(str(2 * size) for size in sizes)} hexadecimal digits", param_hint=option
+        )
+    return octets
+
+
+def _secret(given: dict[str, Any], mechanism: Mechanism) -> bytes:
+    text = given["password"]
+    if text is None:
+        if mechanism not in (Mechanism.NONE, Mechanism.HLS_GMAC):
+            raise click.UsageError(f"--password is needed for --authentication {given['authentication']}")
+        return b""
+    if not text.startswith("0x"):
+        return str(text).encode()
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise click.BadParameter("0x is followed by hexadecimal digits", param_hint="--password") from None
+
+
+def _conformance(given: dict[str, Any], lists: bool) -> Conformance:
+    offered = OFFERED | (Conformance.GENERAL_BLOCK_TRANSFER if given["general_blocks"] else Conformance(0))
+    for name in given["without"]:
+        offered &= ~Conformance[name.upper().replace("-", "_")]
+    if not lists:
+        offered &= ~Conformance.MULTIPLE_REFERENCES
+    if given["selective"] == "none":
+        offered &= ~Conformance.SELECTIVE_ACCESS
+    return offered
+
+
+def _store(given: dict[str, Any]) -> Store:
+    try:
+        happenings = tuple(map(generator.parse_happening, given["incidents"]))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--incident") from error
+    if given["null_compression"] and given["compact_array"]:
+        raise click.UsageError("--null-compression or --compact-array: the elements of a compact array have one type")
+    manner = Manner(
+        Writing(Deviation(given["deviation"]), given["dst_bit"]),
+        given["null_compression"],
+        given["compact_array"],
+        frozenset(_SELECTORS[given["selective"]]),
+    )
+    intervals = given["profile_values"] == "intervals"
+    return Store(given["seed"], given["profile_days"], manner, happenings, intervals)
+
+
+def _faults(given: dict[str, Any], security: Security) -> tuple[Fault, ...]:
+    try:
+        faults = tuple(dlms_faults.parse(text) for text in given["faults"])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from error
+    for fault in faults:
+        if fault.kind in OF_HDLC and given["framing"] != "hdlc":
+            raise click.BadParameter(f"{fault.kind} needs --framing hdlc", param_hint="--fault")
+        if fault.kind in OF_CIPHERING and security is Security.NONE:
+            raise click.BadParameter(f"{fault.kind} needs --security", param_hint="--fault")
+    return faults
+
+
+def _start(text: str) -> datetime | None:
+    if text == "real":
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither ISO 8601 nor real", param_hint="--now") from None
+    return (at if at.tzinfo else at.replace(tzinfo=LEGAL)).astimezone(UTC)
+
+
+def _receiver(given: dict[str, Any]) -> Receiver | None:
+    text = given["push_to"]
+    if (text is None) != (given["push_every"] is None):
+        raise click.UsageError("--push-every and --push-to go together")
+    if text is None or text == "line":
+        return None if text is None else Receiver("line")
+    match = _RECEIVER.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 0x10000:
+        raise click.BadParameter(f"{text!r} is not udp:HOST:PORT, tcp:HOST:PORT or line", param_hint="--push-to")
+    return Receiver(match["kind"], match["host"], int(match["port"]))
