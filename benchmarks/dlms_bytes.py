@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gurux_dlms import GXByteBuffer, GXDLMSClient, GXReplyData
 from gurux_dlms.AesGcmParameter import AesGcmParameter
-from gurux_dlms.enums import Authentication, InterfaceType, RequestTypes, Security
+from gurux_dlms.enums import Authentication, InterfaceType, Security
 from gurux_dlms.GXDLMSChippering import GXDLMSChippering
 from gurux_dlms.objects import (
     GXDLMSCaptureObject,
@@ -64,13 +64,18 @@ def gurux_decrypt(apdu: bytes, title: bytes, key: bytes, authentication: bytes) 
         return bytes(GXDLMSChippering.decryptAesGcm(None, parameter, GXByteBuffer(bytearray(apdu))))
 
 
-def gurux_frames(frames: Sequence[bytes]) -> bytes:
-    """The APDU that gurux joins of segmented frames, each acknowledged."""
+def gurux_frames(connected: bytes, frames: Sequence[bytes]) -> bytes:
+    """The APDU that gurux joins of the UA frame and the segments behind it, each of them acknowledged."""
     client = _client(InterfaceType.HDLC)
+    client.snrmRequest()
+    reply = GXReplyData()
+    client.getData(GXByteBuffer(connected), reply, None)
+    client.parseUAResponse(reply.data)
+    client.read(GXDLMSProfileGeneric("1.0.99.1.0.255"), 2)
     reply = GXReplyData()
     for number, frame in enumerate(frames):
         if number:
-            client.receiverReady(RequestTypes.FRAME)
+            client.receiverReady(reply)
         client.getData(GXByteBuffer(frame), reply, None)
     return bytes(reply.data.array())
 

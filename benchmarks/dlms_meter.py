@@ -35,7 +35,7 @@ WARM_UP = 3
 PATIENCE = 60.0
 _NEEDED = {
     "wrapper": 5,  # AARQ, proof of the key, clock and identity in one list, profile in one APDU, release
-    "hdlc": 8,  # SNRM, AARQ, proof, list, profile in three segments of 2030 octets, DISC
+    "hdlc": 7,  # SNRM, AARQ, proof, list, profile in two segments of 2030 octets, DISC
 }
 
 Silence = Never

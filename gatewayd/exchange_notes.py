@@ -3,14 +3,14 @@
 Rules: every byte that the recorder has taken goes into exactly one entry; what we sent goes into none.
 """
 
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from gatewayd.archive.records import Entry
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock
 from gatewayd.legal_time import legal_day
-from gatewayd.model import Answer, Exchange, Kind, Meter, Outcome, Reading, Request
+from gatewayd.model import DIRECT, Answer, Exchange, Kind, Meter, Outcome, Ratio, Reading, Request
 from gatewayd.verdicts import checked_serial
 
 
@@ -60,11 +60,21 @@ class Notes:
             outcome=outcome,
             detail=detail,
         )
-        ratios = tuple(self._meter.ratio_on(_day(reading, self._zone)) for reading in readings)
+        ratios = self._ratios(readings)
         entry = Entry(exchange, readings, ratios, serial, self._meter.point, self._meter.metering_type)
         # Only now: where readings cannot be made into an entry, the bytes go into the one that tells of the defect.
         self._started, self._received = now, b""
         return entry
+
+    def _ratios(self, readings: tuple[Reading, ...]) -> tuple[Ratio, ...]:
+        """The ratio in force for each; the values of a profile's row, of which a day has hundreds, share theirs."""
+        if not self._meter.ratios:
+            return (DIRECT,) * len(readings)
+        found: dict[tuple[datetime, Kind], Ratio] = {}
+        for reading in readings:
+            if (reading.at, reading.kind) not in found:
+                found[reading.at, reading.kind] = self._meter.ratio_on(_day(reading, self._zone))
+        return tuple([found[reading.at, reading.kind] for reading in readings])
 
 
 def _day(reading: Reading, zone: ZoneInfo) -> date:

@@ -50,6 +50,7 @@ class Counters:
             self.accept(counter)
             return
         with self._lock:
+            # One above the message's own could be used once more, in a message to come.
             if counter in self._used or counter > self.seen:
                 raise NotRising(self.seen + 1)
             self._used.add(counter)

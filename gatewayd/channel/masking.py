@@ -8,6 +8,7 @@ whole secret.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -19,6 +20,10 @@ _NOISE = 4
 """Bytes of noise that may stand before an echo."""
 _FEWEST = 3
 """So many characters together tell an echo from an answer: every answer to a password has `(` or `)` with ETX, too."""
+_FRAMES = (b"\x7e", b"\x00\x01")
+"""How messages of HDLC and of the wrapper begin. An answer to one has much of its header and names in common with it:
+there an echo is what is three quarters the same, elsewhere what is half the same."""
+_SEVEN = bytes(byte & 0x7F for byte in range(256))
 # 3GPP 27.007 8.3 (PIN and new PIN) and ITU-T V.250 6.3.1: what follows on the same line is secret.
 _SPOKEN = re.compile(rb'AT(?:\+CPIN\s*=\s*"?|D[TP]?)([0-9+*#,W"][0-9+*#,W";]*)', re.IGNORECASE)
 
@@ -136,32 +141,37 @@ def _echo(text: bytes, secret: bytes, *, final: bool, cut: bool) -> tuple[int, i
     start = text.find(secret)
     if start >= 0 or not final:
         return (start, start + len(secret)) if start >= 0 else None
-    blocks = [
-        block
-        for block in SequenceMatcher(None, text, secret, autojunk=False).get_matching_blocks()
-        if block.size >= _FEWEST
-    ]
-    if 2 * sum(block.size for block in blocks) >= min(len(text), len(secret)) and blocks:
-        first, last = blocks[0], blocks[-1]
-        return max(first.a - first.b, 0), last.a + len(secret) - last.b
-    for offset in range(_NOISE + 1):  # every second character is wrong
+    framed = secret.startswith(_FRAMES)
+    wanted = (3 * len(secret) + 3) // 4 if framed else (min(len(text), len(secret)) + 1) // 2
+    if (Counter(text) & Counter(secret)).total() >= wanted:  # else no common blocks can be that much
+        blocks = [
+            block
+            for block in SequenceMatcher(None, text, secret, autojunk=False).get_matching_blocks()
+            if block.size >= _FEWEST
+        ]
+        if blocks and sum(block.size for block in blocks) >= wanted:
+            first, last = blocks[0], blocks[-1]
+            return max(first.a - first.b, 0), last.a + len(secret) - last.b
+    for offset in range(0 if framed else _NOISE + 1):  # every second character is wrong
         pairs = list(zip(text[offset:], secret, strict=False))
         if len(pairs) >= min(_FEWEST, len(secret)) and 2 * sum(a == b for a, b in pairs) > len(pairs):
             return offset, offset + len(secret)
     begun = _beginning(text, secret) if cut else 0
-    return (len(text) - begun, len(text) - begun + len(secret)) if begun else None
+    return (len(text) - begun, len(text) - begun + len(secret)) if begun >= (_FEWEST if framed else 1) else None
 
 
 def _beginning(text: bytes, secret: bytes) -> int:
     """How many characters at the end of `text` are the first ones of `secret`, without being all of it."""
-    text, secret = _seven_bits(text), _seven_bits(secret)
+    text, secret = _seven_bits(text[-len(secret) :]), _seven_bits(secret)
     return next((n for n in range(min(len(secret) - 1, len(text)), 0, -1) if secret.startswith(text[-n:])), 0)
 
 
 def _blanked(data: bytes, places: list[tuple[int, int]]) -> Shown:
+    if not places:
+        return tuple(data)
     hidden = {position for start, end in places for position in range(start, end)}
     return tuple(None if position in hidden else byte for position, byte in enumerate(data))
 
 
 def _seven_bits(data: bytes) -> bytes:
-    return bytes(byte & 0x7F for byte in data)
+    return data.translate(_SEVEN)

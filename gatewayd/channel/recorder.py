@@ -87,4 +87,4 @@ class RecordingChannel:
 
     def _keep(self, pieces: list[Piece]) -> None:
         for piece in pieces:
-            self._received += bytes(_HIDDEN if byte is None else byte for byte in piece.data)
+            self._received += bytes([_HIDDEN if byte is None else byte for byte in piece.data])

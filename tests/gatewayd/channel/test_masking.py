@@ -259,3 +259,38 @@ def test_an_answer_that_shares_a_word_with_the_secret_is_shown() -> None:
 )
 def test_all_of_a_garbled_echo_is_hidden(secret: bytes, echo: bytes) -> None:
     assert feed(masking(secret), echo) == "*" * len(echo)
+
+
+# By hand after the Green Book: an AARQ with a password in HDLC and in the wrapper, and what a meter answers to it.
+_NAMES = bytes.fromhex("A109060760857405080101")
+_AARQ = (
+    bytes.fromhex("6036") + _NAMES + bytes.fromhex("8A0207808B0760857405080201AC0A80083132333435363738")
+) + bytes.fromhex("BE10040E01000000065F1F0400007E1FFFFF")
+_AARE = bytes.fromhex("6129") + _NAMES + bytes.fromhex("A203020100A305A103020100BE10040E0800065F1F040000501D01F40007")
+_FRAMED = (
+    (
+        b"\x7e\xa0\x47\x03\x21\x10\x66\x3b\xe6\xe6\x00" + _AARQ + b"\x5a\x5a\x7e",
+        b"\x7e\xa0\x38\x21\x03\x30\x66\x3b\xe6\xe7\x00" + _AARE + b"\x11\x22\x7e",
+    ),
+    (b"\x00\x01\x00\x10\x00\x01\x00\x38" + _AARQ, b"\x00\x01\x00\x01\x00\x10\x00\x2b" + _AARE),
+)
+
+
+@pytest.mark.parametrize(("request_", "answer"), _FRAMED, ids=("hdlc", "wrapper"))
+def test_an_answer_in_the_same_words_as_the_request_is_the_meters_own(request_: bytes, answer: bytes) -> None:
+    assert feed(masking(request_), answer) == answer.decode("latin-1")
+    assert feed(masking(request_), request_ + answer) == "*" * len(request_) + answer.decode("latin-1")
+    refusal = answer[:9] + b"\x0e\x01\x02\x06"
+    assert feed(masking(request_), refusal) == refusal.decode("latin-1")
+
+
+@pytest.mark.parametrize(("request_", "answer"), _FRAMED, ids=("hdlc", "wrapper"))
+def test_a_garbled_echo_of_a_frame_is_hidden(request_: bytes, answer: bytes) -> None:
+    garbled = bytearray(request_)
+    for place in (3, 17, 40, 55):
+        garbled[place] ^= 0x20
+    lost = request_[:20] + request_[21:]
+    for echo in (bytes(garbled), lost):
+        shown = feed(masking(request_), echo)
+        assert "2345" not in shown and "5678" not in shown
+        assert set(shown) == {"*"}
