@@ -89,7 +89,7 @@ async def _for_ever(hearing: "_Hearing", silence: int | None) -> AsyncGenerator[
         if answers is None and silence is not None:
             raise MeterSilent(f"has sent no sound message for {silence} s (push: silence_s)")
         for answer in answers or ():
-            heard = hearing.now
+            heard = hearing.now if answer.sound else heard
             yield answer
 
 
