@@ -123,7 +123,8 @@ class ListenWorker:
                 text = f"meter {ear.meter} on line {self.name}: defect in gatewayd: {error!r}"
                 end, sound = ProtocolError(text), False
                 ear.unheard(end, defect=error)
-            failures = 0 if sound else failures + 1
+            if sound or end is not None:  # a connection that says nothing at all is neither
+                failures = 0 if sound else failures + 1
             await self._rest(self._pause(end, failures))
 
     def _pause(self, end: GatewayError | None, failures: int) -> float:

@@ -76,13 +76,25 @@ def times_of(rows: Sequence[Row], asked: Asked) -> list[Timed]:
         else:
             times.append(NO_TIME)
             gaps = True
-    backward = _newest_first(times, asked.captures)
+    newest_first = _newest_first(times, asked.captures)
     if gaps:
-        _count(rows, times, -asked.captures.period if backward else asked.captures.period, asked)
+        _count(rows, times, -asked.captures.period if newest_first else asked.captures.period, asked)
     found = list(zip(rows, times, strict=True))
-    if backward:
+    if newest_first:
         found.reverse()
     return found
+
+
+def backward(times: list[Timed]) -> bool:
+    """Whether the second of two rows is before the first."""
+    (_, first), (_, second) = times
+    return first.at is not None and second.at is not None and first.at > second.at
+
+
+def joined(older: list[Timed], newer: list[Timed]) -> list[Timed]:
+    """One behind the other; a row that came with both stands once."""
+    known = {(time.at, row.values) for row, time in older}
+    return older + [(row, time) for row, time in newer if (time.at, row.values) not in known]
 
 
 def _newest_first(times: list[RowTime], captures: Captures) -> bool:
@@ -139,7 +151,7 @@ def _ends(times: list[Timed], asked: Asked, before: Placed | None) -> list[Place
                 second = None if second is None else later(second, period, rules)
             if second is not None:
                 end, faults = _resolved(end, second, faults, last, step, placed[-1] if placed else before, asked.window)
-            if time.seconds is None or time.seconds % grid or end > latest:
+            if time.seconds is None or time.seconds % grid or end.microsecond or end > latest:
                 faults = (*faults, Fault.INTERVAL_PARTIAL)
             last = end
         placed.append(Placed(end, faults, text, row))
@@ -186,7 +198,7 @@ def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
             if gap != step and not (
                 whole_days and end == later(previous.end, asked.captures.period, asked.context.rules)
             ):
-                rest = Fault.INTERVAL_PARTIAL in previous.faults and timedelta(0) < gap < step
+                rest = timedelta(0) < gap < step
                 if rest or Fault.CLOCK_SET in said_of(row.row, asked):
                     placed[index] = row = _partial(row)
         previous = row

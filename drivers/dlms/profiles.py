@@ -27,7 +27,7 @@ from drivers.dlms.captures import (
 )
 from drivers.dlms.columns import layout
 from drivers.dlms.event_log import events_of, is_log
-from drivers.dlms.intervals import Asked, Placed, Timed, place_captured, place_intervals, times_of
+from drivers.dlms.intervals import Asked, Placed, Timed, backward, joined, place_captured, place_intervals, times_of
 from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, windows
 from drivers.dlms.profile_readings import readings_of
 from drivers.dlms.row_times import later
@@ -229,7 +229,7 @@ class _Run:
             instants = [time.at for _, time in times if time.at is not None]
             older = search.goes_back
             search.found(min(instants, default=None), max(instants, default=None))
-            found = _joined(times, found) if older else _joined(found, times)
+            found = joined(times, found) if older else joined(found, times)
         if not search.complete:
             self._said.append(f"{self._obis}: entry numbers lead nowhere, rows may be missing")
         await self._learn("entry")
@@ -240,11 +240,11 @@ class _Run:
         the other way round than it says."""
         stated = self.captures
         times = await self._ages(1, min(2, in_use), in_use, window)
-        if len(times) == 2 and _backward(times):
+        if len(times) == 2 and backward(times):
             other = SortMethod.FIFO if stated.newest_first else SortMethod.LIFO
             self.captures = msgspec.structs.replace(stated, sort_method=other)
             turned = await self._ages(1, 2, in_use, window)
-            if len(turned) == 2 and not _backward(turned):
+            if len(turned) == 2 and not backward(turned):
                 self._said.append(f"{self._obis}: is sorted the other way round than sort_method says")
                 await keep(self._context.cache, self._profile, self.captures)
                 return turned[-1]
@@ -299,14 +299,3 @@ class _Run:
         if self.captures.way != way:
             self.captures = msgspec.structs.replace(self.captures, way=way)
             await keep(self._context.cache, self._profile, self.captures)
-
-
-def _backward(times: list[Timed]) -> bool:
-    (_, first), (_, second) = times
-    return first.at is not None and second.at is not None and first.at > second.at
-
-
-def _joined(older: list[Timed], newer: list[Timed]) -> list[Timed]:
-    """One behind the other; a row that came with both stands once."""
-    known = {(time.at, row.values) for row, time in older}
-    return older + [(row, time) for row, time in newer if (time.at, row.values) not in known]

@@ -98,7 +98,7 @@ class RowClock:
 
     def _uniform(self, octets: bytes) -> _Day | None:
         """The day of these octets, None unless all of its times are alike."""
-        if len(octets) != OCTETS or octets[8] not in (0, NOT_SPECIFIED):
+        if len(octets) != OCTETS:
             return None
         first = row_time(octets[:5] + bytes((0, 0, 0)) + octets[8:], self._rules)
         last = row_time(octets[:5] + bytes((23, 59, 59)) + octets[8:], self._rules)

@@ -1,22 +1,22 @@
 """`gatewayd scan`: the objects that a meter has, as a table, and a block for the configuration that reads them.
 
-Rules: the block is a configuration of this version: what `gatewayd check` would refuse stands in it as a comment. It
-names files of secrets as they are configured, and holds no secret.
+Rules: the table is for people and leaves out what cannot be used; --json has everything that the meter said.
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import click
-import yaml
 from rich.table import Table
 
 from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
+from gatewayd.cli.meter_block import meter_block, short
 from gatewayd.cli.output import console, print_json, visible, warn
 from gatewayd.cli.session import find_meter, session
-from gatewayd.config import MeterSettings
 from gatewayd.model import MeterObject, Scan
 
 _CLASSES = {
@@ -55,9 +55,10 @@ _CLASSES = {
     111: "account",
 }
 """Interface classes of IEC 62056-6-2; what is not here shows its number alone."""
-_REGISTER, _EXTENDED, _DEMAND, _PROFILE = 3, 4, 5, 7
-_ENERGY, _MAXIMUM = 8, 6
-"""Values of OBIS group D (IEC 62056-6-1): time integral 1, maximum 1."""
+_NO_ACCESS = "no access"
+_METHOD = re.compile(r"access(?: (\(.*\)))?")
+_LARGE = 6
+"""From so many zeros on a power of ten is easier to read."""
 
 
 @click.command()
@@ -88,33 +89,6 @@ def scan(config_path: Path, meter: str, block_path: Path | None, as_json: bool) 
         raise result.fault
 
 
-def meter_block(settings: MeterSettings, serial: str, objects: Sequence[MeterObject]) -> str:
-    """The entry of the meter under `meters:`, as YAML: as it is configured, with jobs for what it has."""
-    entry: dict[str, object] = {"id": settings.id, "driver": settings.driver, "line": settings.line}
-    if settings.metering_type.value != "C":
-        entry["metering_type"] = settings.metering_type.value
-    if serial:
-        entry["serial"] = serial
-    if options := settings.options.model_dump(mode="json", exclude_defaults=True):
-        entry[settings.driver] = options
-    registers = [one.obis for one in objects if one.class_id in (_REGISTER, _EXTENDED, _DEMAND)]
-    jobs = []
-    if energy := [str(obis) for obis in registers if obis.d == _ENERGY]:
-        jobs.append({"registers": energy, "every": "15m"})
-    if maxima := [str(obis) for obis in registers if obis.d == _MAXIMUM]:
-        jobs.append({"registers": maxima, "at": "00:05"})
-    if jobs:
-        entry["jobs"] = jobs
-    text = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-    profiles = [one for one in objects if one.class_id == _PROFILE]
-    notes = [f"  # {_profile_line(settings.id, one)}\n" for one in profiles]
-    return text + "".join(notes)
-
-
-def _profile_line(meter: str, one: MeterObject) -> str:
-    return f"gatewayd profile {meter} {one.obis}" + (f"    {one.meaning}" if one.meaning else "")
-
-
 def _table(objects: Sequence[MeterObject]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class", no_wrap=True)
@@ -122,31 +96,43 @@ def _table(objects: Sequence[MeterObject]) -> Table:
     table.add_column("meaning", overflow="fold")
     table.add_column("unit", no_wrap=True)
     table.add_column("access", overflow="fold")
+    digits = max(len(str(one.class_id)) for one in objects)
     for one in objects:
-        name = _CLASSES.get(one.class_id, "")
-        table.add_row(
-            f"{one.class_id:>3} {name}".rstrip(), str(one.obis), visible(one.meaning), _unit(one), access(one)
-        )
+        name = f"{one.class_id:>{digits}} {_CLASSES.get(one.class_id, '')}".rstrip()
+        table.add_row(name, short(one.obis), visible(one.meaning), visible(unit(one)), access(one))
     return table
 
 
-def _unit(one: MeterObject) -> str:
-    return f"{one.unit} x 10^{one.scaler}" if one.scaler else one.unit
+def unit(one: MeterObject) -> str:
+    """What one digit of the register is: `Wh`, `0.1 V`, `1000 Wh`."""
+    if not one.scaler:
+        return one.unit
+    factor = format(Decimal(1).scaleb(one.scaler), "f") if abs(one.scaler) < _LARGE else f"10^{one.scaler}"
+    return f"{factor} {one.unit}".rstrip()
 
 
 def access(one: MeterObject) -> str:
-    """`read 1-3, read and write 4, call 1`: attributes with the same access together, then the methods."""
-    parts = [f"{word} {_spans(numbers)}" for word, numbers in _by_word(one.attributes).items()]
-    parts += [f"{word} {_spans(numbers)}" for word, numbers in _by_word(one.methods).items()]
-    return ", ".join(parts)
+    """`read 1 3-9, read+write 2; methods 1 3 6`: attributes with the same access together, then the methods."""
+    attributes = _by_word((number, word.replace("read, write", "read+write")) for number, word in one.attributes)
+    methods = _by_word((number, _method(word)) for number, word in one.methods)
+    return "; ".join(filter(None, (attributes, methods))) or ("none" if one.attributes or one.methods else "")
 
 
-def _by_word(rights: Sequence[tuple[int, str]]) -> dict[str, list[int]]:
+def _method(word: str) -> str:
+    """`methods`, `methods (authenticated)`, `methods (mode 9)`."""
+    if word in ("", _NO_ACCESS):
+        return ""
+    known = _METHOD.fullmatch(word)
+    demand = known[1] if known is not None else f"({word})"
+    return f"methods {demand}" if demand else "methods"
+
+
+def _by_word(rights: Iterable[tuple[int, str]]) -> str:
     found: dict[str, list[int]] = {}
     for number, word in rights:
-        if word:
+        if word not in ("", _NO_ACCESS):
             found.setdefault(word, []).append(number)
-    return found
+    return ", ".join(f"{word} {_spans(numbers)}" for word, numbers in found.items())
 
 
 def _spans(numbers: Sequence[int]) -> str:

@@ -301,6 +301,22 @@ def test_whoever_connects_and_brings_nothing_sound_has_to_wait(tmp_path: Path) -
     asyncio.run(run())
 
 
+def test_connections_that_say_nothing_count_for_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with called(tmp_path, station("em-1")) as (site, port):
+            for number in range(1, 6):  # somebody looks whether the port is there
+                (await calling(port)).close()
+                await site.until(functools.partial(ended, site, number))
+            assert (site.worker.faults, site.exchanges()) == ({}, [])
+            meter = await calling(port)
+            await say(meter, b"nonsense\n")
+            await site.until(functools.partial(ended, site, 6))
+            assert site.pauses.seconds == []
+            meter.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("word", [b"differs", b"refuses"])
 def test_what_asking_again_would_not_change_is_left_alone(word: bytes, tmp_path: Path) -> None:
     async def run() -> None:

@@ -135,7 +135,7 @@ def _undeciphered(error: ExceptionResponse | ConfirmedServiceError) -> Undeciphe
 
 def _rejection(aare: Aare, settings: AssociationSettings, apdu: bytes) -> GatewayError:
     said = aare.diagnostic.text
-    if aare.user_information[:1] == bytes((CONFIRMED_SERVICE_ERROR,)):
+    if len(aare.user_information) == 4 and aare.user_information[0] == CONFIRMED_SERVICE_ERROR:
         error = parse_confirmed_service_error(aare.user_information)
         if (error.error_class, error.value) == _DECIPHERING_ERROR:
             return _undeciphered(error)

@@ -101,9 +101,11 @@ class HdlcPush:
 
 
 def _follows(before: Frame, frame: Frame) -> bool:
-    """Whether a frame may be the next segment: same stations, same command, and of I frames the next number."""
+    """Whether a frame may be the next segment: of the same stations, and where both have a number, the next one.
+
+    gurux begins a message with UI and goes on with I frames."""
     if (before.source, before.destination) != (frame.source, frame.destination):
         return False
-    if before.control.command is not frame.control.command:
-        return False
-    return frame.control.command is Command.UI or frame.control.ns == (before.control.ns + 1) % MODULUS
+    if before.control.command is Command.UI:
+        return True
+    return frame.control.command is Command.I and frame.control.ns == (before.control.ns + 1) % MODULUS

@@ -130,6 +130,7 @@ def test_without_user_information_nothing_is_taken_for_agreed_that_meters_often_
     [
         (LOW, aare(result=1, diagnostic=13), AuthenticationRefused),
         (LOW, aare(result=1, diagnostic=1), AuthenticationRefused),
+        (LOW, aare(result=1, diagnostic=13, information=b"\x0e\x01"), AuthenticationRefused),
         (LOW, aare(result=1, source=2, diagnostic=1), AuthenticationRefused),
         (LOW, aare(result=2, diagnostic=13), AuthenticationRefused),
         (LOW, aare(result=1, diagnostic=2), ContextRefused),

@@ -6,6 +6,16 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from gurux_dlms import GXByteBuffer, GXDLMSClient
+from gurux_dlms.internal._GXCommon import _GXCommon
+from gurux_dlms.internal._GXDataInfo import _GXDataInfo
+from gurux_dlms.objects import (
+    GXDLMSCaptureObject,
+    GXDLMSClock,
+    GXDLMSData,
+    GXDLMSProfileGeneric,
+    GXDLMSRegister,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -322,6 +332,10 @@ def test_a_row_beside_the_grid_and_the_rest_of_its_interval_are_partial() -> Non
     assert made[1].status is RawStatus.DISTORTED
 
 
+def test_half_a_second_beside_the_grid_is_beside_it() -> None:
+    assert place(array(row(DAY + timedelta(milliseconds=500), 1)))[0][0].faults == (Fault.INTERVAL_PARTIAL,)
+
+
 def test_the_rest_of_an_interval_is_partial_across_answers_too() -> None:
     placed, _, _ = place(array(row(DAY + timedelta(minutes=5), 1)))
     behind, _, _ = place(array(row(DAY + QUARTER, 2)), before=placed[-1])
@@ -395,6 +409,13 @@ def test_a_day_that_does_not_end_at_midnight_is_partial() -> None:
     assert place(array(row(DAY, 1), row(DAY + timedelta(hours=3), 2)), of)[0][1].faults == (Fault.INTERVAL_PARTIAL,)
 
 
+def test_a_period_that_moves_from_day_to_day_has_no_grid_but_a_length() -> None:
+    minutes = [0, 7, 10, 17]
+    buffer = array(*(row(DAY + timedelta(minutes=n), n) for n in minutes))
+    placed, _, _ = place(buffer, asked(captures(period=420)))
+    assert [one.faults for one in placed] == [(), (), (Fault.INTERVAL_PARTIAL,), ()]
+
+
 def test_rows_outside_of_the_window_are_left_out_and_its_end_belongs_to_it() -> None:
     of = asked(window=Window(DAY, DAY + 2 * QUARTER))
     made = read(array(*(octets for _, octets in quarters(DAY - QUARTER, 4))), of)
@@ -447,6 +468,21 @@ def test_of_a_demand_register_the_last_average_is_the_value_and_the_rest_goes_al
     of = asked(known, scales=scales)
     (reading,) = read(array(structure(stamp(DAY), u32(1), u32(2))), of).readings
     assert (str(reading.obis), reading.raw_text, reading.more) == (demand, "2", ("2=1",))
+
+
+# -- a foreign decoder -------------------------------------------------------------------------------------------------
+
+
+def test_gurux_finds_the_same_times_and_numbers() -> None:
+    buffer = array(*(octets for _, octets in quarters(DAY, 96, 1_000_000)))
+    client, foreign = GXDLMSClient(True), GXDLMSProfileGeneric("1.0.99.1.0.255")
+    objects = (GXDLMSClock("0.0.1.0.0.255"), GXDLMSData("0.0.96.10.1.255"), GXDLMSRegister("1.0.1.8.0.255"))
+    foreign.captureObjects = [(one, GXDLMSCaptureObject(2, 0)) for one in objects]
+    client.updateValue(foreign, 2, _GXCommon.getData(client.settings, GXByteBuffer(buffer), _GXDataInfo()))
+    theirs = [(str(int(at.value.timestamp())), f"{word:02X}", str(number)) for at, word, number in foreign.buffer]
+    ours = [(str(int(one.at.timestamp())), one.more[0], one.raw_text) for one in read(buffer).readings]
+    assert len(ours) == 96
+    assert ours == theirs
 
 
 # -- any bytes --------------------------------------------------------------------------------------------------------

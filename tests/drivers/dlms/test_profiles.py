@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.dlms.captures import SortMethod
+from drivers.dlms.captures import Captures, SortMethod, keep
 from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, windows
 from drivers.dlms.profiles import profile
 from drivers.dlms.vendors import Access, vendors
@@ -22,13 +22,14 @@ from gatewayd.driver import Forgetful
 from gatewayd.errors import GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Outcome, Profile, RawStatus
 from gatewayd.obis import Obis
-from tests.drivers.dlms.asked_meter import collected, structure, u8, u32
+from tests.drivers.dlms.asked_meter import collected, name, structure, u8, u32
 from tests.drivers.dlms.profile_meter import (
     CLOCK,
     COLUMNS,
     DAY,
     EXPORT,
     IMPORT,
+    LATER,
     LOAD,
     QUARTER,
     STATUS,
@@ -172,15 +173,14 @@ def test_where_times_name_the_beginning_the_range_is_a_period_earlier() -> None:
     assert selection.start == bytes.fromhex("07EA 0B 14 05 17 2D 00 00 FFC4 00")
 
 
-def test_the_rest_of_a_partial_interval_is_known_in_the_next_piece_too() -> None:
-    rows = [*days_of(1)[:-1], (DAY + DAYS - 5 * timedelta(minutes=1), row(DAY + DAYS - 5 * timedelta(minutes=1), 1))]
-    meter = ProfileMeter([*rows, *quarters(DAY + DAYS, 96), *quarters(DAY + 2 * DAYS, 1)])
-    meter.rows = [one for one in meter.rows if one[0] != DAY + DAYS]
-    meter.rows.insert(96, (DAY + DAYS + timedelta(minutes=5), row(DAY + DAYS + timedelta(minutes=5), 1)))
-    answers = ask(meter, DAY, DAY + 2 * DAYS)
-    by_time = {reading.at: reading.status for answer in answers for reading in answer.readings}
-    assert by_time[DAY + DAYS + timedelta(minutes=5)] is RawStatus.DISTORTED
-    assert by_time[DAY + DAYS + 2 * QUARTER] is RawStatus.TRUE
+def test_the_last_row_of_a_piece_is_known_in_the_next() -> None:
+    """At midnight there is no row: the clock was set on from 23:50 to 00:05, and the next interval is not whole."""
+    behind = DAY + DAYS + QUARTER
+    meter = ProfileMeter(
+        [*days_of(1)[:-1], (behind, row(behind, 1, 0x20)), (behind + QUARTER, row(behind + QUARTER, 2))]
+    )
+    _, answer = ask(meter, DAY, DAY + 2 * DAYS)
+    assert [one.status for one in answer.readings] == [RawStatus.DISTORTED, RawStatus.TRUE]
 
 
 # -- by entry --------------------------------------------------------------------------------------------------------
@@ -219,6 +219,16 @@ def test_a_meter_that_is_sorted_the_other_way_round_than_it_says() -> None:
     assert "other way round" in answer.detail
     (answer,) = ask(meter, DAY + DAYS, DAY + 2 * DAYS, context(memory=memory))
     assert (len(answer.readings), answer.detail) == (96, "")
+
+
+def test_that_it_is_sorted_the_other_way_round_is_remembered_with_the_way() -> None:
+    memory = Forgetful()
+    kept = Captures(COLUMNS, 900, SortMethod.FIFO, CLOCK, 1000, int(LATER.timestamp()) - 60, "entry")
+    asyncio.run(keep(memory, name(LOAD), kept))
+    meter = ProfileMeter(days_of(5)[::-1], refuses=NO_RANGE)
+    said = [ask(meter, within=context(memory=memory))[0].detail for _ in range(2)]
+    assert ["other way round" in detail for detail in said] == [True, False]
+    assert RangeSelection not in [type(one) for one in meter.selections]
 
 
 def test_a_clock_that_went_back_at_the_newest_row_turns_nothing_round() -> None:
