@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,8 +45,7 @@ DAY_BOUND_MS = 15.0
 DAYS = 30
 KEYS = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
 TITLE = b"GWDBENCH"
-DAY_END = datetime(2026, 11, 27, 22, 45, tzinfo=UTC)
-REQUEST = Profile(Obis.parse("1-0:99.1.0"), DAY_END - timedelta(days=1), DAY_END)
+PROFILE = Obis.parse("1-0:99.1.0")
 
 
 def run() -> list[Result]:
@@ -72,53 +71,59 @@ def _best(work: Callable[[], object], number: int) -> float:
 
 
 async def _decoding() -> Result:
-    apdu = dlms_bytes.plain_response()
-    source = Source(apdu)
+    """Days that nobody has read before, as the first meter of a day has them: no time is remembered."""
+    first, count = date(2026, 11, 1), 20
+    turns = [[(first + timedelta(days=365 * turn + day)) for day in range(count)] for turn in range(TURNS)]
     cache = Forgetful()
+    source = Source()
     context = ProfileContext(
         meter="bench",
         rules=ClockRules(PRAGUE),
         vendor=vendors()[GENERIC],
         cache=cache,
         scales=Scales(cache),
-        clock=lambda: DAY_END + timedelta(hours=1),
+        clock=lambda: datetime(2040, 1, 1, tzinfo=UTC),
     )
-
-    async def decode_day() -> int:
-        count = 0
-        async with aclosing(profile(source, context, REQUEST)) as answers:
-            async for answer in answers:
-                count += len(answer.readings)
-        return count
-
-    expected = dlms_bytes.ROWS * dlms_bytes.CHANNELS
-    if await decode_day() != expected or len(dlms_bytes.gurux_rows(apdu)) != dlms_bytes.ROWS:
-        raise RuntimeError("a side does not read the profile")
-    ours = []
-    for _ in range(TURNS):
+    await _read_day(source, context, date(2025, 1, 7), dlms_bytes.plain_response(date(2025, 1, 7)))
+    ours, theirs = [], []
+    for turn in turns:
+        apdus = [(day, dlms_bytes.plain_response(day)) for day in turn]
+        ours.append(sum([await _read_day(source, context, day, apdu) for day, apdu in apdus]) / count * 1000)
         started = time.perf_counter()
-        for _ in range(40):
-            await decode_day()
-        ours.append((time.perf_counter() - started) / 40 * 1000)
-    theirs = _best(lambda: dlms_bytes.gurux_rows(apdu), 10)
-    ratio = theirs / min(ours)
-    bound = f"at least {DECODE_BOUND:g} x faster"
-    return Result(
-        "profile 96 x 6: APDU to readings; gurux", min(ours), theirs, ratio, bound, ratio >= DECODE_BOUND, "ms"
-    )
+        for _, apdu in apdus:
+            dlms_bytes.gurux_rows(apdu)
+        theirs.append((time.perf_counter() - started) / count * 1000)
+    ratio = min(theirs) / min(ours)
+    name, bound = "profile 96 x 6: APDU to readings; gurux", f"at least {DECODE_BOUND:g} x faster"
+    return Result(name, min(ours), min(theirs), ratio, bound, ratio >= DECODE_BOUND, "ms")
+
+
+async def _read_day(source: "Source", context: ProfileContext, day: date, apdu: bytes) -> float:
+    """Seconds from the APDU to its readings. RuntimeError unless every value becomes one."""
+    source.apdu = apdu
+    seconds = 0.0
+    end = datetime(day.year, day.month, day.day, 22, 45, tzinfo=UTC)
+    count = 0
+    async with aclosing(profile(source, context, Profile(PROFILE, end - timedelta(days=1), end))) as answers:
+        async for answer in answers:
+            seconds += time.perf_counter() - source.handed_over
+            count += len(answer.readings)
+    if count != dlms_bytes.ROWS * dlms_bytes.CHANNELS:
+        raise RuntimeError(f"{count} readings of {day}")
+    return seconds
 
 
 class Source:
     """An association in which everything about the profile is known, and its buffer comes as an APDU."""
 
     lists_work = True
-
-    def __init__(self, apdu: bytes) -> None:
-        self._apdu = apdu
+    apdu = b""
+    handed_over = 0.0
 
     async def get(self, wanted: Attribute, selection: Selection | None = None) -> Asked:
         if wanted.index == 2 and wanted.class_id == 7:
-            response = parse_response(self._apdu)
+            self.handed_over = time.perf_counter()
+            response = parse_response(self.apdu)
             assert isinstance(response, GetNormalResponse)
             return response.result
         return _object(wanted)

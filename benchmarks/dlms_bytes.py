@@ -6,6 +6,7 @@ Rules: both sides get the same bytes; gurux is used as its examples use it. What
 import contextlib
 import io
 from collections.abc import Sequence
+from datetime import date
 
 from gurux_dlms import GXByteBuffer, GXDLMSClient, GXReplyData
 from gurux_dlms.AesGcmParameter import AesGcmParameter
@@ -23,25 +24,24 @@ ROWS = 96
 CHANNELS = 4
 REGISTERS = tuple(bytes((1, 0, c, 8, 0, 255)) for c in (1, 2, 5, 8))
 CLOCK, STATUS = bytes((0, 0, 1, 0, 0, 255)), bytes((0, 0, 96, 10, 1, 255))
-DAY = bytes.fromhex("07EA 0B 1B 05")
-"""2026-11-27, a Friday."""
 
 
-def buffer(count: int = ROWS) -> bytes:
-    """Rows of clock, status and four registers, in A-XDR: the quarters of a day, the first one ends at 00:00."""
-    return b"\x01" + bytes((count,)) + b"".join(_row(number) for number in range(count))
+def buffer(day: date) -> bytes:
+    """Rows of clock, status and four registers, in A-XDR: the quarters of a day in winter, the first one at 00:00."""
+    octets = day.year.to_bytes(2) + bytes((day.month, day.day, day.isoweekday()))
+    return b"\x01" + bytes((ROWS,)) + b"".join(_row(octets, number) for number in range(ROWS))
 
 
-def _row(number: int) -> bytes:
+def _row(day: bytes, number: int) -> bytes:
     hour, quarter = divmod(number, 4)
-    stamp = DAY + bytes((hour, 15 * quarter, 0, 0)) + b"\xff\xc4\x00"
+    stamp = day + bytes((hour, 15 * quarter, 0, 0)) + b"\xff\xc4\x00"
     values = b"".join(b"\x06" + (1_000_000 * c + 7 * number).to_bytes(4) for c in range(1, CHANNELS + 1))
     return b"\x02\x06\x09\x0c" + stamp + b"\x11\x00" + values
 
 
-def plain_response() -> bytes:
+def plain_response(day: date = date(2026, 11, 27)) -> bytes:
     """GET response with the buffer."""
-    return b"\xc4\x01\xc1\x00" + buffer()
+    return b"\xc4\x01\xc1\x00" + buffer(day)
 
 
 def gurux_rows(apdu: bytes) -> list[list[object]]:

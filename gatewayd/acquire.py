@@ -79,6 +79,8 @@ class Result:
     fault: GatewayError | None
     objects: tuple[MeterObject, ...] = ()
     """What a Scan has found; that is not archived."""
+    remarks: tuple[str, ...] = ()
+    """What the driver had to say of its exchanges, in order; the archive has it with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ class _Talk:
         self._asking = True
         self._archived: list[Archived] = []
         self._objects: tuple[MeterObject, ...] = ()
+        self._remarks: tuple[str, ...] = ()
         self._fault: GatewayError | None = None
 
     async def hold(
@@ -233,7 +236,7 @@ class _Talk:
 
     def _begin(self, request: Request) -> None:
         self._notes.begin(request)
-        self._asking, self._archived, self._objects, self._fault = True, [], (), None
+        self._asking, self._archived, self._objects, self._remarks, self._fault = True, [], (), (), None
 
     async def _ask(self, channel: Channel, request: Request) -> None:
         station = self._station
@@ -245,6 +248,7 @@ class _Talk:
                     archived = await self._store.append(self._notes.answered(answer))
                     if not isinstance(request, Listen):  # that may go on for years
                         self._archived += archived
+                        self._remarks += (answer.detail,) if answer.detail else ()
                     self._objects += answer.objects
                     if self._fault is None or isinstance(fault, MeterRefused):
                         self._fault = fault
@@ -265,7 +269,9 @@ class _Talk:
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
         if self._fault is None or isinstance(end, MeterRefused | SessionDeadline):
             self._fault = end
-        self.results.append(Result(self._station.meter.id, tuple(self._archived), self._fault, self._objects))
+        self.results.append(
+            Result(self._station.meter.id, tuple(self._archived), self._fault, self._objects, self._remarks)
+        )
         self._asking = False
 
     async def _remember(self, fault: GatewayError | None) -> None:

@@ -6,40 +6,35 @@ Rules: nothing is opened in `plan`; a mistake is named with its option, and no s
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from simulators import dlms_faults, generator
+from simulators import dlms_given
 from simulators.dlms import Framing, LinePush, Meter
-from simulators.dlms_acse import OFFERED, Conformance
-from simulators.dlms_clock import Clock, Deviation, Writing
-from simulators.dlms_content import Plate, Store, everything
+from simulators.dlms_clock import Clock
+from simulators.dlms_content import everything
 from simulators.dlms_counters import Counters
-from simulators.dlms_faults import OF_CIPHERING, OF_HDLC, Fault, Faults
+from simulators.dlms_faults import Fault, Faults
 from simulators.dlms_hdlc import Link, Station
+from simulators.dlms_making import Plate, Store
 from simulators.dlms_objects import Objects
 from simulators.dlms_optical import RATES, START_BAUD, Entry
-from simulators.dlms_profile import BY_ENTRY, BY_RANGE, Manner
 from simulators.dlms_push import Layout, Notifications, Receiver, in_background
-from simulators.dlms_security import Keys, Mechanism, Security
+from simulators.dlms_security import Mechanism, Security
 from simulators.dlms_server import Server, Settings
 from simulators.dlms_wrapper import Wrapper
 from simulators.journal import Journal
 from simulators.line import Line
-from simulators.profile import LEGAL
 from simulators.transport import Transport
 
 PTY_BAUD = 9600
 CLIENT_TITLE = b"SIMCLNT1"
 MECHANISMS = {each.name.lower().replace("_", "-"): each for each in Mechanism}
-_RECEIVER = re.compile(r"(?P<kind>udp|tcp):(?P<host>[^:]+):(?P<port>\d{1,5})")
-_SELECTORS = {"both": {BY_RANGE, BY_ENTRY}, "range": {BY_RANGE}, "entry": {BY_ENTRY}, "none": set[int]()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +75,10 @@ def plan(given: dict[str, Any]) -> Plan:
     """The plan, or a usage error."""
     security, push_security = Security(given["security"]), Security(given["push_security"])
     mechanism = MECHANISMS[given["authentication"]]
-    title = _hex("--title", given["title"], (8,))
-    keys = _keys(given, needed=mechanism is Mechanism.HLS_GMAC or {security, push_security} != {Security.NONE})
-    receiver = _receiver(given)
+    title = dlms_given.hexadecimal("--title", given["title"], (8,))
+    ciphers = {security, push_security} != {Security.NONE}
+    keys = dlms_given.keys(given, needed=ciphers or mechanism is Mechanism.HLS_GMAC)
+    receiver = dlms_given.receiver(given)
     if given["framing"] == "hdlc" and given["client"] > 0x7F:
         raise click.BadParameter("a client has one byte in HDLC, 1 to 127", param_hint="--client")
     if given["optical"] and given["framing"] != "hdlc":
@@ -95,12 +91,12 @@ def plan(given: dict[str, Any]) -> Plan:
     settings = Settings(
         client=given["client"],
         mechanism=mechanism,
-        secret=_secret(given, mechanism),
+        secret=dlms_given.secret(given, mechanism),
         security=security,
         keys=keys,
         title=title,
         max_pdu=given["max_pdu"],
-        conformance=_conformance(given, lists),
+        conformance=dlms_given.conformance(given, lists),
         refuse_lists=given["refuse_lists"],
     )
     return Plan(
@@ -115,11 +111,11 @@ def plan(given: dict[str, Any]) -> Plan:
             security,
             given["suite"],
         ),
-        store=_store(given),
-        faults=_faults(given, security),
+        store=dlms_given.store(given),
+        faults=dlms_given.faults(given, security),
         station=Station(given["server"], given["physical"], given["max_info"], given["window"]),
         wrapper=given["framing"] == "wrapper",
-        start=_start(given["now"]),
+        start=dlms_given.start(given["now"]),
         offset=timedelta(seconds=given["clock_offset"]),
         counter_start=given["counter_start"],
         own_counter=given["own_counter"],
@@ -208,104 +204,3 @@ def _push(made: Plan, parts: Inside) -> LinePush | None:
 
 def _framed(framing: Framing, client: int, notifications: Notifications) -> bytes:
     return b"".join(out.data for out in framing.push(client, notifications.next()))
-
-
-def _keys(given: dict[str, Any], *, needed: bool) -> Keys | None:
-    sizes = (32,) if given["suite"] == 2 else (16,)
-    files = {"--key-file": given["key_file"], "--auth-key-file": given["auth_key_file"]}
-    for option, file in files.items():
-        if needed and file is None:
-            raise click.UsageError(f"{option} is needed for hls-gmac and for ciphering")
-    if given["key_file"] is None or given["auth_key_file"] is None:
-        return None
-    block, authentication = (_hex(option, file.read_text(), sizes) for option, file in files.items())
-    return Keys(block, authentication, given["suite"])
-
-
-def _hex(option: str, text: str, sizes: tuple[int, ...]) -> bytes:
-    try:
-        octets = bytes.fromhex(text)
-    except ValueError:
-        octets = b""
-    if len(octets) not in sizes:
-        raise click.BadParameter(
-            f"not {' or '.join(str(2 * size) for size in sizes)} hexadecimal digits", param_hint=option
-        )
-    return octets
-
-
-def _secret(given: dict[str, Any], mechanism: Mechanism) -> bytes:
-    text = given["password"]
-    if text is None:
-        if mechanism not in (Mechanism.NONE, Mechanism.HLS_GMAC):
-            raise click.UsageError(f"--password is needed for --authentication {given['authentication']}")
-        return b""
-    if not text.startswith("0x"):
-        return str(text).encode()
-    try:
-        return bytes.fromhex(text[2:])
-    except ValueError:
-        raise click.BadParameter("0x is followed by hexadecimal digits", param_hint="--password") from None
-
-
-def _conformance(given: dict[str, Any], lists: bool) -> Conformance:
-    offered = OFFERED | (Conformance.GENERAL_BLOCK_TRANSFER if given["general_blocks"] else Conformance(0))
-    for name in given["without"]:
-        offered &= ~Conformance[name.upper().replace("-", "_")]
-    if not lists:
-        offered &= ~Conformance.MULTIPLE_REFERENCES
-    if given["selective"] == "none":
-        offered &= ~Conformance.SELECTIVE_ACCESS
-    return offered
-
-
-def _store(given: dict[str, Any]) -> Store:
-    try:
-        happenings = tuple(map(generator.parse_happening, given["incidents"]))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--incident") from error
-    if given["null_compression"] and given["compact_array"]:
-        raise click.UsageError("--null-compression or --compact-array: the elements of a compact array have one type")
-    manner = Manner(
-        Writing(Deviation(given["deviation"]), given["dst_bit"]),
-        given["null_compression"],
-        given["compact_array"],
-        frozenset(_SELECTORS[given["selective"]]),
-    )
-    intervals = given["profile_values"] == "intervals"
-    return Store(given["seed"], given["profile_days"], manner, happenings, intervals)
-
-
-def _faults(given: dict[str, Any], security: Security) -> tuple[Fault, ...]:
-    try:
-        faults = tuple(dlms_faults.parse(text) for text in given["faults"])
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from error
-    for fault in faults:
-        if fault.kind in OF_HDLC and given["framing"] != "hdlc":
-            raise click.BadParameter(f"{fault.kind} needs --framing hdlc", param_hint="--fault")
-        if fault.kind in OF_CIPHERING and security is Security.NONE:
-            raise click.BadParameter(f"{fault.kind} needs --security", param_hint="--fault")
-    return faults
-
-
-def _start(text: str) -> datetime | None:
-    if text == "real":
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is neither ISO 8601 nor real", param_hint="--now") from None
-    return (at if at.tzinfo else at.replace(tzinfo=LEGAL)).astimezone(UTC)
-
-
-def _receiver(given: dict[str, Any]) -> Receiver | None:
-    text = given["push_to"]
-    if (text is None) != (given["push_every"] is None):
-        raise click.UsageError("--push-every and --push-to go together")
-    if text is None or text == "line":
-        return None if text is None else Receiver("line")
-    match = _RECEIVER.fullmatch(text)
-    if match is None or not 0 < int(match["port"]) < 0x10000:
-        raise click.BadParameter(f"{text!r} is not udp:HOST:PORT, tcp:HOST:PORT or line", param_hint="--push-to")
-    return Receiver(match["kind"], match["host"], int(match["port"]))

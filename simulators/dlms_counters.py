@@ -50,10 +50,12 @@ class Counters:
             self.accept(counter)
             return
         with self._lock:
-            # One above the message's own could be used once more, in a message to come.
-            if counter in self._used or counter > self.seen:
+            if counter in self._used:
                 raise NotRising(self.seen + 1)
             self._used.add(counter)
+            if counter > self.seen:  # in a message with the dedicated key, which has a counter of its own
+                self.seen = counter
+                self._keep()
         self._note(f"hls counter {counter}")
 
     def next(self) -> int:

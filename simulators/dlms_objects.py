@@ -41,6 +41,11 @@ class Attribute:
     write: Write | None = None
 
 
+def constant(encoded: bytes) -> Attribute:
+    """An attribute that is always the same."""
+    return Attribute(lambda: encoded)
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A method; one without `run` is there and nobody may use it."""

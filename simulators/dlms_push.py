@@ -21,10 +21,10 @@ from typing import NoReturn
 
 from simulators import dlms_values as axdr
 from simulators.dlms_clock import Clock, Writing
-from simulators.dlms_content import INSTANTANEOUS, REGISTERS, scaler_unit
 from simulators.dlms_counters import Counters
 from simulators.dlms_objects import obis
 from simulators.dlms_profile import total
+from simulators.dlms_registers import INSTANTANEOUS, REGISTERS, scaler_unit
 from simulators.dlms_security import GENERAL_GLO, Keys, seal
 
 DATA_NOTIFICATION = 0x0F

@@ -17,7 +17,7 @@ from simulators import dlms_blocks
 from simulators import dlms_services as services
 from simulators import dlms_values as axdr
 from simulators.dlms_acse import Conformance
-from simulators.dlms_blocks import Blocks
+from simulators.dlms_answers import Answers
 from simulators.dlms_ciphering import Ciphering, Form
 from simulators.dlms_counters import Counters, NotRising
 from simulators.dlms_faults import Faults, Kind
@@ -36,10 +36,7 @@ from simulators.dlms_services import Result
 
 PUBLIC_CLIENT = 16
 ASSOCIATION = (15, bytes([0, 0, 40, 0, 0, 255]), 1)
-BLOCK_HEAD = 13
 TITLE = 8
-NESTED = 200
-NO_TRANSFER, WRONG_BLOCK = 16, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +88,7 @@ class Server:
         self._challenges: Challenges | None = None
         self._client = 0
         self._conformance = Conformance(0)
-        self._max_pdu = 0
-        self._rest: bytes | None = None
-        self._block = 0
-        self._blocks: Blocks | None = None
+        self._answers = Answers(self._faults)
 
     def answer(self, client: int, apdu: bytes) -> bytes | None:
         """What the meter answers."""
@@ -105,11 +99,9 @@ class Server:
                 case acse.RLRQ:
                     return self._release(apdu)
                 case dlms_blocks.GENERAL_BLOCK_TRANSFER:
-                    if self._blocks is None:
-                        raise axdr.Malformed("no transfer of blocks")
-                    return self._blocks.next(apdu)
+                    return self._answers.next_general_block(apdu)
                 case _:
-                    return self._in_general_blocks(self._request(client, apdu))
+                    return self._answers.in_general_blocks(self._request(client, apdu))
         except NotRising as error:
             return services.exception(services.NOT_ALLOWED, services.COUNTER, error.due)
         except Unsound as error:
@@ -164,7 +156,9 @@ class Server:
         if initiate.dedicated_key and self._ciphering is not None:
             self._ciphering.use_dedicated(initiate.dedicated_key)
         self._conformance = initiate.conformance & settings.conformance
-        self._max_pdu = min(initiate.max_pdu or 0xFFFF, settings.max_pdu)
+        overhead = self._ciphering.overhead if self._ciphering is not None else 0
+        limit = min(initiate.max_pdu or 0xFFFF, settings.max_pdu)
+        self._answers = Answers(self._faults, self._conformance, limit, overhead)
         self._view, self._client = view, client
         self._state = _State.HALF if mechanism.is_hls else _State.OPEN
         response = acse.initiate_response(self._conformance, settings.max_pdu)
@@ -240,7 +234,7 @@ class Server:
         plain = self._respond(request)
         if plain[0] == services.EXCEPTION:
             return plain  # has no ciphered form
-        plain = self._spoiled(plain, request.invoke)
+        plain = self._answers.spoiled(plain, request.invoke)
         return plain if ciphering is None or form is None else ciphering.close(plain, form)
 
     def _respond(self, request: services.Request) -> bytes:
@@ -253,15 +247,15 @@ class Server:
         match request:
             case services.Get(wanted=wanted):
                 result = self._read(wanted)
-                return self._fit(services.get_response(invoke, result), invoke, result)
+                return self._answers.fit(services.get_response(invoke, result), invoke, result)
             case services.GetList(wanted=wanted_ones):
                 if self._settings.refuse_lists or Conformance.MULTIPLE_REFERENCES not in self._conformance:
                     raise services.Unknown("lists")
                 results = [self._read(wanted) for wanted in wanted_ones]
                 whole = services.get_list_response(invoke, results)
-                return self._fit(whole, invoke, services.list_content(results))
+                return self._answers.fit(whole, invoke, services.list_content(results))
             case services.GetNext(block=block):
-                return self._next_block(invoke, block)
+                return self._answers.next_block(invoke, block)
             case services.Set(wanted=wanted, value=value):
                 return services.set_response(invoke, self._write(wanted, value))
             case services.Act(wanted=wanted, parameters=parameters):
@@ -290,66 +284,3 @@ class Server:
         except Refused as refusal:
             return services.action_response(invoke, refusal.code, None)
         return services.action_response(invoke, 0, returned)
-
-    # ------------------------------------------------------------------------------------------------- blocks
-
-    @property
-    def _room(self) -> int:
-        return self._max_pdu - (self._ciphering.overhead if self._ciphering else 0)
-
-    def _fit(self, whole: bytes, invoke: int, content: Result) -> bytes:
-        """The response, or its first block where it is longer than a message may be."""
-        self._rest = None
-        general = Conformance.GENERAL_BLOCK_TRANSFER in self._conformance
-        if len(whole) <= self._room or isinstance(content, int) or general:
-            return whole
-        if Conformance.BLOCK_TRANSFER_GET not in self._conformance:
-            return services.exception(services.NOT_ALLOWED, services.PDU_TOO_LONG)
-        self._rest, self._block = content, 0
-        return self._next_block(invoke, 0)
-
-    def _in_general_blocks(self, whole: bytes) -> bytes:
-        """The first block of a message that is too long, ciphered already, where both sides do it."""
-        self._blocks = None
-        if len(whole) <= self._max_pdu or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
-            return whole
-        self._blocks = Blocks(whole, self._max_pdu)
-        return self._blocks.first()
-
-    def _next_block(self, invoke: int, acknowledged: int) -> bytes:
-        if self._rest is None:
-            return services.get_block_error(invoke, acknowledged, NO_TRANSFER)
-        if acknowledged != self._block:
-            self._rest = None
-            return services.get_block_error(invoke, acknowledged, WRONG_BLOCK)
-        self._block += 1
-        size = max(1, self._room - BLOCK_HEAD)
-        number = self._block
-        if self._faults.shows(Kind.EMPTY_BLOCK):
-            return services.get_block_response(invoke, last=False, number=number, content=b"")
-        piece, rest = self._rest[:size], self._rest[size:]
-        if self._faults.shows(Kind.ENDLESS_BLOCKS):
-            return services.get_block_response(invoke, last=False, number=number, content=piece)
-        self._rest = rest or None
-        if self._faults.shows(Kind.WRONG_BLOCK_NUMBER):
-            number += 1
-        return services.get_block_response(invoke, last=not rest, number=number, content=piece)
-
-    # ------------------------------------------------------------------------------------------------- faults
-
-    def _spoiled(self, plain: bytes, invoke: int) -> bytes:
-        """The response with the faults that are asked for in it."""
-        shows = self._faults.shows
-        # The first value of a list too; what follows it is of no interest any more.
-        value_at = {b"\x01": 3, b"\x03": 4}.get(plain[1:2] if plain[0] == services.GET_RESPONSE else b"")
-        if value_at is not None and plain[value_at] == 0 and shows(Kind.DEEP_NESTING):
-            plain = plain[: value_at + 1] + b"\x02\x01" * NESTED + b"\x00"
-        if shows(Kind.WRONG_INVOKE_ID):
-            plain = plain[:2] + bytes([plain[2] ^ 0x01]) + plain[3:]
-        if shows(Kind.WRONG_SERVICE):
-            plain = services.set_response(invoke, 0)
-        if shows(Kind.TRAILING_BYTES):
-            plain += b"\x00\x00\xff"
-        if shows(Kind.TRUNCATED):
-            plain = plain[:-3]
-        return plain

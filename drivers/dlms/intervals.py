@@ -64,18 +64,14 @@ Timed = tuple[Row, RowTime]
 
 def times_of(rows: Sequence[Row], asked: Asked) -> list[Timed]:
     """Every row with its own time or the one that is counted, oldest first. No period of the vendor's is added yet."""
-    place, read = asked.layout.clock, clock_by(asked.context.rules).read
+    place = asked.layout.clock
     if place is None:
         return [(row, NO_TIME) for row in rows]
-    times: list[RowTime] = []
-    gaps = False
-    for row in rows:
-        if row.counted == 0 and row.values:
-            octets = octets_of(row.values[place])
-            times.append(NO_TIME if octets is None else read(octets))
-        else:
-            times.append(NO_TIME)
-            gaps = True
+    own = [row.counted == 0 and bool(row.values) for row in rows]
+    gaps = not all(own)
+    times = clock_by(asked.context.rules).read_all(
+        [octets_of(row.values[place]) if timed else None for row, timed in zip(rows, own, strict=True)]
+    )
     newest_first = _newest_first(times, asked.captures)
     if gaps:
         _count(rows, times, -asked.captures.period if newest_first else asked.captures.period, asked)

@@ -1,11 +1,12 @@
 """The times of rows: twelve octets to an instant and to what is wrong with it, a whole day at the price of one.
 
-Rules: what a time means is decided in wire/cosem_time.py, here it is only remembered: each time by itself, as many
-meters stamp their rows alike; and for all times of one day with the same deviation and status, where the first and the
-last second of that day mean the same thing without a leap between them. On the days when daylight saving begins or
-ends, and wherever octets are out of the ordinary, each time is asked for by itself.
+Rules: what a time means is decided in wire/cosem_time.py, here it is only remembered: for all times of one day with the
+same deviation and status, where the first and the last second of that day mean the same thing without a leap between
+them. On the days when daylight saving begins or ends, and wherever octets are out of the ordinary, each time is asked
+for by itself.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -30,6 +31,7 @@ _MINUTES = {
 """Hour, minute and second as sent -> time since midnight, as text, in seconds."""
 _DATE_TIMES = (Tag.OCTET_STRING, Tag.DATE_TIME)
 _KEPT = 4096
+"""Days."""
 _YEARS = 1900, 9000
 """Years of rows: periods are added to their times."""
 _LAST = timedelta(hours=23, minutes=59, seconds=59)
@@ -69,32 +71,41 @@ def octets_of(value: Value) -> bytes | None:
 class RowClock:
     """The times of rows by the rules of a meter's clock."""
 
-    __slots__ = ("_days", "_known", "_rules")
+    __slots__ = ("_days", "_rules")
 
     def __init__(self, rules: ClockRules) -> None:
         self._rules = rules
-        self._days: dict[bytes, _Day | None] = {}
-        self._known: dict[bytes, RowTime] = {}
+        self._days: dict[tuple[bytes, bytes], _Day | None] = {}
 
     def read(self, octets: bytes) -> RowTime:
         """ProtocolError unless there are twelve octets."""
-        found = self._known.get(octets)
-        if found is None:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-                self._days.clear()
-            found = self._known[octets] = self._fresh(octets)
+        (found,) = self.read_all((octets,))
         return found
 
-    def _fresh(self, octets: bytes) -> RowTime:
-        key = octets[:5] + octets[8:]
-        if key not in self._days:
-            self._days[key] = self._uniform(octets)
-        day, minute = self._days[key], _MINUTES.get(octets[5:8])
-        if day is None or minute is None:
-            return row_time(octets, self._rules)
-        passed, text, seconds = minute
-        return RowTime(day.midnight + passed, day.faults, day.before + text + day.behind, seconds)
+    def read_all(self, stamps: Iterable[bytes | None]) -> list[RowTime]:
+        """The times of these rows; None is one without a time. ProtocolError unless there are twelve octets in each."""
+        days, minutes = self._days, _MINUTES
+        times: list[RowTime] = []
+        for octets in stamps:
+            if octets is None:
+                times.append(NO_TIME)
+                continue
+            key = (octets[:5], octets[8:])
+            day = days[key] if key in days else self._learn(key, octets)
+            minute = minutes.get(octets[5:8])
+            if day is None or minute is None:
+                times.append(row_time(octets, self._rules))
+                continue
+            midnight, faults, before, behind = day
+            passed, text, seconds = minute
+            times.append(RowTime(midnight + passed, faults, before + text + behind, seconds))
+        return times
+
+    def _learn(self, key: tuple[bytes, bytes], octets: bytes) -> _Day | None:
+        if len(self._days) >= _KEPT:
+            self._days.clear()
+        self._days[key] = found = self._uniform(octets)
+        return found
 
     def _uniform(self, octets: bytes) -> _Day | None:
         """The day of these octets, None unless all of its times are alike."""

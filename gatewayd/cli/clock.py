@@ -5,15 +5,15 @@ driver decides whether this is the moment. What was done is archived with the ex
 """
 
 import asyncio
-from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from gatewayd import daemon
+from gatewayd.cli.clock_text import clock_line
 from gatewayd.cli.output import local_time, print_readings, warn
 from gatewayd.cli.session import find_meter, session
-from gatewayd.model import Archived, Clock, number
+from gatewayd.model import Clock
 
 
 @click.command()
@@ -25,28 +25,15 @@ def clock(config_path: Path, meter: str, put_right: bool, as_json: bool) -> None
     """Read the clock of METER and say how far it is off."""
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
+    zone = config.gateway.zone
     result = asyncio.run(session(config, find_meter(config, meter), Clock(put_right)))
     if as_json:
-        print_readings(result.readings, config.gateway.zone, as_json=True)
+        print_readings(result.readings, zone, as_json=True)
     else:
         for archived in result.readings:
-            click.echo(
-                f"{archived.reading.meter_time or archived.reading.raw_text}   {deviation(archived)}   "
-                f"read {local_time(archived.received_at, config.gateway.zone)}, {archived.reading.status.text}"
-            )
+            click.echo(f"{clock_line(archived.reading)}   (read {local_time(archived.reading.at, zone)})")
+    if put_right and result.fault is None:
+        for remark in result.remarks[-1:]:  # before it comes what was going to be done
+            click.echo(remark, err=as_json)
     if result.fault is not None:
         raise result.fault
-
-
-def deviation(archived: Archived) -> str:
-    """`3.2 s slow`, `0.1 s fast`, `right`, or `no time` where the clock shows none."""
-    seconds = number(archived.reading.more[0]) if archived.reading.more else None
-    if seconds is None:
-        return "no time"
-    if seconds == 0:
-        return "right"
-    return f"{_plain(abs(seconds))} s {'fast' if seconds > 0 else 'slow'}"
-
-
-def _plain(seconds: Decimal) -> str:
-    return format(seconds, "f")

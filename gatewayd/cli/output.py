@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gatewayd.cli.clock_text import deviation, is_clock
 from gatewayd.errors import Finding
-from gatewayd.model import Archived, RawStatus
+from gatewayd.legal_time import ambiguous
+from gatewayd.model import Archived, RawStatus, Reading
 from gatewayd.sink.payload import reading_object, to_json
 
 _COLOURS = {
@@ -23,6 +25,8 @@ _COLOURS = {
     RawStatus.MISSING: "magenta",
 }
 _PIPE_WIDTH = 200
+_NARROW = 100
+"""On a terminal that is narrower, a table of readings leaves out what people can do without."""
 
 
 class _Screen(Console):
@@ -52,9 +56,11 @@ def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: boo
     if as_json:
         print_json({"readings": [reading_object(archived) for archived in readings]})
         return
+    screen = console()
+    narrow = screen.is_terminal and screen.width < _NARROW
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ["seq", *(["meter"] if with_meter else []), "obis", "value", "unit", "status", "raw", "time", "flags"]
-    for name in columns:
+    for name in columns[narrow:]:
         folded = name in ("raw", "flags")  # never cut off: on a narrow terminal they go on in the next line
         right = name in ("seq", "value")
         table.add_column(name, justify="right" if right else "left", no_wrap=not folded, overflow="fold")
@@ -64,16 +70,29 @@ def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: boo
         cells: list[str | Text] = [
             str(archived.seq),
             *([reading.meter] if with_meter else []),
-            reading.code,
+            reading.code.removesuffix("*255") if narrow else reading.code,
             "" if value is None else format(value, "f"),
             reading.unit,
             Text(reading.status.text, style=_COLOURS[reading.status]),
-            Text(" ").join(map(visible, (reading.raw_text, *reading.more))),
-            local_time(reading.at, zone),
+            _raw(reading),
+            _short_time(reading.at, zone) if narrow else local_time(reading.at, zone),
             ", ".join(reading.flags.texts),
         ]
-        table.add_row(*cells)
-    console().print(table)
+        table.add_row(*cells[narrow:])
+    screen.print(table)
+
+
+def _raw(reading: Reading) -> Text:
+    """What the meter wrote; how far its clock is off, which is not the meter's word, in words of our own."""
+    if is_clock(reading) and reading.more:
+        return Text.assemble(visible(reading.raw_text), f" ({deviation(reading)})")
+    return Text(" ").join(map(visible, (reading.raw_text, *reading.more)))
+
+
+def _short_time(instant: datetime, zone: ZoneInfo) -> str:
+    """Without the offset, save in the hour that happens twice."""
+    local = instant.astimezone(zone)
+    return local.strftime("%Y-%m-%d %H:%M:%S%z" if ambiguous(local) else "%Y-%m-%d %H:%M:%S")
 
 
 def status_style(text: str) -> str:

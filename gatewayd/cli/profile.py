@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
+from gatewayd.cli.clock_text import clock_line
 from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
 from gatewayd.cli.plot import LEGEND, chart
 from gatewayd.cli.profile_view import Pivot, expected_ends, fitting, highest, pivot, summary
@@ -98,6 +99,8 @@ def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot
     if shown.others:
         screen.print(_list(shown.others, zone))
     screen.print(summary(shown, start, end, zone), soft_wrap=True)
+    if shown.clock is not None:
+        screen.print(f"clock: {clock_line(shown.clock)}", soft_wrap=True, markup=False)
 
 
 def _tables(shown: Pivot, zone: ZoneInfo, screen: Console) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from gatewayd.cli.clock_text import is_clock
 from gatewayd.cli.plot import Value
 from gatewayd.legal_time import day_bounds, days, end_label, interval_ends
 from gatewayd.model import NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
@@ -51,13 +52,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pivot:
-    """Intervals as rows and channels; everything else as `others`, by time."""
+    """Intervals as rows and channels; what the meter's clock showed; everything else as `others`, by time."""
 
     channels: tuple[Channel, ...]
     rows: tuple[Row, ...]
     others: tuple[Reading, ...]
     period: timedelta | None
     """The usual length of an interval; None without intervals or without a length."""
+    clock: Reading | None = None
 
     def values(self, channel: Channel) -> dict[datetime, Value]:
         """For a chart; of two values of one interval the worse status, and the last value."""
@@ -76,7 +78,9 @@ class Pivot:
 def pivot(readings: Iterable[Archived]) -> Pivot:
     """Sort readings into rows and columns, in the order of time and of the meter."""
     intervals = [one.reading for one in readings if one.reading.kind is Kind.INTERVAL]
-    others = sorted((one.reading for one in readings if one.reading.kind is not Kind.INTERVAL), key=lambda one: one.at)
+    rest = [one.reading for one in readings if one.reading.kind is not Kind.INTERVAL]
+    clock = next((one for one in rest if is_clock(one)), None)
+    others = sorted((one for one in rest if one is not clock), key=lambda one: one.at)
     channels = tuple(dict.fromkeys(Channel(one.code, one.unit) for one in intervals))
     rows: dict[tuple[datetime, int], list[Reading | None]] = {}
     seen: Counter[tuple[datetime, Channel]] = Counter()
@@ -88,7 +92,7 @@ def pivot(readings: Iterable[Archived]) -> Pivot:
     lengths = Counter(one.interval_s for one in intervals if one.interval_s)
     period = timedelta(seconds=lengths.most_common(1)[0][0]) if lengths else None
     ordered = tuple(Row(end, tuple(cells)) for (end, _), cells in sorted(rows.items(), key=lambda item: item[0]))
-    return Pivot(channels, ordered, tuple(others), period)
+    return Pivot(channels, ordered, tuple(others), period, clock)
 
 
 def expected_ends(start: datetime, end: datetime, period: timedelta, zone: ZoneInfo) -> tuple[datetime, ...]:

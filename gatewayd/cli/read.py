@@ -22,6 +22,7 @@ def read(config_path: Path, meter: str, obis: tuple[Obis, ...], as_json: bool) -
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
     result = asyncio.run(session(config, find_meter(config, meter), Registers(obis)))
-    print_readings(result.readings, config.gateway.zone, as_json=as_json)
+    if as_json or result.readings or result.fault is None:
+        print_readings(result.readings, config.gateway.zone, as_json=as_json)
     if result.fault is not None:
         raise result.fault

@@ -57,6 +57,8 @@ _CLASSES = {
 """Interface classes of IEC 62056-6-2; what is not here shows its number alone."""
 _NO_ACCESS = "no access"
 _METHOD = re.compile(r"access(?: (\(.*\)))?")
+_RIGHTS, _REST = 16, 88
+"""Columns that rights have to have, and that everything else takes."""
 _LARGE = 6
 """From so many zeros on a power of ten is easier to read."""
 
@@ -79,23 +81,26 @@ def scan(config_path: Path, meter: str, block_path: Path | None, as_json: bool) 
     if as_json:
         print_json({"serial": serial, "objects": [_document(one) for one in result.objects], "block": block})
     elif result.objects:
-        console().print(_table(result.objects))
+        screen = console()
+        screen.print(_table(result.objects, screen.width))
         if block_path is None:
             click.echo(f"\n{block}", nl=False)
     if block_path is not None and result.objects:
         with complete(block_path) as stream:
             stream.write(block.encode())
+    for remark in result.remarks:
+        click.echo(remark, err=True)
     if result.fault is not None:
         raise result.fault
 
 
-def _table(objects: Sequence[MeterObject]) -> Table:
+def _table(objects: Sequence[MeterObject], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class", no_wrap=True)
     table.add_column("obis", no_wrap=True)
     table.add_column("meaning", overflow="fold")
     table.add_column("unit", no_wrap=True)
-    table.add_column("access", overflow="fold")
+    table.add_column("access", overflow="fold", max_width=max(_RIGHTS, width - _REST))  # rather than the meaning
     digits = max(len(str(one.class_id)) for one in objects)
     for one in objects:
         name = f"{one.class_id:>{digits}} {_CLASSES.get(one.class_id, '')}".rstrip()

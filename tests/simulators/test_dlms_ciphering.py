@@ -159,7 +159,7 @@ def test_general_glo_carries_titles(tmp_path: Path) -> None:
     in_wrapper(made, ciphered_aarq(1))
 
     def general(title: bytes, counter: int) -> bytes:
-        sealed = seal(GET_SERIAL, counter)
+        sealed = seal(GET_SERIAL, counter, title=title or CLIENT_TITLE)
         return b"\xdb" + bytes([len(title)]) + title + bytes([len(sealed)]) + sealed
 
     answer = in_wrapper(made, general(CLIENT_TITLE, 2))
@@ -244,11 +244,12 @@ def test_the_proof_of_the_meter(tmp_path: Path, options: tuple[str, ...], right:
     assert unseal(mac[:5] + b"CHALLENG" + mac[5:]) == (b"CHALLENG", right)
 
 
-def test_a_counter_is_not_used_twice_for_a_proof(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counter", [1, 3])
+def test_the_counter_of_a_proof_is_neither_used_nor_above_that_of_its_message(tmp_path: Path, counter: int) -> None:
     made = ciphering(tmp_path, "--authentication", "hls-gmac")
     aare = in_wrapper(made, hls_aarq(1))
     at = aare.index(b"\xaa\x12\x80\x10")
-    proof = seal(aare[at + 4 : at + 20], 1, control=0x10)
+    proof = seal(aare[at + 4 : at + 20], counter, control=0x10)
     action = bytes.fromhex("c301c1 000f 0000280000ff 01 01 0911") + proof[:5] + proof[-12:]
     assert in_wrapper(made, glo(0xCB, seal(action, 2))) == bytes.fromhex("d80106 00000003")
 

@@ -14,7 +14,7 @@ from gurux_dlms import GXDLMSException
 
 from tests.simulators.dlms_foreign import Refused, Who, in_process, over_pty, over_tcp
 from tests.simulators.dlms_meter import NOW, keys, meter
-from tests.simulators.reader import lines_of, simulate
+from tests.simulators.reader import lines_of, simulate, wait_for
 
 SUMMER = timedelta(hours=2)
 MIDNIGHT = datetime(2026, 6, 14, 22, 0, tzinfo=UTC)
@@ -134,9 +134,9 @@ def test_over_tcp_one_reader_after_the_other(tmp_path: Path) -> None:
             with over_tcp(simulator, replace(GMAC, counter=counter)) as client:
                 assert client.register("1.0.32.7.0.255") == (2300, -1, 35)
                 client.leave()
+        wait_for(lambda: lines_of(journal).count("disconnected") == 2)
     counters = [int(line.split()[1]) for line in lines_of(journal) if line.startswith("counter ")]
     assert counters == sorted(set(counters)) and counters[0] == 1 and counters[-1] > 100
-    assert lines_of(journal).count("disconnected") == 2
 
 
 def test_over_tcp_in_the_wrapper() -> None:

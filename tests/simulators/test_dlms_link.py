@@ -65,6 +65,14 @@ def test_without_a_link_everything_is_answered_by_dm() -> None:
     assert heard.control == DM
 
 
+def test_the_link_is_that_of_its_client() -> None:
+    client = ByHand(meter())
+    control = 0x10 | client.got << 5 | client.sent << 1
+    (heard,) = frames(client.meter.hear(frame(control, b"\xe6\xe6\x00" + GET_SERIAL, client=b"\x03")))
+    assert heard.control == DM
+    assert client.ask(GET_SERIAL) == SERIAL_ANSWER
+
+
 def test_a_damaged_frame_is_not_answered() -> None:
     made = meter()
     spoiled = bytearray(SNRM)
@@ -144,7 +152,9 @@ def test_a_fault_with_a_star_comes_in_every_session_and_one_without_a_number_in_
     made = meter("--fault", "bad-fcs:2*")
     for _ in range(2):
         client = ByHand(made)
-        assert not frames(client.raw(GET_SERIAL))[0].frame_sound
+        request = client.i_frame(GET_SERIAL)
+        assert not frames(made.hear(request))[0].frame_sound
+        assert client.collect(made.hear(request)) == SERIAL_ANSWER, "a repetition is sound"
     made = meter("--fault", "bad-fcs")
     client = ByHand(made, associate=False)
     request = client.i_frame(AARQ)
@@ -274,3 +284,25 @@ def test_faults_of_the_wrapper() -> None:
     assert shown[Kind.OTHER_STATION] == b"\x00\x01\x00\x7d" + answer[4:] + answer
     assert shown[Kind.NOISE][12:] == answer and shown[Kind.NOISE][:2] != b"\x00\x01"
     assert shown[Kind.HANG_UP] == answer[: len(answer) // 2]
+
+
+@pytest.mark.parametrize("limits", ["05010006010007010008 0100", "0502ffff0602000107040000000008040000ffff"])
+def test_limits_that_make_no_sense_are_taken_for_the_nearest_that_do(limits: str) -> None:
+    group = bytes.fromhex(limits)
+    made = meter("--window", "7")
+    client = ByHand(made)
+    (ua,) = frames(made.hear(frame(0x93, b"\x81\x80" + bytes([len(group)]) + group)))
+    info, receive = int.from_bytes(ua.information[5:7]), int.from_bytes(ua.information[9:11])
+    windows = int.from_bytes(ua.information[13:17]), int.from_bytes(ua.information[19:23])
+    assert info == 32 and receive in (32, 2030) and windows in ((1, 1), (7, 1))
+    client.sent = client.got = 0
+    assert client.raw(AARQ)
+
+
+def test_server_and_physical_address_can_be_chosen() -> None:
+    made = meter("--server", "300", "--physical", "1000")
+    address = bytes([300 >> 7 << 1, (300 & 0x7F) << 1, 1000 >> 7 << 1, (1000 & 0x7F) << 1 | 1])
+    (ua,) = frames(made.hear(frame(0x93, server=address)))
+    assert ua.control == UA and ua.server == address
+    assert made.hear(SNRM) == b""
+    assert in_wrapper(meter("--framing", "wrapper", "--server", "300"), AARQ) == b""

@@ -26,7 +26,7 @@ from tests.simulators.dlms_meter import (
     seal,
     wrapped,
 )
-from tests.simulators.reader import Line, connect, lines_of, open_pty, simulate, with_even_parity
+from tests.simulators.reader import Line, connect, lines_of, open_pty, simulate, wait_for, with_even_parity
 
 SNRM, DISC = frame(0x93), frame(0x53)
 UA_SIZE = 35
@@ -102,10 +102,12 @@ def test_the_clock_begins_where_it_is_told_to(now: str, offset: str) -> None:
 def test_characters_take_their_time_in_both_directions(tmp_path: Path) -> None:
     link = tmp_path / "meter"
     with simulate("--pty", link, "--baud", "9600", "--reaction-ms", "50", kind="dlms"), open_pty(link, 9600) as line:
-        began = line.send(SNRM)
+        # Taken before: the meter may have heard it before `send` returns.
+        began = time.monotonic()
+        line.send(SNRM)
         assert len(frames(line.read(UA_SIZE))) == 1
         floor = (len(SNRM) + UA_SIZE) * 10 / 9600 + 0.05
-        assert floor <= time.monotonic() - began < floor + 1
+        assert floor <= time.monotonic() - began < floor + 5
 
 
 def test_a_reader_at_another_rate_hears_nothing_sound(tmp_path: Path) -> None:
@@ -129,7 +131,8 @@ def test_hanging_up_and_a_late_segment_are_real() -> None:
         read_frame(line)
         line.send(frame(0x10, b"\xe6\xe6\x00" + AARQ))
         assert read_frame(line).segmented
-        asked = line.send(frame(0x31))
+        asked = time.monotonic()
+        line.send(frame(0x31))
         assert not read_frame(line).segmented
         assert time.monotonic() - asked >= 0.4
         line.send(frame(0x52, b"\xe6\xe6\x00" + GET_SERIAL))
@@ -164,6 +167,8 @@ def test_the_optical_port_is_entered_by_mode_e(tmp_path: Path) -> None:
             assert read_frame(line).control == 0x73
             line.send(DISC)
             assert read_frame(line).control == 0x73
+        # The last line is written when the answer to DISC has gone out.
+        wait_for(lambda: len(lines_of(journal)) == 10)
     assert lines_of(journal) == ["sign-on", "option 252", "snrm 16", "disc", "hdlc over"] * 2
 
 

@@ -297,3 +297,30 @@ def test_general_block_transfer_sends_again_what_was_not_acknowledged() -> None:
     assert content == whole
     assert acknowledge(number) == b"", "everything has arrived"
     assert acknowledge(number + 1) == OTHER
+
+
+def test_an_association_is_that_of_its_client() -> None:
+    made = plain("--client", "1")
+    assert in_wrapper(made, AARQ, 1)[:1] == b"\x61"
+    assert in_wrapper(made, GET_SERIAL, 1) == SERIAL_ANSWER
+    assert in_wrapper(made, GET_SERIAL, 16) == NOT_ASSOCIATED
+    assert in_wrapper(made, GET_SERIAL, 1) == SERIAL_ANSWER
+
+
+@pytest.mark.parametrize(
+    "at", ["270f0c1f 05 173b3b 00 8001 00", "00010101 01 000000 00 7fff 00", "07da0101 05 000000 00 ffc4 00"]
+)
+def test_a_clock_that_no_meter_has_is_not_set(at: str) -> None:
+    made = plain()
+    before = made.inside.clock.offset
+    assert in_wrapper(made, bytes.fromhex("c101c1 0008 0000010000ff 02 00 090c" + at)) == bytes.fromhex("c501c1 0c")
+    assert made.inside.clock.offset == before
+
+
+def test_many_years_of_profiles_can_be_asked_for() -> None:
+    made = plain("--profile-days", "4000", "--now", "2024-01-01T00:00:00")
+    entry = "c001c1 0007 0100630100ff 02 01 02 0204 0600000001 0600000001 120001 120000"
+    # The first end is in 2013, when the register has not rolled over yet; the channels are 32 bits all the same.
+    answer = in_wrapper(made, bytes.fromhex(entry))
+    assert answer[:14] == bytes.fromhex("c401c100 0101 0206 090c 07dd 0112") and len(answer) == 44
+    assert in_wrapper(made, bytes.fromhex("c001c1 0007 0100630100ff 07 00")) == bytes.fromhex("c401c100 06 0005dc00")

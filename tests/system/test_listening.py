@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.drivers.dlms.push_bytes import capture
 from tests.system.rig import DEADLINE_S, ROOT, Daemon, Site, captures, data_sets, eventually
 
 pytestmark = pytest.mark.capture
@@ -128,6 +129,30 @@ def test_datagrams_from_two_meters(tmp_path: Path) -> None:
     wanted = [(code, sets[0].partition("*")[0]) for code, sets in data_sets(telegram)]
     for name in ("em-1", "em-2"):
         assert values(site, name)[:5] == wanted
+
+
+def test_a_dlms_meter_pushes_to_the_same_gateway(tmp_path: Path) -> None:
+    """A customer port behind a converter: one connection for each message, then one that breaks off."""
+    message = capture("hdlc_norway_han_3phase")
+    site, port = Site(tmp_path), free_port()
+    site.configure(
+        f"  hes: {{type: tcp_listen, bind: {HERE}, port: {port}}}\n",
+        "  - {id: han, driver: dlms, line: hes, dlms: {push: {}}, jobs: [{listen: true}]}\n",
+    )
+    with site.daemon() as daemon:
+        for count in range(1, 4):
+            with call(port) as stream:
+                stream.sendall(message)
+            eventually(lambda count=count: len(values(site, "han")) == 27 * count, f"message {count}")  # type: ignore[misc]
+        with call(port) as stream:
+            stream.sendall(message[:100])
+        eventually(lambda: len(status(site)["faults"]) == 1, "half a message")
+        with call(port) as stream:
+            stream.sendall(message)
+        eventually(lambda: status(site)["faults"] == [], "a whole one again")
+        assert daemon.terminate() == 0
+    assert len(values(site, "han")) == 27 * 4
+    assert site.json("archive", "verify")["ok"]
 
 
 def test_the_command_waits_for_the_meter_to_call(tmp_path: Path) -> None:

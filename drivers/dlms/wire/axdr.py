@@ -6,6 +6,7 @@ to more than MAX_COMPACT_VALUES.
 """
 
 from drivers.dlms.wire.axdr_compact import read_compact_array
+from drivers.dlms.wire.axdr_rows import FEWEST, read_alike
 from drivers.dlms.wire.axdr_value import MAX_BYTES, PLAIN, STRINGS, CutShort, Source, Tag, Value, read_string
 
 __all__ = ["CutShort", "Tag", "Value", "decode", "decode_count"]
@@ -72,7 +73,8 @@ def _longer(source: Source, at: int, depth: int) -> tuple[Value, int]:
     if elements is not None:
         source.check_nesting(depth + 1)
         number, inside = source.elements(at + 1)
-        children, end = _values(source, inside, number, depth + 1)
+        alike = read_alike(source, inside, number, depth + 1) if number >= FEWEST and code == Tag.ARRAY else None
+        children, end = alike or _values(source, inside, number, depth + 1)
         return Value(elements, data[at:end], None, children), end
     if code == Tag.COMPACT_ARRAY:
         source.check_nesting(depth + 1)

@@ -144,10 +144,11 @@ class Source:
 
 
 class Plain(msgspec.Struct, frozen=True, gc=False):
-    """A type of fixed size: its octets without the tag, how struct takes them apart at an offset, and what makes its
-    content of what struct gives, where that is not the content already."""
+    """A type of fixed size: struct's character for it, its octets without the tag, how struct takes them apart at an
+    offset, and what makes its content of what struct gives, where that is not the content already."""
 
     tag: Tag
+    form: str
     size: int
     unpack: Callable[[bytes, int], tuple[Any, ...]]  # Any: so struct has it; int, bool, bytes or float by the format
     convert: Callable[[Any], Content] | None
@@ -156,7 +157,7 @@ class Plain(msgspec.Struct, frozen=True, gc=False):
 def _plain(tag: Tag, form: str, convert: Callable[[Any], Content] | None = None) -> Plain:
     """`form`: struct's character for one big-endian item."""
     packing = struct.Struct(f">{form}")
-    return Plain(tag, packing.size, packing.unpack_from, convert)
+    return Plain(tag, form, packing.size, packing.unpack_from, convert)
 
 
 def _nothing(octets: bytes) -> None:

@@ -80,10 +80,12 @@ def test_every_quarter_hour_of_two_years_without_deviation(zone: str, status: in
 
 def test_many_times_do_not_pile_up() -> None:
     clock = RowClock(PRAGUE)
-    for n in range(10_000):
-        sent = bytes.fromhex("07EA 0B 15 FF") + bytes((n % 24, n // 24 % 60, n // 1440)) + b"\x00\xff\xc4\x00"
-        clock.read(sent)
-    assert len(clock._known) <= 4096
+    for n in range(5000):
+        sent = (
+            (1970 + n // 336).to_bytes(2) + bytes((1 + n // 28 % 12, 1 + n % 28)) + b"\xff\x0c\x00\x00\x00\xff\xc4\x00"
+        )
+        assert clock.read(sent).at is not None
+    assert 0 < len(clock._days) <= 4096
 
 
 @pytest.mark.parametrize("size", [0, 11, 13])
