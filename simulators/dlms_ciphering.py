@@ -50,11 +50,18 @@ class Ciphering:
         self._dedicated_own = 0
         self._before: dict[int, bytes] = {}
         self.client_title = b""
+        self.by_global_key = False
+        """Whether the message that was opened last used a number of the global key."""
 
     @staticmethod
     def is_ciphered(apdu: bytes) -> bool:
         tag = apdu[0]
         return tag in _PLAIN_OF_GLOBAL or tag in _PLAIN_OF_DEDICATED or tag in (GENERAL_GLO, GENERAL_DED)
+
+    @property
+    def dedicated(self) -> bool:
+        """Whether a dedicated key was agreed."""
+        return self._dedicated is not None
 
     def use_dedicated(self, key: bytes) -> None:
         """The key that came with the InitiateRequest; of the size that the suite has, or Malformed."""
@@ -83,6 +90,7 @@ class Ciphering:
         inner = {**_PLAIN_OF_GLOBAL, **_PLAIN_OF_DEDICATED}.get(tag)
         if not plain or (inner is not None and plain[0] != inner):
             raise Unsound("another service inside than outside")
+        self.by_global_key = not form.dedicated
         if form.dedicated:
             if counter <= self._dedicated_seen:
                 raise NotRising(self._dedicated_seen + 1)

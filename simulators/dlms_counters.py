@@ -44,16 +44,14 @@ class Counters:
             self._keep()
         self._note(f"counter {counter}")
 
-    def accept_inside(self, counter: int, *, ciphered: bool) -> None:
-        """The counter of a GMAC proof; in a ciphered message it may be older than that of the message, but not used."""
-        if not ciphered:
-            self.accept(counter)
-            return
+    def accept_inside(self, counter: int, *, dedicated: bool) -> None:
+        """The counter of a GMAC proof in a ciphered message; it may be older than that of the message, but not used."""
         with self._lock:
-            if counter in self._used:
+            # One above the message's own could be used once more, in a message to come.
+            if counter in self._used or (counter > self.seen and not dedicated):
                 raise NotRising(self.seen + 1)
             self._used.add(counter)
-            if counter > self.seen:  # in a message with the dedicated key, which has a counter of its own
+            if counter > self.seen:  # a dedicated key has a counter of its own
                 self.seen = counter
                 self._keep()
         self._note(f"hls counter {counter}")

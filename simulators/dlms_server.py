@@ -208,11 +208,15 @@ class Server:
             self._note("wrong proof")
             self.reset()
             return services.action_response(invoke, 3, None)
-        counter = 0
+        own = 0
         if settings.mechanism is Mechanism.HLS_GMAC:
-            self._counters.accept_inside(int.from_bytes(given[1:5]), ciphered=self._ciphering is not None)
-            counter = self._counters.next()
-        proof = proof_of_meter(settings.mechanism, settings.secret, settings.keys, challenges, counter)
+            counter = int.from_bytes(given[1:5])
+            if self._ciphering is None:
+                self._counters.accept(counter)
+            else:
+                self._counters.accept_inside(counter, dedicated=self._ciphering.dedicated)
+            own = self._counters.next()
+        proof = proof_of_meter(settings.mechanism, settings.secret, settings.keys, challenges, own)
         if self._faults.shows(Kind.WRONG_HLS_ANSWER):
             proof = proof[:-1] + bytes([proof[-1] ^ 1])
         self._state = _State.OPEN

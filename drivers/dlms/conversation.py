@@ -87,13 +87,16 @@ class Conversation:
             if event is not None:
                 return event
             assert until is not None  # a transport that is not over says how long to wait
+            late = self.now >= until  # what had come in time is still heard
             try:
                 data = await channel.receive(deadline=until)
             except ChannelTimeout:
                 actions = transport.expired(self.now)
             else:
                 actions = transport.feed(data, self.now)
-                if self._rest and len(actions) == 1 and isinstance(actions[0], Wait):
+                if late and actions == (Wait(until),):
+                    actions = transport.expired(self.now)  # a line on which somebody always talks is never silent
+                elif self._rest and len(actions) == 1 and isinstance(actions[0], Wait):
                     await channel.rest(self._rest)
 
     async def _perform(self, actions: tuple[Action, ...]) -> tuple[Event | None, float | None]:
@@ -139,7 +142,7 @@ class Conversation:
 
     async def _hear_out(self, until: float) -> None:
         """Until the meter has said what it was asked for, or a part of it behind which it waits for us."""
-        while self._transport.state in _WAITING:
+        while self._transport.state in _WAITING and self.now < until:
             try:
                 data = await self._channel.receive(deadline=until)
             except ChannelTimeout:

@@ -88,7 +88,8 @@ def reading_of(
         faults = (*faults, *time_faults(time, instant))
         if maximum and instant.at is not None:
             at = instant.at
-    elif maximum and parts.time is not None and parts.time.tag is not Tag.NULL:
+    elif maximum and (isinstance(results.get(5), DataAccess) or (parts.time and parts.time.tag is not Tag.NULL)):
+        # Refused, or no time: when the maximum was is not known. Null-data says that there has been none.
         faults = (*faults, Fault.TIME_INVALID)
     status, flags = judge(tuple(dict.fromkeys(faults)))
     return Reading(

@@ -21,9 +21,11 @@ from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.probe.advice import Tried, advice, snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
+from gatewayd.probe.frames import Server
 
 _UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)
 _LAST_UNIT = 247
+_SERVER = re.compile(r"([0-9]{1,9})(?:/([0-9]{1,9}))?", re.ASCII)
 
 
 def _units(text: str) -> range:
@@ -45,7 +47,11 @@ def _units(text: str) -> range:
     help="Try only this one; repeatable.",
 )
 @click.option("--baud", "bauds", type=click.IntRange(50, 4_000_000), multiple=True, help="Only this rate; repeatable.")
-@click.option("--address", default="", help="Device address of the IEC sign-on, or the HDLC server address (1-127).")
+@click.option(
+    "--address",
+    default="",
+    help="Device address of the IEC sign-on; server of DLMS: 1, or 1/17 with a physical device.",
+)
 @click.option("--units", type=_units, default="1-8", show_default=True, metavar="A-B", help="Modbus units to ask.")
 @click.option(
     "--listen",
@@ -85,7 +91,7 @@ def probe(
     wanted = frozenset(Protocol(protocol) for protocol in protocols) or frozenset(Protocol)
     scope = _scope(settings, wanted, bauds, address, units, listen)
     try:
-        attempts = plan(scope, daemon.iec_words(address if Protocol.IEC in wanted else ""))
+        attempts = plan(scope, daemon.iec_words(address if Protocol.IEC in wanted and "/" not in address else ""))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--address") from None
     if not attempts:
@@ -108,6 +114,15 @@ def probe(
         raise click.exceptions.Exit(1)
 
 
+def _server(address: str) -> Server:
+    """The HDLC address that is meant; server 1 where the address is one of IEC 62056-21 only."""
+    match = _SERVER.fullmatch(address)
+    try:
+        return Server(int(match[1]), int(match[2]) if match[2] else None) if match is not None else Server()
+    except ValueError:
+        return Server()
+
+
 def _scope(
     settings: SerialLine | TcpLine | Rfc2217Line,
     protocols: frozenset[Protocol],
@@ -116,7 +131,6 @@ def _scope(
     units: range,
     listen: float,
 ) -> Scope:
-    server = int(address) if address.isascii() and address.isdecimal() and 0 < int(address) < 0x80 else 1
     return Scope(
         protocols=protocols,
         bauds=bauds,
@@ -125,7 +139,7 @@ def _scope(
         has_rate=not isinstance(settings, TcpLine),
         listen=listen,
         units=units,
-        server=server,
+        server=_server(address),
     )
 
 
@@ -193,7 +207,7 @@ def _print(findings: list[Finding], hints: tuple[str, ...], line: str) -> None:
         table.add_column(overflow="fold")
         rows = {
             "protocol": finding.protocol,
-            "rate": f"{finding.baud} Bd {finding.framing.value}",
+            "rate": f"{finding.baud} Bd {finding.framing.value}" if finding.rated else "",
             "data rate": "" if finding.offered_baud is None else f"{finding.offered_baud} Bd offered",
             "identification": finding.identification,
             "maker": finding.maker,

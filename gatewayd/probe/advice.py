@@ -39,9 +39,9 @@ def snippet(finding: Finding, line: str, *, meter: str = "meter-1", known_driver
     rows = []
     if finding.driver not in known_drivers:
         rows.append(f"# this version of gatewayd has no driver '{finding.driver}' yet")
-    if finding.driver != "iec62056_21":
+    if finding.driver != "iec62056_21" and finding.rated:
         rows.append(f"# line {line}: baud: {finding.baud}, framing: {finding.framing.value}")
-    elif finding.framing is not Framing.E71:  # what this driver sets by itself
+    elif finding.rated and finding.framing is not Framing.E71:  # what this driver sets by itself
         rows.append(f"# line {line}: framing: {finding.framing.value}")
     options = ", ".join(f"{name}: {value}" for name, value in finding.options)
     rows += [

@@ -1,7 +1,8 @@
 """One thing to try on a line, what it may find, and the plan of all attempts.
 
 Rules: pure; an attempt says what is sent, how long to wait and how to judge what comes. The plan asks politely and in
-the order in which an answer is likely: listen, IEC 62056-21, DLMS over HDLC, Modbus RTU. Never a password or a write.
+the order in which an answer is likely: listen, DLMS in the wrapper (TCP), IEC 62056-21, DLMS over HDLC, Modbus RTU.
+Never a password or a write.
 """
 
 import functools
@@ -10,13 +11,29 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gatewayd.channel import Framing
-from gatewayd.probe.frames import CLIENT, DM, UA, disconnect, find_frame, modbus_answer, read_register, snrm
+from gatewayd.probe.frames import (
+    CLIENT,
+    DM,
+    FIRST,
+    UA,
+    Server,
+    associate,
+    associated,
+    disconnect,
+    find_frame,
+    modbus_answer,
+    pushed,
+    read_register,
+    release,
+    snrm,
+)
 
 SETTLE_S = 0.1
 """How long a line is listened to before something is sent, so that late characters belong to nothing."""
 WAKE_UP_S, PAUSE_S = 2.2, 1.6
 """NUL characters for so long, then nothing for so long (IEC 62056-21 annex B)."""
-_IEC_WAIT, _DLMS_WAIT, _MODBUS_WAIT = 2.0, 1.5, 0.4
+_IEC_WAIT, _DLMS_WAIT, _WRAPPER_WAIT, _MODBUS_WAIT = 2.0, 1.5, 4.0, 0.4
+_PUSH = (("push", "{}"),)
 _SML = b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01"
 
 
@@ -44,6 +61,8 @@ class Finding:
     profile: str = ""
     address: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    rated: bool = True
+    """False where the rate of the line has nothing to do with it (the wrapper of TCP)."""
     notes: tuple[str, ...] = ()
 
 
@@ -66,9 +85,11 @@ class Attempt:
     goodbye: bytes = b""
 
     @property
-    def group(self) -> tuple[Protocol, int, Framing, bool]:
-        """When one attempt of a group finds something, the rest of its group is tried, and nothing behind it."""
-        return self.protocol, self.baud, self.framing, self.wake_up
+    def group(self) -> tuple[Protocol, str, int, Framing, bool]:
+        """When one attempt of a group finds something, the rest of its group is tried, and nothing behind it: units of
+        Modbus. A DLMS meter that was found in one way is not asked in another."""
+        way = self.what if self.protocol is Protocol.DLMS else ""
+        return self.protocol, way, self.baud, self.framing, self.wake_up
 
     @property
     def seconds(self) -> float:
@@ -107,7 +128,7 @@ class Scope:
     """False where the line has no rate of its own (TCP): every rate would be the same."""
     listen: float = 4.0
     units: Sequence[int] = range(1, 9)
-    server: int = 1
+    server: Server = FIRST
 
 
 def plan(scope: Scope, iec: Iec) -> tuple[Attempt, ...]:
@@ -128,6 +149,20 @@ def _wanted(scope: Scope, iec: Iec) -> Iterable[Attempt]:
             # Eight bits and no parity take what 7E1 sends, parity in bit 7, and have as many bits on the wire.
             judge = functools.partial(_pushed, iec=iec, baud=baud, framing=scope.fixed)
             yield Attempt(Protocol.PUSH, "listening", baud, Framing.N81, b"", scope.listen, judge)
+    if Protocol.DLMS in scope.protocols and not scope.has_rate:
+        # Before the rest: what belongs to no wrapper makes some meters close the connection.
+        logical = scope.server.logical
+        for baud in _rates(scope, ()):
+            yield Attempt(
+                Protocol.DLMS,
+                "association in the wrapper",
+                baud,
+                Framing.N81,
+                associate(logical),
+                _WRAPPER_WAIT,
+                functools.partial(_associated, baud=baud, server=logical),
+                goodbye=release(logical),
+            )
     if Protocol.IEC in scope.protocols:
         rates = _rates(scope, (300, 9600, 2400, 1200, 4800, 19200))
         for baud, wake_up in [*((rate, False) for rate in rates), (rates[0], True)]:
@@ -138,12 +173,11 @@ def _wanted(scope: Scope, iec: Iec) -> Iterable[Attempt]:
             )
     if Protocol.DLMS in scope.protocols:
         for baud in _rates(scope, (9600, 2400, 19200, 115200, 300)):
-            judge = functools.partial(_connected, baud=baud, server=scope.server)
-            goodbye = disconnect(scope.server)
-            question = snrm(scope.server)
-            yield Attempt(
-                Protocol.DLMS, "SNRM", baud, Framing.N81, question, _DLMS_WAIT, judge, wake_up=False, goodbye=goodbye
-            )
+            for server in _servers(scope.server):
+                judge = functools.partial(_connected, baud=baud, server=server)
+                what = "SNRM, address of four bytes" if server.wide else "SNRM"
+                goodbye = disconnect(server)
+                yield Attempt(Protocol.DLMS, what, baud, Framing.N81, snrm(server), _DLMS_WAIT, judge, goodbye=goodbye)
     if Protocol.MODBUS in scope.protocols:
         usual: tuple[tuple[int, Framing], ...] = ((9600, Framing.N81), (9600, Framing.E81), (19200, Framing.E81))
         if scope.bauds or not scope.has_rate or scope.usual_baud:
@@ -155,6 +189,11 @@ def _wanted(scope: Scope, iec: Iec) -> Iterable[Attempt]:
                 judge = functools.partial(_registered, baud=baud, framing=framing, unit=unit)
                 what = f"read a register of unit {unit}"
                 yield Attempt(Protocol.MODBUS, what, baud, framing, read_register(unit), _MODBUS_WAIT, judge)
+
+
+def _servers(server: Server) -> tuple[Server, ...]:
+    """The same numbers in two and in four bytes are two addresses."""
+    return (server,) if server.physical is None else (server, replace(server, wide=True))
 
 
 def _rates(scope: Scope, usual: tuple[int, ...]) -> tuple[int, ...]:
@@ -170,7 +209,11 @@ def _rates(scope: Scope, usual: tuple[int, ...]) -> tuple[int, ...]:
 def _pushed(data: bytes, over: bool, *, iec: Iec, baud: int, framing: Framing | None) -> Finding | None:
     """`framing` is that of the line, None where it is to be found out."""
     if find_frame(data) is not None:
-        return Finding("DLMS push over HDLC", baud, Framing.N81, "dlms", notes=("pushes by itself",))
+        return Finding("DLMS push over HDLC", baud, Framing.N81, "dlms", options=_PUSH, notes=("pushes by itself",))
+    if pushed(data):
+        return Finding(
+            "DLMS push in the wrapper", baud, Framing.N81, "dlms", options=_PUSH, notes=("pushes by itself",)
+        )
     if _SML in data:
         return Finding("SML", baud, Framing.N81, notes=("pushes SML (BSI TR-03109), which gatewayd does not read",))
     found = iec.telegram(bytes(byte & 0x7F for byte in data), over, baud)
@@ -190,7 +233,29 @@ def _signed_on(data: bytes, over: bool, *, iec: Iec, baud: int, wake_up: bool) -
     )
 
 
-def _connected(data: bytes, over: bool, *, baud: int, server: int) -> Finding | None:
+def _associated(data: bytes, over: bool, *, baud: int, server: int) -> Finding | None:
+    said = associated(data, server)
+    if said is None:
+        return None
+    options = (
+        ("transport", "wrapper"),
+        ("client", str(CLIENT)),
+        ("server", str(server)),
+        ("authentication", "none"),
+    )
+    return Finding(
+        "DLMS in the wrapper",
+        baud,
+        Framing.N81,
+        "dlms",
+        address=str(server),
+        options=options,
+        rated=False,
+        notes=(said,),
+    )
+
+
+def _connected(data: bytes, over: bool, *, baud: int, server: Server) -> Finding | None:
     client = bytes((CLIENT << 1 | 1,))
     for start in (n for n, byte in enumerate(data) if byte == 0x7E):
         frame = find_frame(data[start:])
@@ -204,7 +269,9 @@ def _connected(data: bytes, over: bool, *, baud: int, server: int) -> Finding | 
                 options=(
                     ("transport", "hdlc"),
                     ("client", str(CLIENT)),
-                    ("server", str(server)),
+                    ("server", str(server.logical)),
+                    *((("physical", str(server.physical)),) if server.physical is not None else ()),
+                    *((("address_bytes", "4"),) if server.wide else ()),
                     ("authentication", "none"),
                 ),
                 notes=("connects",) if frame.control == UA else ("is there and refuses the public client (DM)",),

@@ -1,6 +1,7 @@
-"""The few bytes of HDLC and Modbus RTU that ask whether anybody is there, and their check sums.
+"""The few bytes of HDLC, the DLMS wrapper and Modbus RTU that ask whether anybody is there, and their check sums.
 
-Rules: SNRM, DISC and the reading of one register, nothing else; an answer counts only with a right check sum.
+Rules: SNRM and DISC, the association of the public client and its end, the reading of one register, nothing else; an
+answer counts only with a right check sum, where there is one.
 """
 
 from dataclasses import dataclass
@@ -37,20 +38,47 @@ def modbus_crc(data: bytes) -> bytes:
 # -- HDLC --------------------------------------------------------------------------------------------------------------
 
 
-def snrm(server: int = 1, client: int = CLIENT) -> bytes:
-    """Set normal response mode (IEC 62056-46 6.4.3.3), one-byte addresses: the question `is a server there?`."""
-    return _frame(server, client, _SNRM)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An HDLC server address (IEC 62056-46 6.4.2): logical device, and physical device where several share a line; that
+    takes two bytes, or four with `wide`."""
+
+    logical: int = 1
+    physical: int | None = None
+    wide: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.logical < 0x80 or not (self.physical is None or 0 < self.physical < 0x80):
+            raise ValueError(f"addresses of one byte are 1 to 127, not {self}")
+
+    def __str__(self) -> str:
+        return str(self.logical) if self.physical is None else f"{self.logical}/{self.physical}"
+
+    @property
+    def encoded(self) -> bytes:
+        if self.physical is None:
+            return bytes((self.logical << 1 | 1,))
+        between = (0,) if self.wide else ()
+        return bytes((*between, self.logical << 1, *between, self.physical << 1 | 1))
 
 
-def disconnect(server: int = 1, client: int = CLIENT) -> bytes:
+FIRST = Server()
+"""Logical device 1, the management device that every meter has (IEC 62056-5-3 annex B)."""
+
+
+def snrm(server: Server) -> bytes:
+    """Set normal response mode (IEC 62056-46 6.4.3.3): the question `is a server there?`."""
+    return _frame(server, _SNRM)
+
+
+def disconnect(server: Server) -> bytes:
     """The end of what `snrm` began."""
-    return _frame(server, client, _DISC)
+    return _frame(server, _DISC)
 
 
-def _frame(server: int, client: int, control: int) -> bytes:
-    if not 0 < server < 0x80 or not 0 < client < 0x80:
-        raise ValueError(f"one-byte addresses are 1 to 127, not {server} and {client}")
-    body = bytes((_FORMAT, 7, server << 1 | 1, client << 1 | 1, control))
+def _frame(server: Server, control: int) -> bytes:
+    addresses = server.encoded + bytes((CLIENT << 1 | 1,))
+    body = bytes((_FORMAT, len(addresses) + 5)) + addresses + bytes((control,))
     return bytes((FLAG,)) + body + fcs(body) + bytes((FLAG,))
 
 
@@ -91,6 +119,63 @@ def _address(body: bytes, start: int) -> bytes:
     """One, two or four bytes; the last one has bit 0 set."""
     end = next((n + 1 for n in range(start, min(start + 4, len(body))) if body[n] & 1), start)
     return body[start:end]
+
+
+# -- DLMS wrapper ------------------------------------------------------------------------------------------------------
+
+_VERSION = b"\x00\x01"
+_HEADER = 8
+_AARQ = bytes.fromhex("601DA109060760857405080101BE10040E01000000065F1F0400007E1F04B0")
+"""Logical names, no ciphering, no authentication: the example of the Green Book, 11.2."""
+_RLRQ = bytes.fromhex("6203800100")
+_AARE = 0x61
+_ANSWERS = (_AARE, 0x0E, 0xD8)
+"""First octet of what may come for an AARQ: AARE, ConfirmedServiceError, ExceptionResponse."""
+_PUSHES = (0x0F, 0xC2, 0xDB, 0xDD, 0xDF, 0xE0)
+"""DataNotification, event notification; general ciphering in its forms, signing, block transfer."""
+_RESULT = bytes.fromhex("A203020100")
+"""The result `accepted` in an AARE."""
+
+
+def associate(server: int) -> bytes:
+    """The public client asks for an association without authentication (IEC 62056-5-3 7.2)."""
+    return _wrapped(CLIENT, server, _AARQ)
+
+
+def release(server: int) -> bytes:
+    """The end of what `associate` began."""
+    return _wrapped(CLIENT, server, _RLRQ)
+
+
+def _wrapped(source: int, destination: int, apdu: bytes) -> bytes:
+    ports = source.to_bytes(2, "big") + destination.to_bytes(2, "big")
+    return _VERSION + ports + len(apdu).to_bytes(2, "big") + apdu
+
+
+def associated(data: bytes, server: int) -> str | None:
+    """What the wPort `server` answers to `associate`, in words: a refusal is a sign of life as well. None without."""
+    apdu = _unwrapped(data, _VERSION + server.to_bytes(2, "big") + CLIENT.to_bytes(2, "big"))
+    if apdu is None or apdu[0] not in _ANSWERS:
+        return None
+    return "connects" if apdu[0] == _AARE and _RESULT in apdu else "is there and refuses the public client"
+
+
+def pushed(data: bytes) -> bool:
+    """Whether these bytes begin with a whole notification in the wrapper. There is no check sum: not in the middle."""
+    apdu = _unwrapped(data, _VERSION) if data.startswith(_VERSION) else None
+    return apdu is not None and apdu[0] in _PUSHES
+
+
+def _unwrapped(data: bytes, begin: bytes) -> bytes | None:
+    """The first whole APDU behind a header that begins so."""
+    start = data.find(begin)
+    while start >= 0:
+        header = data[start : start + _HEADER]
+        apdu = data[start + _HEADER :][: int.from_bytes(header[6:], "big")]
+        if len(header) == _HEADER and apdu and len(apdu) == int.from_bytes(header[6:], "big"):
+            return apdu
+        start = data.find(begin, start + 1)
+    return None
 
 
 # -- Modbus RTU --------------------------------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def test_a_maximum_has_the_instant_at_which_it_was() -> None:
         (octets(clock_octets(CAPTURED, status=2)), RawStatus.DISTORTED, Flag.CLOCK_INVALID),
         (u32(7), RawStatus.TRUE, Flag.CLOCK_INVALID),
         (b"\x00", RawStatus.TRUE, Flag(0)),
-        (DataAccess.READ_WRITE_DENIED, RawStatus.TRUE, Flag(0)),
+        (DataAccess.READ_WRITE_DENIED, RawStatus.TRUE, Flag.CLOCK_INVALID),
     ],
 )
 def test_a_maximum_whose_time_is_none_says_so_and_keeps_its_value(
