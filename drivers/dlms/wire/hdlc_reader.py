@@ -61,9 +61,12 @@ class FrameReader:
         self._rest, self._needed = b"", 0
         while found := _find(buffer, position):
             begin = found.start()
+            if begin + 1 == len(buffer):  # the closing flag of a frame, and perhaps the first one of the next
+                self._rest, self._needed = FLAG, 2
+                break
             result = _look(buffer, begin)
             if isinstance(result, int):
-                if not last or begin + 1 == len(buffer):
+                if not last:
                     self._rest, self._needed = buffer[begin:], result
                     break
                 result = Damaged(Fault.CUT, buffer[begin:]), begin + 1
