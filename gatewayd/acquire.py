@@ -2,7 +2,8 @@
 
 Rules: whatever a session received is archived, however it ended, cancelled included; the readings of an answer are
 archived before anybody else sees them; a fault of line or meter is a result, not an exception; a meter that has refused
-its credentials is sent nothing until they change (refusals.py). What a call has cost is archived with its result.
+its credentials is sent nothing until they change (refusals.py). What a call has cost is archived with its result, and
+what a driver does to a meter before it does it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from gatewayd import deed_log
 from gatewayd.archive.store import Store
 from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel import Channel
@@ -28,7 +30,7 @@ from gatewayd.errors import (
     SessionDeadline,
 )
 from gatewayd.exchange_notes import Notes
-from gatewayd.model import Archived, Listen, Meter, MeterObject, Outcome, Request
+from gatewayd.model import Answer, Archived, Listen, Meter, MeterObject, Outcome, Request
 from gatewayd.refusals import Login, Refusals, Sim
 from gatewayd.verdicts import fault_of, outcome_of
 
@@ -166,6 +168,7 @@ class _Talk:
     ) -> None:
         self.results: list[Result] = []
         self._store = store
+        self._clock = clock
         self._line = line
         self._station = station
         self._login = login
@@ -245,7 +248,7 @@ class _Talk:
                 async for answer in answers:
                     fault = fault_of(station.meter, self._line.id, request, answer)
                     await self._remember(fault)
-                    archived = await self._store.append(self._notes.answered(answer))
+                    archived = await self._archive(answer)
                     if not isinstance(request, Listen):  # that may go on for years
                         self._archived += archived
                         self._remarks += (answer.detail,) if answer.detail else ()
@@ -258,6 +261,15 @@ class _Talk:
             await self._finished(error)
         else:
             await self._finished(None)
+
+    async def _archive(self, answer: Answer) -> tuple[Archived, ...]:
+        """Returns when the answer and its deeds are on the disk: only then may the driver go on and do them."""
+        meter, line = self._station.meter.id, self._line.id
+        deeds = [self._store.submit(deed_log.audit_of(deed, meter, line, self._clock())) for deed in answer.deeds]
+        archived = await self._store.append(self._notes.answered(answer))
+        for receipt in deeds:
+            await asyncio.wrap_future(receipt)
+        return archived
 
     async def _finished(self, end: GatewayError | None) -> None:
         """The request is over: archive what no exchange tells of yet, and put down the result."""

@@ -35,7 +35,7 @@ class Notes:
         """The driver is through with an exchange."""
         readings = checked_serial(self._meter, answer)
         serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
-        return self._entry(answer.outcome, answer.detail, readings, serial)
+        return self._entry(answer.outcome, answer.detail, readings, serial, answer.behind)
 
     def ended(self, outcome: Outcome, detail: str) -> Entry:
         """The session is over before the driver got an answer."""
@@ -46,10 +46,12 @@ class Notes:
         """True when bytes were received that no exchange tells of yet."""
         return bool(self._received) or (self.channel is not None and self.channel.waiting)
 
-    def _entry(self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str) -> Entry:
+    def _entry(
+        self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str, behind: int = 0
+    ) -> Entry:
         now = self._clock()
         if self.channel is not None:
-            self._received += self.channel.take()
+            self._received += self.channel.take(behind)
         exchange = Exchange(
             meter=self._meter.id,
             line=self._line,

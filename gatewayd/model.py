@@ -356,12 +356,33 @@ def number(raw_text: str, scaler: int = 0) -> Decimal | None:
     return Decimal((sign, digits, int(exponent) + scaler))
 
 
+class DeedResult(Enum):
+    """What became of a deed. The values are stored in the archive. UNCLEAR: nobody knows whether the meter did it."""
+
+    ANNOUNCED = "announced"
+    DONE = "done"
+    GIVEN_UP = "given_up"
+    REFUSED = "refused"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that changes the meter: an entry of the audit log before it is done, and another one behind it. `facts`
+    are what it was, by name; never a secret."""
+
+    type: str
+    result: DeedResult
+    facts: tuple[tuple[str, str | int | None], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a driver made of one exchange: the readings, and how the exchange ended from the protocol's view.
 
     `serials` are all texts by which the meter named itself, `identification` its answer to the sign-on; `objects` what
-    a Scan has found."""
+    a Scan has found; `deeds` are in the audit log before the driver goes on. `behind`: the last octets received that
+    are no part of this exchange but of the next, where a meter that pushes has sent several messages at once."""
 
     readings: tuple[Reading, ...]
     outcome: Outcome = Outcome.DONE
@@ -369,6 +390,8 @@ class Answer:
     serials: tuple[str, ...] = ()
     identification: str = ""
     objects: tuple[MeterObject, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    behind: int = 0
 
     @property
     def sound(self) -> bool:

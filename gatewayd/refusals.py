@@ -77,9 +77,11 @@ class Login:
         self._before: Refused | None = None
 
     async def sending(self) -> None:
-        """It is about to leave."""
-        if not self._pending:
-            self._pending, self._before = True, await self._refusals.entry(self._meter)
+        """It is about to leave, or a repetition or the next part of it: that counts once a session."""
+        if self._pending:
+            return
+        self._before = await self._refusals.entry(self._meter)
+        self._pending = True
         text = f"meter {self._meter}: its password was sent, and the session ended before the meter had answered"
         await self._refusals.note(self._meter, self._credentials, PasswordUnclear(text))
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 import yaml
 
+from drivers.dlms.layouts import layouts
+from drivers.dlms.vendors import GENERIC
+from drivers.dlms.vendors import vendors as dlms_vendors
 from drivers.iec62056_21.vendors import vendors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +23,8 @@ _STRENGTH = ("manual", "capture")
 
 _HEAD = """# Supported meters
 
-Written by `python -m scripts.supported` from `drivers/iec62056_21/vendors/` and `tests/vectors/`; do not edit.
+Written by `python -m scripts.supported` from `drivers/*/vendors/`, `drivers/dlms/layouts/` and `tests/vectors/`; do not
+edit.
 
 A model is listed here because a test has its bytes and what has to come of them:
 
@@ -45,6 +49,27 @@ right. A recording of such a meter is welcome.
 
 | model | profile | chosen by |
 |---|---|---|
+"""
+
+
+_DLMS = """
+## DLMS/COSEM
+
+Meters that keep to the standard need no profile. **No real meter was asked by DLMS yet**: the simulated one, and
+gurux-dlms on the other side, stand in for them. What is known of makers' meters stands in
+[the README of the driver](drivers/dlms/README.md#makers-meters).
+
+Meters that push need a layout where their messages do not name the values:
+
+| model | layout | push |
+|---|---|---|
+"""
+
+_PROFILES = """
+Profiles for status words of load profiles, made of documents:
+
+| models | profile |
+|---|---|
 """
 
 
@@ -79,7 +104,26 @@ def page(found: tuple[Evidence, ...]) -> str:
                 shown.append(f"| {model} | `{vendor.name}` | {chosen} | {cells} |\n")
             else:
                 bare.append(f"| {model} | `{vendor.name}` | {chosen} |\n")
-    return _HEAD + "".join(shown) + _WITHOUT + "".join(bare)
+    return _HEAD + "".join(shown) + _WITHOUT + "".join(bare) + dlms()
+
+
+def dlms() -> str:
+    """The part about DLMS: layouts say themselves, among their sources, whether there is a capture."""
+    rows = [
+        f"| {model} | `{layout.name}` | {_pushed(layout.sources)} |\n"
+        for layout in layouts().values()
+        for model in layout.models
+    ]
+    profiles = [
+        f"| {', '.join(vendor.models)} | `{vendor.name}` |\n"
+        for vendor in dlms_vendors().values()
+        if vendor.name != GENERIC
+    ]
+    return _DLMS + "".join(rows) + _PROFILES + "".join(profiles)
+
+
+def _pushed(sources: tuple[str, ...]) -> str:
+    return "capture" if any(source.startswith("capture ") for source in sources) else "manual"
 
 
 def _strongest(found: tuple[Evidence, ...], profile: str, model: str, part: str) -> str:

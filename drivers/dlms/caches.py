@@ -1,7 +1,8 @@
 """What is remembered of a meter so that it is not asked again: its view, its scalers, what it does not have.
 
-Rules: an entry belongs to one device with one firmware, seen through one association; of another one nothing is
-recalled, and its entry takes the place of the old one, so that nothing piles up. Losing an entry costs one question.
+Rules: an entry belongs to one device with one firmware and configuration, seen through one association; of another one
+nothing is recalled, and its entry takes the place of the old one, so that nothing piles up. Losing an entry costs one
+question.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """What a profile captures: its columns, its period, how it is sorted, and which way to its rows works. Read in one list
 and kept.
 
-Rules: what is kept is read again after a day, so that a profile that was set up anew is not misread for longer. What
-the profile is made of has to be readable; how it is sorted and how much it holds may be refused.
+Rules: what is kept is read again after a day, so that a profile that was set up anew is not misread for longer. That
+nothing but the whole buffer can be had is believed for as long: it may have been one bad day. What the profile is made
+of has to be readable; how it is sorted and how much it holds may be refused.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -88,7 +89,7 @@ async def captures_of(session: Asking, profile: bytes, cache: Cache, now: dateti
     if kept is not None and timedelta(0) <= now - datetime.fromtimestamp(kept.read_at, UTC) < FRESH_FOR:
         return kept
     read = await _read(session, profile, now, log=log)
-    if kept is not None and kept.columns == read.columns:
+    if kept is not None and kept.columns == read.columns and kept.way != "none":
         read = msgspec.structs.replace(read, way=kept.way)
     await keep(cache, profile, read)
     return read

@@ -113,7 +113,9 @@ def _first(columns: Columns, own: list[int]) -> int | None:
     """The place of the object's value; None where it is not captured."""
     for attribute in _VALUE.get(columns[own[0]].class_id, (2,)):
         for place in own:
-            if columns[place].attribute == attribute and columns[place].data_index == 0:
+            # The value of a register has no parts: whatever index stands there, it is the whole of it.
+            whole = columns[place].data_index == 0 or columns[place].class_id in _VALUE
+            if columns[place].attribute == attribute and whole:
                 return place
     return None
 

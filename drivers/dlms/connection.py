@@ -3,20 +3,21 @@
 Rules: secrets are read at the beginning of each session and are gone with it; where one is missing, nothing is sent.
 Challenges and dedicated keys are new each time. A counter that is not remembered is taken from the meter first; one
 that the meter rejects is put right once, upward only, and by no more than the cap: nothing proves what the meter says
-of it. A refusal that the counter does not explain stands.
+of it. A refusal that the counter does not explain stands. A meter that hangs up or is silent when keys are tried may
+mean the counter as well: it is looked at before they are tried the next time.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from drivers.dlms.conversation import Conversation
-from drivers.dlms.counters import InvocationCounter, ReceivedCounter, key_id
+from drivers.dlms.counters import InvocationCounter, ReceivedCounters, key_id
 from drivers.dlms.options import NONE, DlmsOptions
 from drivers.dlms.session import Session
 from drivers.dlms.wire.acse import Mechanism
-from drivers.dlms.wire.association import Association
+from drivers.dlms.wire.association import Association, State
 from drivers.dlms.wire.association_dialogue import AuthenticationRefused, CounterRejected, Undeciphered
 from drivers.dlms.wire.association_settings import PROPOSED, UNPROTECTED, AssociationSettings
 from drivers.dlms.wire.attribute import Attribute
@@ -41,6 +42,8 @@ _REST = 0.03
 """Seconds of data that may come on a serial line before they are looked at."""
 _HDLC_TIMEOUT, _WRAPPER_TIMEOUT = 5, 20
 """Seconds: late segments come after 4 s; a mobile network behind TCP takes its time."""
+_BUSY_LIMIT = 60.0
+"""Seconds for which a meter may say that it is not ready; not less than it may be silent."""
 _CHALLENGE_OCTETS = 16
 _DATA = 1
 _UNSIGNED = frozenset({Tag.UNSIGNED, Tag.LONG_UNSIGNED, Tag.DOUBLE_LONG_UNSIGNED, Tag.LONG64_UNSIGNED})
@@ -70,7 +73,8 @@ class Connection:
     """How one meter is reached, over a channel that is open and at the right rate. One for each session.
 
     `baud` is None where the line has no rate. `counters` by key id outlive the session: each new one skips a block of
-    numbers. SecretUnavailable where a key or password cannot be read.
+    numbers. `sign_on`: at an optical head, where a meter leaves HDLC with its link, the way back in; it gives the rate.
+    SecretUnavailable where a key or password cannot be read.
     """
 
     def __init__(
@@ -80,30 +84,38 @@ class Connection:
         counters: dict[str, InvocationCounter],
         channel: Channel,
         baud: int | None,
+        sign_on: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._options = options
         self._channel = channel
         self._baud = baud
+        self._sign_on = sign_on
+        self._taken_down = False  # a link of this session
         self._secret = options.secret()
         self._keys = _keys(options)
         self.counter: InvocationCounter | None = None
         """Of what we send; None where no key is used."""
-        self._received: ReceivedCounter | None = None
+        self.remark = ""
+        """What an operator has to know of the counter, "" for nothing."""
+        self._unsettled = False  # keys were tried, and the meter did not take them yet
+        self._received: ReceivedCounters | None = None
         if self._keys is not None:
             identity = key_id(self._keys, bytes.fromhex(options.system_title))
             self.counter = counters.setdefault(identity, InvocationCounter(memory, identity))
-            self._received = ReceivedCounter(memory, identity)
+            self._received = ReceivedCounters(memory, identity)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """An open session, closed at the end. What refuses the association is raised; see the rules for the counter."""
         counter = self.counter
-        if counter is not None and not await counter.known():
+        if counter is not None and (counter.doubted or not await counter.known()):
+            counter.doubted = False
             await self._put_right(counter, None)
         async with AsyncExitStack() as stack:
             try:
                 session = await stack.enter_async_context(self._opened(counter))
             except (CounterRejected, Undeciphered, AuthenticationRefused) as refusal:
+                self._unsettled = True
                 if counter is None or not await self._explained(counter, refusal):
                     raise
                 session = await stack.enter_async_context(self._opened(counter))
@@ -120,7 +132,13 @@ class Connection:
         """Raise our counter above the meter's; False where it was above it. CounterJump beyond the cap."""
         if expected is None:
             expected = await self._counter_of_meter()
-        return expected is not None and await counter.raise_to(expected, self._options.counter_cap) > 0
+        skipped = 0 if expected is None else await counter.raise_to(expected, self._options.counter_cap)
+        if skipped:
+            self.remark = (
+                f"the invocation counter was raised by {skipped}: the meter says that it is at {expected}, which "
+                "nothing proves"
+            )
+        return skipped > 0
 
     async def _counter_of_meter(self) -> int | None:
         """What the meter's counter object says to a client without security, None where it does not tell."""
@@ -141,36 +159,48 @@ class Connection:
 
     @asynccontextmanager
     async def _opened(self, counter: InvocationCounter | None) -> AsyncIterator[Session]:
-        received = -1 if self._received is None else await self._received.recall()
+        received = {} if self._received is None else await self._received.recall()
         association = Association(self._settings(received), None if counter is None else counter.take)
         try:
             async with self._talk(association, self._options.client, counter) as session:
                 yield session
         finally:
+            if counter is not None:
+                counter.doubted = association.state is State.OPENING
             # Also of a session that failed: what the meter has proved is not accepted a second time.
-            if self._received is not None and association.received > received:
-                await self._received.remember(association.received)
+            if self._received is not None and association.received > received.get(association.meter_title, -1):
+                await self._received.remember(association.meter_title, association.received)
 
     @asynccontextmanager
     async def _talk(
         self, association: Association, client: int, counter: InvocationCounter | None
     ) -> AsyncIterator[Session]:
         options = self._options
+        if self._sign_on is not None and self._taken_down:
+            self._baud = await self._sign_on()
+        self._taken_down = True
         release = options.release == "yes" or (options.release == "auto" and options.transport == "wrapper")
         rest = 0.0 if self._baud is None else _REST
         async with Conversation(self._channel, self._transport(client), rest) as conversation:
-            session = await Session.connect(
-                conversation, association, counter, release=release, lists=options.lists != "no"
-            )
+            conversation.unsettled = self._unsettled
+            try:
+                session = await Session.connect(
+                    conversation, association, counter, release=release, lists=options.lists != "no"
+                )
+            except MeterSilent as error:
+                address = "client and server" if options.transport == "wrapper" else "client, server and physical"
+                raise MeterSilent(f"{error}: has it power, and are {address} right?") from error
             yield session
             await session.close()
 
     def _transport(self, client: int) -> Transport:
         options = self._options
         wrapper = options.transport == "wrapper"
+        patience = float(options.response_timeout_s or (_WRAPPER_TIMEOUT if wrapper else _HDLC_TIMEOUT))
         settings = LinkSettings(
-            response_timeout=float(options.response_timeout_s or (_WRAPPER_TIMEOUT if wrapper else _HDLC_TIMEOUT)),
+            response_timeout=patience,
             attempts=options.attempts,
+            busy_limit=max(_BUSY_LIMIT, patience),
             baud=self._baud or DEFAULT_BAUD,
         )
         if wrapper:
@@ -178,7 +208,7 @@ class Connection:
         proposal = Parameters(max_info_transmit=options.max_info, max_info_receive=options.max_info)
         return Link(address(client), options.server_address, settings, proposal)
 
-    def _settings(self, received: int) -> AssociationSettings:
+    def _settings(self, received: Mapping[bytes, int]) -> AssociationSettings:
         options, keys = self._options, self._keys
         mechanism = _MECHANISMS[options.authentication]
         if keys is not None and options.ciphering == "dedicated":

@@ -33,6 +33,9 @@ class Conversation:
         self._channel = channel
         self._transport = transport
         self._rest = rest
+        self.unsettled = False
+        """Whether a secret is out whose fate nobody knows: everything that is sent until then goes as a part of it, as
+        whoever records the line takes what is answered behind a secret for its acceptance (gatewayd/refusals.py)."""
         self._time = asyncio.get_running_loop().time
 
     async def __aenter__(self) -> Self:
@@ -63,6 +66,7 @@ class Conversation:
 
     async def exchange(self, apdu: bytes, secret: bool = False) -> bytes:
         """Send an APDU and receive the next one. MeterSilent, ProtocolError, ChannelError: the link is over then."""
+        self.unsettled = self.unsettled or secret
         return await self._received(self._transport.send(apdu, self.now, secret))
 
     async def listen(self) -> bytes:
@@ -104,7 +108,8 @@ class Conversation:
         for action in actions:
             match action:
                 case Send(data, secret):
-                    await self._channel.send(data, deadline=self.now + SEND_TIMEOUT, secret=secret)
+                    masked = secret or self.unsettled
+                    await self._channel.send(data, deadline=self.now + SEND_TIMEOUT, secret=masked)
                 case Wait(instant):
                     until = instant
                 case event:
@@ -136,7 +141,7 @@ class Conversation:
                 words = self._transport.close(self.now)
                 for word in words:
                     assert isinstance(word, Send)  # who leaves at once waits for nothing
-                    await self._channel.send(word.data, deadline=deadline)
+                    await self._channel.send(word.data, deadline=deadline, secret=self.unsettled)
                 if words:
                     await self._channel.receive(deadline=min(deadline, self.now + _LAST_WORD))
 

@@ -5,6 +5,7 @@ on the disk before the first of them is used.
 
     counter/<key id>   of the gateway: the end of the reserved block, the first number that is certainly unused
     received/<key id>  of the meter: the newest counter that its tag proved. Decimal digits
+    received/meters/<key id>  the same for each meter that was behind one address: lines of system title and counter
 
 Rules: every start begins at the end of the reserved block; what was left of it is lost. Numbers only rise. The key id
 changes with the block cipher key and with the title, and with nothing else: these two make the vector of GCM. A new key
@@ -16,6 +17,8 @@ What a meter says of its counter is read without security: it can push ours upwa
 import asyncio
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 
 from drivers.dlms.wire.gcm import MAX_COUNTER
 from drivers.dlms.wire.keys import Keys
@@ -28,6 +31,9 @@ _END = MAX_COUNTER + 1
 _FIRST = 1
 _ALARM = _END // 100
 _DOMAIN = b"gatewayd invocation counter 1"
+_METERS = re.compile(rb"(?:[0-9a-f]{16} [0-9]{1,10}\n)+")
+_METERS_MOST = 16
+"""A meter that was exchanged so many times ago does not come back."""
 _NEW_KEY = "the meter needs new keys (key change by its operator), and the new ones have to be configured"
 
 
@@ -62,6 +68,8 @@ class InvocationCounter:
         self._loaded = False
         self._known = False
         self._one_at_a_time = asyncio.Lock()
+        self.doubted = False
+        """Whether a meter was sent a number and said nothing: some do that where the number is too low."""
 
     @property
     def remaining(self) -> int:
@@ -163,13 +171,49 @@ class ReceivedCounter:
             await self._memory.remember(self._entry, b"%d" % received)
 
 
+class ReceivedCounters:
+    """The newest counters that meters with this key have proved, by system title: a meter that takes the place of
+    another one begins where it is itself, and what the other one said is still not accepted again."""
+
+    def __init__(self, memory: Memory, key_id: str) -> None:
+        self._memory = memory
+        self._entry = f"received/meters/{key_id}"
+
+    async def recall(self) -> Mapping[bytes, int]:
+        """ArchiveError."""
+        stored = await self._memory.recall(self._entry)
+        if stored is None:
+            return {}
+        if not _METERS.fullmatch(stored):
+            raise _unusable(self._entry)
+        pairs = (line.split() for line in stored.splitlines())
+        known = {bytes.fromhex(title.decode()): int(counter) for title, counter in pairs}
+        if max(known.values()) > MAX_COUNTER:
+            raise _unusable(self._entry)
+        return known
+
+    async def remember(self, title: bytes, received: int) -> None:
+        """Upward only, as ReceivedCounter; the meter that was heard last stands last. ArchiveError."""
+        known = dict(await self.recall())
+        if received <= known.get(title, -1):
+            return
+        known.pop(title, None)
+        latest = [*known.items(), (title, received)][-_METERS_MOST:]
+        lines = "".join(f"{name.hex()} {counter}\n" for name, counter in latest)
+        await self._memory.remember(self._entry, lines.encode())
+
+
 async def _recalled(memory: Memory, entry: str) -> int | None:
     stored = await memory.recall(entry)
     if stored is None:
         return None
     if not (stored.isdigit() and len(stored) <= 10 and int(stored) <= _END):
-        raise ArchiveDamaged(
-            f"has no usable memory of its invocation counter ({entry}): restore state.sqlite, or remove that entry "
-            "so that the counter is taken from the meter"
-        )
+        raise _unusable(entry)
     return int(stored)
+
+
+def _unusable(entry: str) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        f"has no usable memory of its invocation counter ({entry}): restore state.sqlite, or remove that entry "
+        "so that the counter is taken from the meter"
+    )

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import assert_never
 
 from drivers.dlms.asking import Asking, Questions, name_of
@@ -29,7 +30,7 @@ from drivers.dlms.registers import Surroundings, registers
 from drivers.dlms.scales import Scales
 from drivers.dlms.scan import scan
 from drivers.dlms.vendors import vendors
-from drivers.dlms.wire.cosem_time import ClockRules, Deviation
+from drivers.dlms.wire.cosem_time import ClockRules, Deviation, base_zone
 from drivers.dlms.wire.keys import Keys, Suite
 from drivers.dlms.wire.service_errors import DataAccess
 from gatewayd.channel import Channel, Framing
@@ -51,7 +52,8 @@ class DlmsDriver:
         self._setting = setting
         self._options = options
         self._vendor = vendors()[options.vendor]
-        self._rules = ClockRules(setting.zone, Deviation(options.deviation), options.daylight_bit)
+        zone = base_zone(setting.zone, options.clock)
+        self._rules = ClockRules(zone, Deviation(options.deviation), options.daylight_bit)
         self._counters: dict[str, InvocationCounter] = {}
 
     @property
@@ -107,13 +109,15 @@ class DlmsDriver:
         self, channel: Channel, request: Registers | Profile | Scan | Clock, baud: int | None
     ) -> AsyncGenerator[Answer, None]:
         setting, options = self._setting, self._options
-        connection = Connection(options, setting.memory, self._counters, channel, baud)
+        sign_on = partial(self._signed_on, channel) if self._optical else None
+        connection = Connection(options, setting.memory, self._counters, channel, baud, sign_on)
         async with connection.session() as session:
             questions = Questions(session)
             first = await prologue(
                 questions, setting.memory, self._scope, setting.clock, compare_serial=bool(setting.meter.serial)
             )
-            remark = _COUNTER_ALARM if connection.counter is not None and connection.counter.alarm else ""
+            alarm = _COUNTER_ALARM if connection.counter is not None and connection.counter.alarm else ""
+            remark = _joined(connection.remark, alarm)
             async with aclosing(self._asked(questions, first, request)) as answers:
                 async for answer in answers:
                     yield replace(answer, serials=first.identity.serials, detail=_joined(answer.detail, remark))
@@ -188,7 +192,7 @@ class DlmsDriver:
             rules=self._rules,
             vendor=self._vendor,
             cache=surroundings.cache,
-            scales=Scales(surroundings.cache),
+            scales=Scales(surroundings.cache, surroundings.now),
             clock=surroundings.now,
             ahead=ahead,
             range_deviation=_RANGE_DEVIATION[options.range_deviation],

@@ -1,8 +1,10 @@
-"""What every session asks first: the clock, and who the meter is - serial numbers, logical device name, firmware.
+"""What every session asks first: the clock, and who the meter is - serial numbers, logical device name, firmware, and
+how often it was configured.
 
 Rules: one request where the meter takes lists; where it does not, the clock each time and the identity only when none
 is remembered, or when a serial number is configured that has to be compared. What the meter does not have is not asked
-for again, as long as it is the same meter with the same firmware. A refusal ends nothing; only the clock's is told.
+for again, as long as it is the same meter with the same firmware and configuration. A refusal ends nothing; only the
+clock's is told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +22,19 @@ from drivers.dlms.wire.service_errors import DataAccess
 from gatewayd.driver import Clock, Memory
 
 _DATA = 1
-DEVICE, UTILITY, NAME, FIRMWARE = (
+DEVICE, UTILITY, NAME, FIRMWARE, CHANGES = (
     Attribute(_DATA, bytes(name), 2)
-    for name in ((0, 0, 96, 1, 0, 255), (1, 0, 0, 0, 0, 255), (0, 0, 42, 0, 0, 255), (1, 0, 0, 2, 0, 255))
+    for name in (
+        (0, 0, 96, 1, 0, 255),
+        (1, 0, 0, 0, 0, 255),
+        (0, 0, 42, 0, 0, 255),
+        (1, 0, 0, 2, 0, 255),
+        (0, 0, 96, 2, 0, 255),
+    )
 )
-"""Device ID of the maker, device ID of the utility, COSEM logical device name, firmware (IEC 62056-6-1)."""
-_ITEMS = (DEVICE, UTILITY, NAME, FIRMWARE)
+"""Device ID of the maker, device ID of the utility, COSEM logical device name, firmware, number of changes of the
+configuration (IEC 62056-6-1)."""
+_ITEMS = (DEVICE, UTILITY, NAME, FIRMWARE, CHANGES)
 _KEY = "identity"
 _HEX = "0x"
 
@@ -34,7 +43,7 @@ class Identity(msgspec.Struct, frozen=True):
     """Texts by which the meter names itself, in the order of _ITEMS: "" for what it does not give. `absent`: which of
     them it does not have at all."""
 
-    texts: tuple[str, str, str, str]
+    texts: tuple[str, str, str, str, str]
     absent: tuple[int, ...] = ()
 
     @property
@@ -44,7 +53,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def owner(self) -> str:
-        """Which device and firmware it is, for caches."""
+        """Which device, firmware and configuration it is, for caches."""
         return "\n".join(self.texts)
 
 
@@ -68,7 +77,7 @@ async def prologue(session: Asking, memory: Memory, scope: str, now: Clock, *, c
         return Prologue(clock, trip, await _learnt(cache, results, None))
     if all(_same(known, item, result) for item, result in results.items()):
         return Prologue(clock, trip, known)
-    # Another meter, another firmware, or a refusal that is new: everything that was not asked is asked now.
+    # Another meter, firmware or configuration, or a refusal that is new: everything that was not asked is asked now.
     others = [item for item in _ITEMS if item not in results]
     if others:
         results |= dict(zip(others, await session.get_many(others), strict=True))
@@ -116,8 +125,8 @@ async def _learnt(cache: DeviceCache, results: Mapping[Attribute, Result], befor
         "" if isinstance(result, DataAccess) else _text(result.value) for result in map(results.__getitem__, _ITEMS)
     )
     absent = tuple(index for index, item in enumerate(_ITEMS) if lasting(results[item]))
-    device, utility, name, firmware = texts
-    identity = Identity((device, utility, name, firmware), absent)
+    device, utility, name, firmware, changes = texts
+    identity = Identity((device, utility, name, firmware, changes), absent)
     whole = all(not isinstance(result, DataAccess) or lasting(result) for result in results.values())
     if whole and identity != before:
         await cache.remember(_KEY, msgspec.msgpack.encode(identity))

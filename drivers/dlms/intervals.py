@@ -1,7 +1,8 @@
 """The rows of a load profile in time: which interval each one is, and what is wrong with it.
 
 Rules: an interval is named by its END, in UTC. A row whose time is beside the grid of the period is a partial interval,
-and so is the rest of that interval, the row behind it. Two rows of one interval both stay; where they differ, neither
+and so is the rest of that interval, the row behind it. Rows that are apart by the same number of periods, one after the
+other, are of another period than the profile has now. Two rows of one interval both stay; where they differ, neither
 is whole. A clock that was set makes an interval partial whose length is not the period's. A time that may be either of
 two is the one that goes on where the row before it ended, and as certain as that. The grid is that of the meter's own
 clock.
@@ -20,6 +21,7 @@ from drivers.dlms.profile_plan import ProfileContext, Window
 from drivers.dlms.row_times import NO_TIME, RowTime, clock_by, later, octets_of
 from drivers.dlms.rows import Row
 from drivers.dlms.status_words import StatusWords
+from drivers.dlms.wire.axdr_value import Value
 from gatewayd.obis import Obis
 from gatewayd.status import Fault
 
@@ -28,6 +30,8 @@ _SLACK = timedelta(minutes=1)
 """How far a row may be ahead of what is known of the meter's clock."""
 _ENOUGH = 3
 """Times that are needed to contradict how a profile says that it is sorted: two may be a clock that was set."""
+_ANOTHER_PERIOD = 5
+"""Rows in a row that are as far apart, and further than the period: fewer may be rows that are missing."""
 _SHORTENS = frozenset({Fault.CLOCK_SET, Fault.POWER_FAILED, Fault.POWER_CAME_BACK})
 """What cuts an interval in two, so that two rows have the same end."""
 
@@ -87,10 +91,19 @@ def backward(times: list[Timed]) -> bool:
     return first.at is not None and second.at is not None and first.at > second.at
 
 
-def joined(older: list[Timed], newer: list[Timed]) -> list[Timed]:
+def joined(older: list[Timed], newer: list[Timed], clock: int | None) -> list[Timed]:
     """One behind the other; a row that came with both stands once."""
-    known = {(time.at, row.values) for row, time in older}
-    return older + [(row, time) for row, time in newer if (time.at, row.values) not in known]
+    known = {(time.at, _without_time(row, clock)) for row, time in older}
+    return older + [(row, time) for row, time in newer if (time.at, _without_time(row, clock)) not in known]
+
+
+def _without_time(row: Row, clock: int | None) -> tuple[Value, ...] | bytes:
+    """What two answers say alike of a row, though its time may be null in one of them; of what is no row all of it."""
+    if not row.values:
+        return row.raw
+    if clock is None:
+        return row.values
+    return row.values[:clock] + row.values[clock + 1 :]
 
 
 def _newest_first(times: list[RowTime], captures: Captures) -> bool:
@@ -163,12 +176,15 @@ def _resolved(
     before: Placed | None,
     window: Window,
 ) -> tuple[datetime, tuple[Fault, ...]]:
-    """Which of two instants is meant: the one that goes on from the row before, else the one that was asked for."""
+    """Which of two instants is meant: the one that goes on from the row before, else the one that is not before that,
+    else the one that was asked for."""
     if last is not None and before is not None:
         for candidate in (first, second):
             if candidate - last == step:
                 certain = Fault.TIME_TWICE not in before.faults
                 return candidate, tuple(fault for fault in faults if fault is not Fault.TIME_TWICE or not certain)
+        if first < last < second:
+            return second, faults
     return _chosen(RowTime(first, (), "", None, second), window) or first, faults
 
 
@@ -176,7 +192,8 @@ def _chosen(time: RowTime, window: Window) -> datetime | None:
     """The first of two instants, but the second where only that was asked for."""
     if time.at is None or time.second is None:
         return time.at
-    return time.second if window.holds(time.second) and not window.holds(time.at) else time.at
+    first, second = (window.start <= at <= window.end for at in (time.at, time.second))  # a range has both of its ends
+    return time.second if second and not first else time.at
 
 
 def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
@@ -184,6 +201,7 @@ def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
     step = timedelta(seconds=asked.captures.period)
     whole_days = not asked.captures.period % _DAY
     previous = before
+    wide, wide_at, alike = step, -1, 0
     for index, row in enumerate(placed):
         end = row.end
         if end is None:
@@ -197,6 +215,14 @@ def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
                 rest = timedelta(0) < gap < step
                 if rest or Fault.CLOCK_SET in said_of(row.row, asked):
                     placed[index] = row = _partial(row)
+                if gap > step:
+                    alike = alike + 1 if (gap, index) == (wide, wide_at + 1) else 1
+                    wide, wide_at = gap, index
+                    if alike >= _ANOTHER_PERIOD:
+                        first = index + 1 - alike if alike == _ANOTHER_PERIOD else index
+                        for place in range(first, index + 1):
+                            placed[place] = _partial(placed[place])
+                        row = placed[index]
         previous = row
 
 
@@ -214,7 +240,8 @@ def _twice(placed: list[Placed], asked: Asked) -> list[str]:
         rivals = [placed[index] for index in places]
         if len(rivals) == 1:
             continue
-        if all(row.row.values == rivals[0].row.values for row in rivals):
+        said = [_without_time(row.row, asked.layout.clock) for row in rivals]
+        if all(one == said[0] for one in said):
             unexplained.append(end)
             continue
         if not any(_SHORTENS.intersection(said_of(row.row, asked)) for row in rivals):

@@ -5,6 +5,8 @@ Rules: the first contradiction is told; a message names the keys that have to ch
 
 from typing import TYPE_CHECKING
 
+from drivers.dlms.wire.data_notification import Protection
+
 if TYPE_CHECKING:
     from drivers.dlms.options import DlmsOptions
 
@@ -16,7 +18,7 @@ _NONE = "none"
 
 def contradiction(options: "DlmsOptions") -> str | None:
     """The first one, None where everything fits."""
-    return _addresses(options) or _secrets(options) or _protection(options)
+    return _addresses(options) or _secrets(options) or _protection(options) or _pushed(options)
 
 
 def _addresses(options: "DlmsOptions") -> str | None:
@@ -63,6 +65,22 @@ def _protection(options: "DlmsOptions") -> str | None:
         return "ciphering: dedicated, general and protected_release protect messages: they need security"
     if (cipher or authenticating) and not options.counted and options.push is None:
         return "keys are given and nothing uses them: say security, or authentication: hls-gmac"
+    return None
+
+
+def _pushed(options: "DlmsOptions") -> str | None:
+    """Protection that pushed messages are to have, and no key to open them with."""
+    push, cipher = options.push, options.refers_to("block_cipher_key")
+    if push is None:
+        return None
+    minimum = push.minimum(keys=cipher)
+    if minimum and not cipher:
+        return f"push: security: {push.security} needs the encryption key: name its file as block_cipher_key_file"
+    if Protection.AUTHENTICATED in minimum and not options.refers_to("authentication_key"):
+        return (
+            "pushed messages are to be authenticated, which needs the authentication key: name its file as "
+            "authentication_key_file, or say push: {security: encrypted} for a meter that only encrypts"
+        )
     return None
 
 

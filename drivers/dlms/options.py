@@ -105,6 +105,9 @@ class DlmsOptions(PasswordReference, KeyReferences):
 
     vendor: str = Field(default=GENERIC)
     """Vendor profile: what status words and marks mean, and how profiles are read."""
+    clock: Literal["legal", "standard", "utc"] = Field(default="legal")
+    """What the meter's clock shows where it sends no deviation, and what it is asked for: legal time, standard time all
+    the year, UTC."""
     deviation: Literal["utc-minus-local", "local-minus-utc", "ignored"] = Field(default="utc-minus-local")
     """What the deviation in the meter's times means; the standard's is UTC minus local time, in minutes."""
     daylight_bit: bool = Field(default=True)

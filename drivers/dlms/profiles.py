@@ -1,12 +1,15 @@
 """A load profile, billing profile or event log: asked for in pieces, by whichever way the meter can (class 7).
 
-Rules: by range, else by entry, else the whole buffer; what has worked is remembered with the profile. A refusal that
-may pass is an error and teaches nothing. Each piece is an Answer of its own: what came is archived before the next is
+Rules: by range, else by entry, else the whole buffer; what has worked is remembered with the profile. As long as no
+range has brought a row, one without rows is compared with the entries. A refusal that may pass is an error and teaches
+nothing. Each piece is an Answer of its own: what came is archived before the next is
 asked for. Rows that were not asked for are left out, and said where the meter was asked for a range. Rows that do not
 fit what is kept of the profile make it be read again, once.
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+from itertools import pairwise
 
 import msgspec
 
@@ -36,14 +39,20 @@ from drivers.dlms.status_words import StatusWords
 from drivers.dlms.wire.association_dialogue import RequestTooLong, ServiceRefused
 from drivers.dlms.wire.attribute import EntrySelection, RangeSelection, Selection
 from drivers.dlms.wire.axdr_value import Value
-from drivers.dlms.wire.cosem_time import encode_date_time
+from drivers.dlms.wire.cosem_time import Deviation, encode_date_time
 from drivers.dlms.wire.service_errors import DataAccess
 from gatewayd.errors import MeterDiffers, ProtocolError
+from gatewayd.legal_time import ambiguous
 from gatewayd.model import Answer, Profile
 
 _COMPLAINTS = 5
 _BESIDE = 100
 """Rows outside of a range, more than inside, from which on the meter is taken to send everything whatever is asked."""
+_BEHIND = timedelta(minutes=1)
+"""A range is asked for this much longer, half a period at most: there are meters that leave out its end."""
+_ENOUGH = 4
+"""Rows that are needed to contradict the period that is kept of the profile."""
+_HOUR = timedelta(hours=1)
 _MEANT_FOR_SELECTION = frozenset({DataAccess.OTHER_REASON})
 """Refusals that say nothing by themselves, and are what meters without selective access answer."""
 
@@ -89,6 +98,7 @@ class _Run:
         self._before: Placed | None = None
         self._whole: list[Placed] | None = None  # everything that the meter has, where it is sent at once
         self._search: tuple[int, Timed] | None = None  # entries in use, and the newest row
+        self._more = timedelta(0), timedelta(0)  # that a range is asked for beside what is wanted
         self._said: list[str] = []
 
     async def begin(self) -> None:
@@ -116,6 +126,7 @@ class _Run:
                 placed, way = await self._placed(window)
             except _Contradicted:
                 await forget(self._context.cache, self._profile)
+                self._context.scales.forget()
                 self._search = self._before = None
                 await self.begin()
                 placed, way = await self._placed(window)
@@ -143,11 +154,23 @@ class _Run:
         period, rules = -self.captures.period, self._context.rules
         return Window(later(window.start, period, rules), later(window.end, period, rules))
 
+    def _margins(self, stamps: Window) -> tuple[timedelta, timedelta]:
+        """How much earlier and later than wanted a range is asked for. Where the deviation does not tell them apart, a
+        range neither begins nor ends in the hour that happens twice."""
+        context = self._context
+        before, behind = timedelta(0), min(_BEHIND, timedelta(seconds=self.captures.period // 2 or 1))
+        if context.with_deviation and context.rules.deviation is not Deviation.IGNORED:
+            return before, behind
+        while ambiguous((stamps.start - before).astimezone(context.rules.zone)):
+            before += _HOUR
+        while ambiguous((stamps.end + behind).astimezone(context.rules.zone)):
+            behind += _HOUR
+        return before, behind
+
     def _tell_outside(self, placed: list[Placed], window: Window) -> None:
         """The row at the beginning itself is asked for, and belongs to the piece before."""
-        outside = sum(
-            1 for row in placed if row.end is not None and row.end != window.start and not window.holds(row.end)
-        )
+        first, last = window.start - self._more[0], window.end + self._more[1]
+        outside = sum(1 for row in placed if row.end is not None and not first <= row.end <= last)
         if outside:
             self._said.append(f"{self._obis}: {outside} rows that were not asked for are left out")
 
@@ -160,9 +183,16 @@ class _Run:
             try:
                 match way:
                     case "range":
-                        return await self._by_range(window)
+                        placed, gone = await self._by_range(window)
+                        if not placed and self.captures.way != way and "entry" in self._context.ways:
+                            placed = await self._overlooked(window)
+                            gone = "entry" if placed else gone
+                        return placed, gone
                     case "entry":
-                        return await self._by_entry(window), way
+                        placed = await self._by_entry(window)
+                        if placed:
+                            await self._learn("entry")
+                        return placed, way
                     case _:
                         return await self._all(), way
             except _Refused as refused:
@@ -176,6 +206,19 @@ class _Run:
             "set selective_access: auto"
         )
 
+    async def _overlooked(self, window: Window) -> list[Placed]:
+        """What the entries have of a window of which the range had nothing: some meters do not understand a range and
+        say so in this way. A meter that does not tell has nothing."""
+        try:
+            placed = await self._by_entry(window)
+        except (_Refused, ProtocolError):
+            return []
+        if not any(row.end is not None and window.holds(row.end) for row in placed):
+            return []
+        self._said.append(f"{self._obis}: sends nothing for a range of which it has rows")
+        await self._learn("entry")
+        return placed
+
     def _ways(self) -> Sequence[str]:
         ways = self._context.ways
         return ways[ways.index(self.captures.way) :] if self.captures.way in ways else ways
@@ -188,15 +231,19 @@ class _Run:
         if by is None:
             raise _Refused(None)
         stamps = self._stamps(window)
+        self._more = self._margins(stamps)
         start, end = (
             encode_date_time(at.replace(microsecond=0), context.rules, with_deviation=context.with_deviation)
-            for at in (stamps.start, stamps.end)
+            for at in (stamps.start - self._more[0], stamps.end + self._more[1])
         )
         times = self._times(await self._rows(RangeSelection(by, start, end)), window)
         placed = self._place(times, window, self._before)
         ends = [row.end for row in placed if row.end is not None]
         inside = sum(1 for end in ends if window.holds(end))
-        if len(ends) - 2 * inside > _BESIDE:
+        # Rows that end before what is wanted does are no whole buffer: of a range that the meter has made wider.
+        period = timedelta(seconds=captures.period)
+        wanted = min(self.wanted.end, context.clock() + context.ahead - 2 * period)
+        if len(ends) - 2 * inside > _BESIDE and max(ends) >= wanted:
             self._said.append(f"{self._obis}: sends all rows whatever range it is asked for")
             self._whole = placed
             await self._learn("none")
@@ -229,10 +276,10 @@ class _Run:
             instants = [time.at for _, time in times if time.at is not None]
             older = search.goes_back
             search.found(min(instants, default=None), max(instants, default=None))
-            found = joined(times, found) if older else joined(found, times)
+            clock = self._layout.clock
+            found = joined(times, found, clock) if older else joined(found, times, clock)
         if not search.complete:
             self._said.append(f"{self._obis}: entry numbers lead nowhere, rows may be missing")
-        await self._learn("entry")
         return self._place(found, window, None)
 
     async def _newest(self, in_use: int, window: Window) -> Timed:
@@ -250,7 +297,8 @@ class _Run:
                 return turned[-1]
             self.captures = stated
         if not times:
-            raise ProtocolError(f"has {in_use} rows in the profile {self._obis} and sends none of the newest")
+            # It counts the rows for which there is room, or its numbers are others: the buffer as a whole may do.
+            raise _Refused(MeterDiffers(f"has {in_use} rows in the profile {self._obis} and sends none of the newest"))
         return times[-1]
 
     async def _ages(self, young: int, old: int, in_use: int, window: Window) -> list[Timed]:
@@ -282,8 +330,7 @@ class _Run:
         """The rows of a buffer with their times. _Contradicted where the columns are kept ones and do not fit."""
         fill = self._context.vendor.nulls == "previous"
         rows = rows_of(buffer, self._layout.width, self._layout.clock, fill=fill)
-        kept = self.captures.read_at < int(self._began.timestamp())
-        if kept and not all(row.values for row in rows):
+        if self._kept and not all(row.values for row in rows):
             raise _Contradicted
         return times_of(rows, self._asked(window))
 
@@ -292,10 +339,23 @@ class _Run:
         if self._log or not self.captures.period:
             return place_captured(times, asked)
         placed, said = place_intervals(times, asked, before)
+        if self._kept and len(placed) >= _ENOUGH and _apart(placed, timedelta(seconds=self.captures.period)):
+            raise _Contradicted
         self._said.extend(said)
         return placed
+
+    @property
+    def _kept(self) -> bool:
+        """Whether what is known of the profile is from an earlier request."""
+        return self.captures.read_at < int(self._began.timestamp())
 
     async def _learn(self, way: Way) -> None:
         if self.captures.way != way:
             self.captures = msgspec.structs.replace(self.captures, way=way)
             await keep(self._context.cache, self._profile, self.captures)
+
+
+def _apart(placed: Sequence[Placed], period: timedelta) -> bool:
+    """Whether all rows are further apart than their period; a time that is not known is none."""
+    ends = (row.end for row in placed if row.end is not None)
+    return not any(later_end - end <= period for end, later_end in pairwise(ends))

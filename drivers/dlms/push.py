@@ -27,6 +27,9 @@ from gatewayd.model import Kind as ReadingKind
 from gatewayd.obis import Obis
 from gatewayd.status import Fault, judge
 
+Located = tuple[Event, int]
+"""An event, and how many of the octets that came last it took."""
+
 _PATIENCE = {Waiting.NOTHING: None, Waiting.FRAME: 3.0, Waiting.MESSAGE: 10.0}
 """Seconds of silence before what is waited for is given up."""
 _WAIT = 3600.0
@@ -147,30 +150,37 @@ class _Hearing:
         try:
             data = await self._channel.receive(deadline=deadline)
         except ChannelTimeout:
-            return None if patience is None else await self._answers(self._reader.finish())
+            return None if patience is None else await self._answers(self._finished())
         except ChannelError as error:  # a meter that hangs up behind its message has said everything
             self._failure = error
-            return await self._answers(self._reader.finish())
-        return await self._answers(self._reader.feed(data))
+            return await self._answers(self._finished())
+        return await self._answers(self._reader.located(data), len(data))
 
-    async def _answers(self, events: Sequence[Event]) -> list[Answer]:
-        answers = await self._told(events)
+    def _finished(self) -> Sequence[Located]:
+        return [(event, 0) for event in self._reader.finish()]
+
+    async def _answers(self, events: Sequence[Located], size: int = 0) -> list[Answer]:
+        """What `size` octets have brought. Those behind a message belong to the next one, where one has begun."""
+        answers = await self._told(events, size)
         if self._reader.waiting is Waiting.NOTHING:
             self._parity_errors = self._channel.parity_errors
+            return [*answers[:-1], *(replace(answer, behind=0) for answer in answers[-1:])]
         return answers
 
-    async def _told(self, events: Sequence[Event]) -> list[Answer]:
+    async def _told(self, events: Sequence[Located], size: int) -> list[Answer]:
         answers: list[Answer] = []
         damage: list[Spoilt] = []
-        for event in events:
+        damaged = 0
+        for event, end in events:
             if isinstance(event, Spoilt):
                 damage.append(event)
+                damaged = size - end
                 continue
             if damage:
-                answers.append(_damaged(damage))
+                answers.append(replace(_damaged(damage), behind=damaged))
                 damage = []
-            answers.append(await self._answer(event.apdu))
-        return [*answers, _damaged(damage)] if damage else answers
+            answers.append(replace(await self._answer(event.apdu), behind=size - end))
+        return [*answers, replace(_damaged(damage), behind=damaged)] if damage else answers
 
     async def _answer(self, apdu: bytes) -> Answer:
         context = self._context

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from drivers.dlms.counters import ReceivedCounter, key_id
 from drivers.dlms.wire.data_notification import Ciphered, Plain, Protection, parse_notification
 from drivers.dlms.wire.push_message import Message, parse_message
-from drivers.dlms.wire.security import Form, Keys, Kind, Opener, SecurityError, Suite
+from drivers.dlms.wire.security import Form, Keys, Kind, Opened, Opener, SecurityError, Suite
 from gatewayd.driver import Memory
 from gatewayd.errors import ProtocolError
 
@@ -93,13 +93,14 @@ class PushReceiver:
         if not protection:
             raise SecurityError(Kind.DOWNGRADE, "sends an APDU that says it is ciphered and is not", ciphered.raw)
         opener = _opener(keys, self._suite, self._minimum or protection, self._title or title, ciphered.raw)
-        opened = opener.open(ciphered.raw)
+        opened = _plain_of(opener, ciphered)
         message = None if opened.authenticated else parse_message(opened.apdu)
         counted = await self._sender(title, keys, ciphered.raw)
         counter = ciphered.invocation_counter
         if counter <= counted.newest:
             reason = f"sends the invocation counter {counter}, and was already at {counted.newest}: a message repeated"
-            raise SecurityError(Kind.REPLAY, reason, ciphered.raw)
+            remedy = "if the meter itself has lost its counter, it needs new keys"
+            raise SecurityError(Kind.REPLAY, f"{reason}; {remedy}", ciphered.raw)
         counted.newest = counter
         if opened.authenticated:
             first = counted.proved < 0
@@ -126,6 +127,16 @@ def _opener(keys: Keys, suite: Suite, policy: Protection, title: bytes, raw: byt
         return Opener(keys, suite, policy, title, forms=_FORMS)
     except ValueError as error:
         raise SecurityError(Kind.KEYSET, f"sends messages that cannot be opened as configured: {error}", raw) from error
+
+
+def _plain_of(opener: Opener, ciphered: Ciphered) -> Opened:
+    try:
+        return opener.open(ciphered.raw)
+    except SecurityError as error:
+        if error.kind is not Kind.SUITE or ciphered.suite not in list(Suite):
+            raise
+        remedy = f"say suite: {ciphered.suite} if that is how the meter is set"
+        raise SecurityError(error.kind, f"{error}: {remedy}", ciphered.raw) from error
 
 
 async def _write(counted: _Counted) -> None:

@@ -35,6 +35,7 @@ ATTRIBUTES: Mapping[int, tuple[int, ...]] = MappingProxyType(
     }
 )
 """Class -> the attributes that make its reading, the value itself first; of every other class it is attribute 2."""
+_NUMBERS = frozenset((REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER))
 _MAXIMA = frozenset((6, 16, 26))
 """Group D of maxima (IEC 62056-6-1, measurement types maximum 1 to 3)."""
 _ERROR_REGISTERS = frozenset((97, 98))
@@ -78,7 +79,7 @@ def reading_of(
         return main
     beside = {index: result.value for index, result in results.items() if not isinstance(result, DataAccess)}
     parts = _DESCRIBED.get(class_id, _plain)(obis, main.value, beside)
-    faults = (*_own_faults(source, main.value, scale), *parts.faults)
+    faults = (*_own_faults(source, class_id, main.value, scale), *parts.faults)
     at, time_text = source.at, ""
     maximum = _is_maximum(class_id, obis)
     time = None if parts.time is None else date_time_of(parts.time)
@@ -126,16 +127,17 @@ def missing(source: Source, obis: Obis) -> Reading:
 
 
 def _is_maximum(class_id: int, obis: Obis) -> bool:
-    return class_id in (REGISTER, EXTENDED_REGISTER) and obis.d in _MAXIMA and 1 <= obis.c < 94
+    """A register without a capture time does not say when its maximum was: it is what the register shows now."""
+    return class_id == EXTENDED_REGISTER and obis.d in _MAXIMA and 1 <= obis.c < 94
 
 
-def _own_faults(source: Source, value: Value, scale: Scale) -> tuple[Fault, ...]:
+def _own_faults(source: Source, class_id: int, value: Value, scale: Scale) -> tuple[Fault, ...]:
     if value.tag in (Tag.NULL, Tag.DONT_CARE) or value.content in (b"", ""):
         return (Fault.EMPTY,)
     if isinstance(value.content, int) and (int(value.tag), value.content) in source.marks:
         return (Fault.SENTINEL,)
-    if value.tag in (Tag.FLOAT32, Tag.FLOAT64) and value.content is None:
-        return (Fault.NOT_DECODABLE,)
+    if number_of(value) is None and (class_id in _NUMBERS or value.tag in (Tag.FLOAT32, Tag.FLOAT64)):
+        return (Fault.NOT_DECODABLE,)  # octets that look like digits are none
     return () if scale.known else (Fault.NOT_DECODABLE,)
 
 

@@ -90,7 +90,7 @@ async def registers(
     plan = await _planned(session, surroundings, request)
     there = {reading.obis for reading in known}
     targets = [target for target in plan.targets if target.obis not in there]
-    scales = Scales(surroundings.cache)
+    scales = Scales(surroundings.cache, surroundings.now)
     begun: tuple[Reading, ...] = tuple(known)
     remarks = plan.remarks
     batches = list(_batches(targets)) or [[]]

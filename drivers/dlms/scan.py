@@ -25,7 +25,7 @@ async def scan(session: Asking, surroundings: Surroundings) -> tuple[tuple[Meter
         )
     scaled = [entry for entry in view.entries if entry.class_id in _SCALER]
     readable = [entry for entry in scaled if view.readable(entry, _SCALER[entry.class_id])]
-    scales = Scales(surroundings.cache)
+    scales = Scales(surroundings.cache, surroundings.now)
     found = await scales.of(session, [(entry.class_id, entry.name) for entry in readable])
     detail = f"{view.skipped} entries of the list of objects are none" if view.skipped else ""
     return _objects(view, found), detail

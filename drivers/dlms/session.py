@@ -29,7 +29,7 @@ from drivers.dlms.wire.association_dialogue import (
 from drivers.dlms.wire.attribute import Attribute, Selection
 from drivers.dlms.wire.conformance import Conformance
 from drivers.dlms.wire.security_errors import SecurityError
-from drivers.dlms.wire.services import DataAccess
+from drivers.dlms.wire.services import DataAccess, OtherCount
 from gatewayd.errors import ChannelError, GatewayError, MeterSilent, PasswordUnclear, ProtocolError
 
 __all__ = ["Acted", "Counter", "Item", "Result", "Session"]
@@ -76,6 +76,7 @@ class Session:
         self._release = release
         self._list_limit = list_limit
         self._secret_sent = False
+        self._tried = False  # a secret or a key
         self._ended: GatewayError | None = None
 
     @classmethod
@@ -132,8 +133,8 @@ class Session:
         return event
 
     async def close(self) -> None:
-        """Release the association where that is wanted, and take down the link. Silence ends both of them as well;
-        ChannelError."""
+        """Release the association where that is wanted, and take down the link. Silence ends both of them as well, and
+        so does a meter that hangs up when it is released."""
         try:
             if self._release and self._association.state is State.READY and self._conversation.connected:
                 await self._ready()
@@ -141,8 +142,8 @@ class Session:
                 assert isinstance(event, Released)  # the only event of `release`
             if self._conversation.connected:
                 await self._conversation.disconnect()
-        except (MeterSilent, ProtocolError):
-            return  # everything that was asked for is here
+        except (ChannelError, MeterSilent, ProtocolError):
+            return  # everything that was asked for is here; a line that has failed shows it to whoever is next
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +160,8 @@ class Session:
                 ) from error
             raise
         assert isinstance(event, Established)  # the only event of `open`
+        if self._tried:  # a client without security says nothing about the keys that were tried before it
+            self._conversation.unsettled = False
         self.conformance, self.max_pdu, self.meter_title = event.conformance, event.max_pdu, event.meter_title
         self.lists_work = self.lists_work and Conformance.MULTIPLE_REFERENCES in event.conformance
 
@@ -178,7 +181,7 @@ class Session:
             return await self._one_by_one(items)
         try:
             listed = await self._get(items)
-        except ServiceRefused:
+        except (ServiceRefused, OtherCount):
             self.lists_work = False
             return await self._one_by_one(items)
         if not all(isinstance(result, DataAccess) for result in listed):
@@ -217,6 +220,7 @@ class Session:
                     case Ask(apdu, secret):
                         self.round_trips += 1
                         self._secret_sent = self._association.secret_pending
+                        self._tried = self._tried or secret
                         answer = await self._conversation.exchange(apdu, secret)
                     case WaitOn():
                         answer = await self._conversation.listen()

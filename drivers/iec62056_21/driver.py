@@ -158,7 +158,8 @@ class Iec62056_21Driver:
                 continue
             assert isinstance(event, Done)  # the only event of a push
             rest = session.rest
-            yield self._readout_answer(event, Registers(), conversation.parity_errors)
+            answer = self._readout_answer(event, Registers(), conversation.parity_errors)
+            yield replace(answer, behind=len(rest) if rest.strip(_BLANK) else 0)
 
     async def _by_commands(
         self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile

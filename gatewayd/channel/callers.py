@@ -1,8 +1,8 @@
 """Who may call on a line on which meters call us: addresses that are expected, and strangers.
 
 Rules: whoever is not expected is named in the log once an hour and address, never answered; what is remembered of
-strangers is bounded, because anybody may send from any address. Names are looked up again when a stranger calls, at
-most once a minute: a meter may have got another address.
+strangers is bounded, because anybody may send from any address. Names are looked up again when a stranger calls, or
+somebody who is known by name, at most once a minute: a meter may have got another address, or that of another meter.
 """
 
 import asyncio
@@ -56,22 +56,23 @@ class Callers:
             self._names[plain(peer)] = peer
         elif peer != ANYBODY:
             self._hosts.add(peer)
-            await self._look_up(peer)
+            await self._look_up((peer,))
 
     def known(self, address: str) -> str | None:
         """The peer whose address this is; None for a stranger."""
         return self._names.get(address, ANYBODY if ANYBODY in self._expected else None)
 
-    @property
-    def may_have_moved(self) -> bool:
-        """Whether a stranger may be a peer that is known by name: looking that up again is worth the time."""
-        return bool(self._hosts) and self._now() >= self._looked_up + _LOOK_UP_AGAIN_S
+    def may_have_moved(self, address: str) -> bool:
+        """Whether who calls from there may be another peer that is known by name than it seems, or one at all: looking
+        the names up again is worth the time."""
+        moves = bool(self._hosts) and self._names.get(address) in (None, *self._hosts)
+        return moves and self._now() >= self._looked_up + _LOOK_UP_AGAIN_S
 
     async def identify(self, address: str) -> str | None:
-        """As `known`; the names of hosts are looked up once more before somebody is taken for a stranger."""
-        if self.known(address) is None and self.may_have_moved:
+        """As `known`; names are looked up once more before somebody is taken for their host, or for a stranger."""
+        if self.may_have_moved(address):
             self._looked_up = self._now()  # before it is done: whoever comes meanwhile does not wait for it
-            await asyncio.gather(*map(self._look_up, sorted(self._hosts)))
+            await self._look_up(sorted(self._hosts))
         return self.known(address)
 
     def refuse(self, address: str, why: str = _STRANGER) -> None:
@@ -90,12 +91,13 @@ class Callers:
                 "%s: more than %d strangers call in an hour; no more of them are named", self._where, _STRANGERS
             )
 
-    async def _look_up(self, host: str) -> None:
-        """The addresses of a host; those that it had stay where nobody knows any."""
-        found = await self._addresses(host)
-        if found:
-            self._names = {address: name for address, name in self._names.items() if name != host}
-            self._names.update({address: host for address in found if address not in self._names})
+    async def _look_up(self, hosts: Sequence[str]) -> None:
+        """The addresses of hosts; those that one had stay where nobody knows any. Two may have changed places."""
+        found = dict(zip(hosts, await asyncio.gather(*map(self._addresses, hosts)), strict=True))
+        self._names = {address: name for address, name in self._names.items() if not found.get(name)}
+        for host, addresses in found.items():
+            for address in addresses:
+                self._names.setdefault(address, host)
 
     async def _addresses(self, host: str) -> Sequence[str]:
         try:

@@ -16,12 +16,14 @@ from typing import Protocol
 
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.callers import Callers, plain
-from gatewayd.channel.tcp import TcpChannel
+from gatewayd.channel.tcp import LastWords, TcpChannel
 from gatewayd.errors import ChannelError, ChannelTimeout
 
 CONNECTIONS = 200
 """Connections of all peers of one line."""
 HAND_OVER_S = 1.0
+_EVERY = "::"
+"""Every address, those of IPv4 too, as at a UDP port: asyncio by itself would take IPv6 only."""
 _WAITING = 1 << 16
 """Bytes that wait in a connection before its peer is held up."""
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
@@ -81,13 +83,17 @@ class TcpPort:
         loop = asyncio.get_running_loop()
 
         def connection() -> asyncio.StreamReaderProtocol:
-            return asyncio.StreamReaderProtocol(_LastWords(limit=_WAITING // 2, loop=loop), self._called, loop=loop)
+            return asyncio.StreamReaderProtocol(LastWords(limit=_WAITING // 2, loop=loop), self._called, loop=loop)
 
         async with self._opening:
             if self._server is not None:
                 return
             try:
-                self._server = await loop.create_server(connection, self._bind, self._port, backlog=CONNECTIONS)
+                if self._bind == _EVERY and socket.has_dualstack_ipv6():
+                    stream = socket.create_server((_EVERY, self._port), family=socket.AF_INET6, dualstack_ipv6=True)
+                    self._server = await loop.create_server(connection, sock=stream, backlog=CONNECTIONS)
+                else:
+                    self._server = await loop.create_server(connection, self._bind, self._port, backlog=CONNECTIONS)
             except (OSError, UnicodeError) as error:
                 raise cannot_listen(self._where, error) from error
 
@@ -144,13 +150,6 @@ class TcpPort:
         used = [desk.left(channel) for desk in self._desks.values()]
         if self._single and any(used):
             self._shut()
-
-
-class _LastWords(asyncio.StreamReader):
-    """What had come before a reset is read before the reset: a reader of asyncio would throw it away."""
-
-    def set_exception(self, exc: BaseException) -> None:
-        self.feed_eof()
 
 
 class _Desk:

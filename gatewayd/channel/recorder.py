@@ -39,11 +39,12 @@ class RecordingChannel:
         self.total = 0
         """Bytes received since the channel was opened; for progress displays."""
 
-    def take(self) -> bytes:
-        """The bytes of the exchange that has just ended."""
+    def take(self, behind: int = 0) -> bytes:
+        """The bytes of the exchange that has just ended; the last `behind` stay for the next one."""
         self._keep(self._mask.flush())
-        data = bytes(self._received)
-        self._received.clear()
+        end = max(len(self._received) - behind, 0)
+        data = bytes(self._received[:end])
+        del self._received[:end]
         return data
 
     @property

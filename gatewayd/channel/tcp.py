@@ -1,7 +1,7 @@
 """A TCP endpoint as a channel: a meter's own port or a transparent serial server.
 
 Rules: the far end sees eight-bit characters, so 7E1 becomes parity in software unless the line is fixed to 8N1; end of
-file is an error, never an empty read.
+file is an error, never an empty read. What had come before the peer broke off is handed over before that is told.
 """
 
 import asyncio
@@ -14,12 +14,19 @@ from gatewayd.errors import ChannelError, ChannelTimeout
 _CHUNK = 1 << 16
 
 
+class LastWords(asyncio.StreamReader):
+    """What had come before a reset is read before the reset: a reader of asyncio would throw it away."""
+
+    def set_exception(self, exc: BaseException) -> None:
+        self.feed_eof()
+
+
 async def open_tcp(name: str, host: str, port: int, framing: Framing | None, *, deadline: float) -> "TcpChannel":
     """Connect. ChannelError names the line, the endpoint and the remedy."""
     where = f"line {name}: {host}:{port}"
     try:
         async with asyncio.timeout_at(deadline):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await _connected(host, port)
     except TimeoutError:
         raise ChannelTimeout(f"{where} does not answer; check address, route and firewall") from None
     except socket.gaierror as error:
@@ -34,6 +41,15 @@ async def open_tcp(name: str, host: str, port: int, framing: Framing | None, *, 
     if stream is not None:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return TcpChannel(where, reader, writer, framing)
+
+
+async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """As asyncio.open_connection, with a reader of ours."""
+    loop = asyncio.get_running_loop()
+    reader = LastWords(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(lambda: protocol, host, port)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 class TcpChannel:

@@ -81,19 +81,22 @@ class UdpPort:
     def _came(self, data: bytes, source: Address) -> None:
         address = plain(source[0])
         peer = self._callers.known(address)
+        if peer is None or self._callers.may_have_moved(address):
+            self._look_up(address, stranger=peer is None)
         if peer is None:
-            self._stranger(address)
-        elif not self._mailboxes[peer].put(data, source):
+            return
+        if not self._mailboxes[peer].put(data, source):
             self._callers.refuse(address, "sends faster than it is heard")
 
-    def _stranger(self, address: str) -> None:
-        """Of somebody who turns out to be a peer that has moved, the first datagram is lost."""
+    def _look_up(self, address: str, *, stranger: bool) -> None:
+        """Of somebody who turns out to be a peer that has moved, the first datagram is lost; where it has the address
+        that another one had, it is taken for that one's."""
         if self._looking_up is not None and not self._looking_up.done():
             return
-        if self._callers.may_have_moved:
+        if self._callers.may_have_moved(address):
             looking_up = self._callers.identify(address)
             self._looking_up = asyncio.get_running_loop().create_task(looking_up, name=f"{self._where}: whose address")
-        else:
+        elif stranger:
             self._callers.refuse(address)
 
     def _send(self, data: bytes, target: Address) -> None:

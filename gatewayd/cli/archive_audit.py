@@ -1,4 +1,5 @@
-"""`gatewayd archive audit`: what the gateway did, to what, and with which result: calls, seals, what was lost.
+"""`gatewayd archive audit`: what the gateway did, to what, and with which result: calls, clocks set,
+seals, what was lost.
 
 Rules: entries are printed as they stand in the archive; a detail that is a JSON object is one in `--json`, and
 `key=value` for people.
@@ -32,7 +33,8 @@ from gatewayd.sink.payload import rfc3339
 def audit(
     config_path: Path, category: str | None, subject: str | None, since: str | None, last: int | None, as_json: bool
 ) -> None:
-    """Print the audit log: calls and what they cost, sealed and damaged segments, what was dropped."""
+    """Print the audit log: calls and what they cost, clocks that were set, sealed and damaged segments, what was
+    dropped."""
     config = daemon.load_config(config_path)
     zone = config.gateway.zone
     reader = Reader(config.archive.path)

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from gatewayd import daemon
-from gatewayd.cli.clock_text import clock_line
+from gatewayd.cli.clock_text import clock_line, is_clock, printable
 from gatewayd.cli.output import local_time, print_readings, warn
-from gatewayd.cli.session import find_meter, session
+from gatewayd.cli.session import find_asked_meter, session
 from gatewayd.model import Clock
 
 
@@ -26,12 +26,15 @@ def clock(config_path: Path, meter: str, put_right: bool, as_json: bool) -> None
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
     zone = config.gateway.zone
-    result = asyncio.run(session(config, find_meter(config, meter), Clock(put_right)))
+    result = asyncio.run(session(config, find_asked_meter(config, meter), Clock(put_right)))
     if as_json:
         print_readings(result.readings, zone, as_json=True)
     else:
         for archived in result.readings:
-            click.echo(f"{clock_line(archived.reading)}   (read {local_time(archived.reading.at, zone)})")
+            reading = archived.reading
+            # IEC 62056-21 has time and date by themselves, without saying of which zone.
+            text = clock_line(reading) if is_clock(reading) else f"{reading.code}  {printable(reading.raw_text)}"
+            click.echo(f"{text}   (read {local_time(reading.at, zone)})")
     if put_right and result.fault is None:
         for remark in result.remarks[-1:]:  # before it comes what was going to be done
             click.echo(remark, err=as_json)

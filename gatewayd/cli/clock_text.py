@@ -26,11 +26,12 @@ def deviation(reading: Reading) -> str:
 
 def clock_line(reading: Reading) -> str:
     """`2026-11-27T03:43:35+01:00, 13.2 s behind`, and its status and flags where it is not true."""
-    parts = [_printable(reading.meter_time or reading.raw_text) or "nothing", deviation(reading)]
+    parts = [printable(reading.meter_time or reading.raw_text) or "nothing", deviation(reading)]
     if reading.status or reading.flags:
         parts.append(" ".join((reading.status.text, *reading.flags.texts)))
     return ", ".join(parts)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What the meter wrote, with control characters made visible."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

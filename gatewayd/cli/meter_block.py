@@ -103,18 +103,20 @@ def _rows(entry: Mapping[str, Value], indent: int) -> list[str]:
     """A mapping in lines: what is short in one, what is long below its key."""
     found: list[str] = []
     for key, value in entry.items():
-        line = f"{key}: {_flow(value)}"
-        if indent + len(line) <= _WIDTH:
+        name = _flow(key)
+        line = f"{name}: {_flow(value)}"
+        several = isinstance(value, list) and len(value) > 1 and all(isinstance(one, Mapping) for one in value)
+        if indent + len(line) <= _WIDTH and not several:
             found.append(line)
         elif isinstance(value, Mapping):
-            found += [f"{key}:", *(f"  {row}" for row in _rows(value, indent + 2))]
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            found.append(f"{key}:")
+            found += [f"{name}:", *(f"  {row}" for row in _rows(value, indent + 2))]
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            found.append(f"{name}:")
             for one in value:
                 first, *rest = _item(one, indent + 4)
                 found += [f"  - {first}", *(f"    {row}" for row in rest)]
         elif isinstance(value, list):
-            found += _folded(key, value, indent)
+            found += _folded(name, value, indent)
         else:
             found.append(line)
     return found
@@ -125,33 +127,28 @@ def _item(one: Value, indent: int) -> list[str]:
     return _rows(one, indent) if isinstance(one, Mapping) and indent + len(text) > _WIDTH else [text]
 
 
-def _folded(key: str, values: Sequence[Value], indent: int) -> list[str]:
-    """A list of scalars over several lines."""
-    lines = [f"{key}: ["]
+def _folded(name: str, values: Sequence[Value], indent: int) -> list[str]:
+    """A list over several lines."""
+    begin = f"{name}: ["
+    lines = [begin]
     for number, one in enumerate(values):
         text = _flow(one) + ("]" if number == len(values) - 1 else ",")
-        glue = "" if lines[-1][-1] in "[ " else " "
-        if indent + len(lines[-1]) + len(glue) + len(text) > _WIDTH:
-            lines.append(" " * (len(key) + 3))
-            glue = ""
-        lines[-1] += glue + text
+        if lines[-1].strip() not in ("", begin) and indent + len(lines[-1]) + 1 + len(text) > _WIDTH:
+            lines.append(" " * len(begin))
+        lines[-1] += text if lines[-1].strip() in ("", begin) else f" {text}"
     return lines
 
 
 def _flow(value: Value) -> str:
     if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{key if _plain(key) else json.dumps(key)}: {_flow(one)}" for key, one in value.items())
-            + "}"
-        )
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, str):
-        return value if _plain(value) else json.dumps(value, ensure_ascii=False)
+        return value if _PLAIN.fullmatch(value) and yaml.safe_load(value) == value else _quoted(value)
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return json.dumps(value)
 
 
-def _plain(text: str) -> bool:
-    """Whether it can stand without quotes, for every reader of YAML."""
-    return _PLAIN.fullmatch(text) is not None and bool(yaml.safe_load(text) == text)
+def _quoted(text: str) -> str:
+    shown = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in shown) + '"'

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatewayd.cli.clock_text import deviation, is_clock
+from gatewayd.cli.clock_text import deviation, is_clock, printable
 from gatewayd.errors import Finding
 from gatewayd.legal_time import ambiguous
 from gatewayd.model import Archived, RawStatus, Reading
@@ -102,7 +102,7 @@ def status_style(text: str) -> str:
 
 def visible(text: str) -> Text:
     """What the meter wrote, with control characters made visible and no markup."""
-    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+    return Text(printable(text))
 
 
 def local_time(instant: datetime, zone: ZoneInfo) -> str:

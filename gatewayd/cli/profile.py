@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from gatewayd.cli.clock_text import clock_line
 from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
 from gatewayd.cli.plot import LEGEND, chart
 from gatewayd.cli.profile_view import Pivot, expected_ends, fitting, highest, pivot, summary
-from gatewayd.cli.session import find_meter, obis_code, session
+from gatewayd.cli.session import find_asked_meter, obis_code, session
 from gatewayd.cli.times import instant_of, rounded_down
 from gatewayd.export import writer
 from gatewayd.export.columns import COLUMNS, cells
@@ -64,7 +65,7 @@ def profile(
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
     zone = config.gateway.zone
-    settings = find_meter(config, meter)
+    settings = find_asked_meter(config, meter)
     begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
     if ended <= begun:
         raise click.UsageError(
@@ -73,8 +74,10 @@ def profile(
     result = asyncio.run(session(config, settings, Profile(obis, begun, ended)))
     if as_json:
         print_readings(result.readings, zone, as_json=True)
-    elif result.readings or result.fault is None:  # after a fault nobody knows what the meter has
-        _print(pivot(result.readings), begun, ended, zone, plot=plot)
+    else:
+        shown = pivot(result.readings)
+        if shown.rows or shown.others or result.fault is None:  # after a fault nobody knows what the meter has
+            _print(shown, begun, ended, zone, plot=plot)
     if csv_path is not None:
         _write(csv_path, result.readings, zone)
     if result.fault is not None:
@@ -106,16 +109,17 @@ def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot
 def _tables(shown: Pivot, zone: ZoneInfo, screen: Console) -> None:
     """One table, or several where a terminal is too narrow for all channels: no number is folded or left out."""
     values = [[_value(row.cells[n]) for row in shown.rows] for n in range(len(shown.channels))]
-    beside = (
-        len(end_label(shown.rows[0].end, zone)) + max(len(row.status.text) for row in shown.rows) + _FLAGS_WIDTH + 4
-    )
-    room = (screen.width if screen.is_terminal else sys.maxsize) - beside
-    for code_width in _CODE_WIDTHS:  # fold the codes rather than make two tables
+    statuses = max(len("status"), *(len(row.status.text) for row in shown.rows))
+    flags = max((len(text) for row in shown.rows for text in row.flags.texts), default=0)
+    whole = screen.width if screen.is_terminal else sys.maxsize
+    for flags_width, code_width in product((max(flags, _FLAGS_WIDTH), _FLAGS_WIDTH), _CODE_WIDTHS):
+        # fold the codes, then the flags, rather than make two tables
+        beside = len(end_label(shown.rows[0].end, zone)) + statuses + flags_width + 4
         widths = [
             max(len(channel.unit), min(len(channel.code), code_width), *map(len, column))
             for channel, column in zip(shown.channels, values, strict=True)
         ]
-        groups = fitting(widths, room)
+        groups = fitting(widths, whole - beside)
         if len(groups) == 1:
             break
     for places in groups:

@@ -16,7 +16,7 @@ from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
 from gatewayd.cli.meter_block import meter_block, short
 from gatewayd.cli.output import console, print_json, visible, warn
-from gatewayd.cli.session import find_meter, session
+from gatewayd.cli.session import find_asked_meter, session
 from gatewayd.model import MeterObject, Scan
 
 _CLASSES = {
@@ -74,7 +74,7 @@ def scan(config_path: Path, meter: str, block_path: Path | None, as_json: bool) 
     """List the objects of METER, and the block that reads its registers."""
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
-    settings = find_meter(config, meter)
+    settings = find_asked_meter(config, meter)
     result = asyncio.run(session(config, settings, Scan()))
     serial = next((archived.serial for archived in result.readings if archived.serial), settings.serial)
     block = meter_block(settings, serial, result.objects)

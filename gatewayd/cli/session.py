@@ -1,4 +1,4 @@
-"""One session with one meter from the command line: what `read`, `profile` and `trace` have in common."""
+"""One session with one meter from the command line: what all commands that talk to a meter have in common."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from gatewayd import daemon
 from gatewayd.acquire import Result
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
-from gatewayd.config import Config, Line, MeterSettings
+from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
 from gatewayd.control import NotRunning, ask
 from gatewayd.errors import GatewayError
 from gatewayd.model import Request
@@ -45,6 +45,17 @@ def find_meter(config: Config, meter: str) -> MeterSettings:
             return settings
     known = ", ".join(settings.id for settings in config.meters[:20]) or "none"
     raise click.UsageError(f"meter '{meter}' is not configured; known: {known}")
+
+
+def find_asked_meter(config: Config, meter: str) -> MeterSettings:
+    """The same for a meter that has to answer questions; a usage error for one that calls us."""
+    settings = find_meter(config, meter)
+    if isinstance(config.lines_of(settings.line)[0], TcpListenLine | UdpListenLine):
+        raise click.UsageError(
+            f"meter '{meter}' calls us on line '{settings.line}' and cannot be asked for this; "
+            f"`gatewayd read {meter}` waits for what it sends"
+        )
+    return settings
 
 
 def find_line(config: Config, line: str) -> Line:

@@ -126,7 +126,7 @@ class TcpListenLine(Options):
     type: Literal["tcp_listen"] = "tcp_listen"
     """The kind of line."""
     bind: Bind = "0.0.0.0"  # noqa: S104 - meters call from anywhere, and only those that are configured are heard
-    """The address to listen at; 0.0.0.0 for all of this machine, :: for all of IPv6."""
+    """The address to listen at; 0.0.0.0 for all of this machine, :: for those of IPv6 as well."""
     port: int = Field(ge=1, le=65535)
     """The TCP port, such as 4059."""
     framing: Framing | None = None
@@ -145,7 +145,7 @@ class UdpListenLine(Options):
     type: Literal["udp_listen"] = "udp_listen"
     """The kind of line."""
     bind: Bind = "0.0.0.0"  # noqa: S104 - as above
-    """The address to listen at; 0.0.0.0 for all of this machine, :: for all of IPv6."""
+    """The address to listen at; 0.0.0.0 for all of this machine, :: for those of IPv6 as well."""
     port: int = Field(ge=1, le=65535)
     """The UDP port, such as 4059."""
     connect_timeout_s: Decimal = Field(default=Decimal(60), gt=0, le=86400)

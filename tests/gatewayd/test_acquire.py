@@ -24,7 +24,21 @@ from gatewayd.errors import (
     ProtocolError,
     SessionDeadline,
 )
-from gatewayd.model import DIRECT, Answer, Exchange, Flag, Kind, Meter, Outcome, Ratio, RawStatus, Registers, Request
+from gatewayd.model import (
+    DIRECT,
+    Answer,
+    Deed,
+    DeedResult,
+    Exchange,
+    Flag,
+    Kind,
+    Meter,
+    Outcome,
+    Ratio,
+    RawStatus,
+    Registers,
+    Request,
+)
 from gatewayd.obis import Obis
 from tests.gatewayd.archive.samples import everything, opened, reading_from
 from tests.gatewayd.doubles import (
@@ -98,6 +112,7 @@ def test_each_exchange_has_its_own_bytes_and_times(tmp_path: Path) -> None:
     found = exchanges(tmp_path)
     assert [one.received for one in found] == [b"first", b"second", b"third"]
     assert [one.detail for one in found] == ["window 0", "window 1", "window 2"]
+    assert result.remarks == ("window 0", "window 1", "window 2")
     instants = [instant for one in found for instant in (one.started_at, one.ended_at)]
     assert instants == sorted(instants)
     assert [item.exchange for item in result.readings] == [1, 2, 3]
@@ -417,3 +432,42 @@ def test_progress_can_be_watched(tmp_path: Path) -> None:
 def test_conversations_are_what_a_driver_is() -> None:
     conversation: Conversation = answering(SOUND)
     assert station(conversation).meter.id == "em-1001"
+
+
+def test_a_deed_is_in_the_audit_log_before_the_driver_goes_on(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def results() -> list[str]:
+        with reading_from(tmp_path) as reader:
+            return [entry.result for entry in reader.audits("meter", "em-1001")]
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        yield Answer((), deeds=(Deed("clock-set", DeedResult.ANNOUNCED, (("shift_s", 7),)),))
+        seen.append(results())
+        yield Answer((), deeds=(Deed("clock-set", DeedResult.DONE, (("shift_s", 7), ("said", "shifted"))),))
+        seen.append(results())
+
+    session(tmp_path, line_to(ScriptedChannel()), station(conversation))
+    assert seen == [["announced"], ["announced", "done"]]
+    with reading_from(tmp_path) as reader:
+        entry = reader.audits("meter")[-1]
+    assert (entry.source, entry.category, entry.type, entry.subject) == ("gateway", "meter", "clock-set", "em-1001")
+    assert entry.detail == '{"line": "optical", "shift_s": 7, "said": "shifted"}'
+
+
+def test_a_driver_does_nothing_that_cannot_be_put_into_the_audit_log(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+
+            async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+                store.close()
+                yield Answer((), deeds=(Deed("clock-set", DeedResult.ANNOUNCED),))
+                done.append("shifted")
+
+            with pytest.raises(ArchiveError):
+                await acquisition(store).run(line_to(ScriptedChannel()), station(conversation), WANTED)
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert not done

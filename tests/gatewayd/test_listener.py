@@ -70,7 +70,7 @@ class LineDriver:
                 case b"refuses":
                     raise MeterRefused(f"meter {self._meter} on line hes refuses")
                 case _:
-                    yield Answer((reading(line.decode(), meter=self._meter),))
+                    yield Answer((reading(line.decode(), meter=self._meter),), behind=len(buffer))
 
 
 class Pauses:
@@ -194,7 +194,7 @@ def test_each_message_is_an_exchange_of_its_own(tmp_path: Path, caplog: pytest.L
             assert site.worker.faults == {}
             received = [(exchange.meter, exchange.received, exchange.outcome) for exchange in site.exchanges()]
             assert ("em-1", b"1\n", Outcome.DONE) in received
-            assert b"".join(data for meter, data, _ in received if meter == "em-2") == b"2\n3\n"
+            assert [data for meter, data, _ in received if meter == "em-2"] == [b"2\n", b"3\n"]
             assert {exchange.request for exchange in site.exchanges()} == {"listen"}
             assert all(exchange.outcome is Outcome.DONE for exchange in site.exchanges())
 
@@ -202,6 +202,19 @@ def test_each_message_is_an_exchange_of_its_own(tmp_path: Path, caplog: pytest.L
         asyncio.run(run())
     told = [record.getMessage() for record in caplog.records if record.name.startswith("gatewayd.listener")]
     assert told == ["meter em-1 on line hes is heard", "meter em-2 on line hes is heard"]
+
+
+def test_messages_in_one_read_have_their_own_bytes(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with called(tmp_path, station("em-1")) as (site, port):
+            meter = await calling(port)
+            await say(meter, b"1\n22\n333\nha")
+            await site.until_values("em-1", "1", "22", "333")
+            reset(meter)
+            await site.until(lambda: not site.worker.ears[0].connected)
+            assert [exchange.received for exchange in site.exchanges()] == [b"1\n", b"22\n", b"333\n", b"ha"]
+
+    asyncio.run(run())
 
 
 def test_a_connection_for_each_message_is_no_fault_and_no_exchange_more(tmp_path: Path) -> None:

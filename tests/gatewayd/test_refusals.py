@@ -313,6 +313,23 @@ def test_a_password_that_was_not_answered_is_tried_once_more_and_no_third_time(t
     assert meter.asked == 4
 
 
+def test_what_a_session_sends_in_several_parts_counts_once(tmp_path: Path) -> None:
+    """A frame that is repeated, or a challenge and the answer to it: that was one attempt."""
+    meter = Refusing()
+
+    async def conversation(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        meter.asked += 1
+        for _ in range(3):
+            await channel.send(b"P1 (secret)", deadline=0, secret=True)
+        if meter.fault is not None:
+            raise UNCLEAR
+        yield meter.answer
+
+    meter.driver.execute = conversation  # type: ignore[method-assign]  # a test's own meter
+    assert [type(fault) for fault in meter.ask(tmp_path, 3)] == [PasswordUnclear, PasswordUnclear, LeftAlone]
+    assert meter.asked == 2
+
+
 def test_a_meter_that_lets_us_in_between_has_counted_nothing(tmp_path: Path) -> None:
     meter = Refusing()
     for _ in range(3):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from drivers.dlms.layouts import layouts
+from drivers.dlms.vendors import vendors as dlms_vendors
 from drivers.iec62056_21.vendors import vendors
-from scripts.supported import EVIDENCE, PAGE, Evidence, evidence, page
+from scripts.supported import EVIDENCE, PAGE, Evidence, dlms, evidence, page
+from tests.drivers.dlms.push_bytes import NAMES
 
 
 def test_the_list_of_supported_meters_is_what_the_script_writes() -> None:
@@ -11,7 +14,8 @@ def test_the_list_of_supported_meters_is_what_the_script_writes() -> None:
 
 
 def test_every_model_is_listed_once() -> None:
-    rows = [line.split(" | ")[0] for line in page(evidence()).splitlines() if line.startswith("| ")]
+    iec, _ = page(evidence()).split("## DLMS/COSEM")
+    rows = [line.split(" | ")[0] for line in iec.splitlines() if line.startswith("| ")]
     models = [f"| {model}" for vendor in vendors().values() for model in vendor.models]
     assert sorted(row for row in rows if row != "| model") == sorted(models)
 
@@ -41,3 +45,19 @@ def test_the_evidence_is_of_models_that_a_profile_names() -> None:
         assert entry.model in vendors()[entry.profile].models
         assert entry.part in EVIDENCE
         assert entry.kind in ("capture", "manual")
+
+
+def test_dlms_lists_every_layout_and_profile() -> None:
+    told = dlms()
+    for layout in layouts().values():
+        for model in layout.models:
+            assert f"| {model} | `{layout.name}` | " in told
+    assert all(f"`{vendor.name}` |" in told for vendor in dlms_vendors().values() if vendor.models)
+
+
+def test_a_layout_with_a_capture_names_one_that_the_tests_decode() -> None:
+    for layout in layouts().values():
+        named = [source.split()[1].rstrip(":") for source in layout.sources if source.startswith("capture ")]
+        assert set(named) <= set(NAMES)
+        shown = f"`{layout.name}` | capture |" in dlms()
+        assert shown == bool(named)

@@ -42,7 +42,9 @@ class Manner:
 
     @property
     def name(self) -> str:
-        words = [self.framing, self.authentication, self.security, f"suite{self.suite}", self.ciphering]
+        words = [self.framing, self.authentication, self.security.replace("authenticated-encrypted", "both")]
+        words += [f"suite{self.suite}"] if self.suite else []
+        words += ["dedicated"] if self.ciphering == "dedicated" else []
         return "-".join([*words, "general"] if self.general else words)
 
     @property
@@ -117,7 +119,9 @@ class DlmsMeter:
         if manner.security != "none":
             options += [f"security: {manner.security}", f"ciphering: {manner.ciphering}"]
             options += ["general: true"] if manner.general else []
-        options += [f"system_title: '{CLIENT_TITLE}'"] if manner.counted or manner.authentication == "hls-sha256" else []
+        options += (
+            [f"system_title: '{CLIENT_TITLE}'"] if manner.counted or manner.authentication == "hls-sha256" else []
+        )
         options += more
         jobs = f"jobs: [{{registers: [{registers}], every: {every}}}]"
         return (

@@ -26,8 +26,14 @@ from tests.system.rig import DEADLINE_S, ROOT, Site
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["__main__", "gatewayd.cli", "gatewayd.daemon", "drivers.dlms.driver", "drivers.iec62056_21.driver"]
-    + ["simulators.__main__", "simulators.options_dlms", "simulators.options_iec", "tests.system.forked"]
+    [
+        "__main__",
+        "gatewayd.cli",
+        "gatewayd.daemon",
+        "drivers.dlms.driver",
+        "simulators.__main__",
+        "tests.system.forked",
+    ]
 )
 
 

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.dlms_rig import LOAD_PROFILE, Manner, all_of, cells, dlms_meter, gateway, is_total_now
-from tests.system.dlms_rig import one_meter, totals_of
+from tests.system.dlms_rig import (
+    LOAD_PROFILE,
+    Manner,
+    all_of,
+    cells,
+    dlms_meter,
+    gateway,
+    is_total_now,
+    one_meter,
+    totals_of,
+)
 from tests.system.rig import eventually
 
 DAY = date(2026, 5, 4)
@@ -55,9 +64,10 @@ def test_all_of_them_by_one_gateway(tmp_path: Path) -> None:
     """`gatewayd run` with a line for each: nobody's keys, counters or answers get to another."""
     parts = [dlms_meter(tmp_path, manner.name, manner, *NOW) for manner in (*PLAIN, *CIPHERED)]
     with all_of(parts) as meters:
-        site = gateway(tmp_path, [meter.entry() for meter in meters], *meters)
+        site = gateway(tmp_path, [meter.entry(every="2s") for meter in meters], *meters)
         with site.site.daemon() as daemon:
-            eventually(lambda: all(meter.heard("get 3 1.0.1.8.0.255 2") for meter in meters), "everyone is asked")
+            asked = "get 3 1.0.1.8.0.255 2"
+            eventually(lambda: all(meter.heard(asked) for meter in meters), "everyone is asked")
             assert daemon.terminate() == 0
         messages = daemon.messages
         read = site.json("archive", "show")["readings"]

@@ -4,12 +4,13 @@
     61 | context A1 | result A2 | diagnostic A3 | responding-AP-title A4 | 88 89 mechanism | AA authentication | BE
 
 Rules: logical names only. User-information is bytes: an xDLMS APDU, plain or ciphered. Of an AARE, result, diagnostic
-and context must be there; a field that is not known is passed over, a field that comes twice is a fault. The value of
+and context must be there; a field that is not known is passed over, a field that comes twice is a fault, and what else
+is spoilt in a refusal does not hide why it refuses. The value of
 an authentication may be a password: no repr shows it, and an AARQ that comes back as an echo is kept out of the error.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drivers.dlms.wire.acse_names import (
     AssociationResult,
@@ -174,15 +175,19 @@ def parse_aare(apdu: bytes) -> Aare:
         if result is AssociationResult.ACCEPTED:
             raise
         raise UnsupportedContext(f"refuses the association ({diagnostic.text}) and {error}", apdu) from error
-    return Aare(
-        ciphered,
-        result,
-        diagnostic,
-        _octets(fields.get(0xA4)),
-        _mechanism(fields.get(0x89)),
-        _authentication(fields.get(0xAA)),
-        _octets(fields.get(_USER_INFORMATION)),
-    )
+    refused = Aare(ciphered, result, diagnostic)
+    try:
+        return replace(
+            refused,
+            system_title=_octets(fields.get(0xA4)),
+            mechanism=_mechanism(fields.get(0x89)),
+            authentication=_authentication(fields.get(0xAA)),
+            user_information=_octets(fields.get(_USER_INFORMATION)),
+        )
+    except ProtocolError:
+        if result is AssociationResult.ACCEPTED:
+            raise
+        return refused  # meters that refuse send a user-information that is none; why they do counts
 
 
 def parse_rlrq(apdu: bytes) -> Rlrq:

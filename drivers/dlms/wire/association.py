@@ -27,7 +27,7 @@ from drivers.dlms.wire.association_dialogue import (
     Step,
     WaitOn,
 )
-from drivers.dlms.wire.association_opening import aarq, agreement, initiate_request, refusal
+from drivers.dlms.wire.association_opening import aarq, agreement, initiate_request, refusal, unproved
 from drivers.dlms.wire.association_request import Request, Service
 from drivers.dlms.wire.association_settings import AssociationSettings
 from drivers.dlms.wire.attribute import Attribute
@@ -105,8 +105,13 @@ class Association:
         return self._settings.keyed
 
     @property
+    def meter_title(self) -> bytes:
+        """The meter's system title, b"" where it names none or nothing is agreed yet."""
+        return self._meter_title
+
+    @property
     def received(self) -> int:
-        """The newest invocation counter that the meter has proved, -1 for none."""
+        """The newest invocation counter that the meter of this title has proved, -1 for none."""
         return -1 if self._opener is None else self._opener.received
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -116,8 +121,10 @@ class Association:
         self._require(State.NEW)
         self._state = State.OPENING
         counter = self._counter() if self._settings.ciphered else None
-        # A challenge is masked as well: who has both it and the meter's answer can try passwords at home.
-        return Ask(aarq(self._settings, counter), self._settings.mechanism is not Mechanism.NONE)
+        # A challenge is masked as well: who has both it and the meter's answer can try passwords at home. And whoever
+        # counts refusals has to know when keys were tried, so that keys that are accepted end the counting.
+        secret = self._settings.mechanism is not Mechanism.NONE or self._settings.ciphered
+        return Ask(aarq(self._settings, counter), secret)
 
     def fits(self, items: Sequence[Item]) -> bool:
         """Whether the meter takes a request for these items in one APDU, and a list at all where they are several."""
@@ -198,14 +205,14 @@ class Association:
 
     def _answer(self, apdu: bytes) -> Step:
         joined = self._blocks.feed(apdu)
-        protected = False
+        protected = proved = False
         if self._opener is not None and isinstance(joined, bytes):
-            opened = self._opener.open(joined).apdu
-            if opened[0] in _UNASKED:
+            opened = self._opener.open(joined)
+            if opened.apdu[0] in _UNASKED:
                 return self._pass_over(apdu)
             # Meters cipher what is then cut into blocks, or the blocks themselves.
-            protected = True
-            joined = self._blocks.feed(opened)
+            protected, proved = True, opened.authenticated
+            joined = self._blocks.feed(opened.apdu)
         match joined:
             case Hear(fruitless):
                 return self._pass_over(apdu) if fruitless else WaitOn()
@@ -214,11 +221,12 @@ class Association:
                 return Ask(word, self._secret and not acknowledgement)
         if self._blocks.pending and joined[:1] not in _ERRORS:
             raise ProtocolError("breaks off a general block transfer with another APDU", apdu)
-        return self._judge(apdu, services.parse_response(joined))
+        return self._judge(apdu, services.parse_response(joined), proved)
 
-    def _judge(self, apdu: bytes, response: services.Response) -> Step:
+    def _judge(self, apdu: bytes, response: services.Response, proved: bool) -> Step:
         if isinstance(response, services.ExceptionResponse | services.ConfirmedServiceError):
-            raise refusal(response, opening=self._state is State.PROVING, secret=self._state is State.PROVING)
+            kind = AuthenticationRefused if proved else unproved(self._settings)
+            raise refusal(response, kind if self._state is State.PROVING else None)
         request = self._request
         assert request is not None  # an answer is due
         if response.invoke.id != request.invoke.id:

@@ -1,7 +1,9 @@
 """What an association asks to be done, what it tells, and how a meter refuses it.
 
 Rules: nothing here shows a secret. Errors are sorted by who has to act: what has to do with passwords and keys is
-MeterRefused and never repeated by itself, what the configuration says otherwise than the meter is MeterDiffers.
+MeterRefused and never repeated by itself, what the configuration says otherwise than the meter is MeterDiffers. A word
+on keys that nothing proves to be the meter's is PasswordUnclear: one forged packet locks nobody out, and a meter that
+really refuses is asked twice and no third time.
 """
 
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from drivers.dlms.wire.acse import Diagnostic
 from drivers.dlms.wire.attribute import Attribute, Selection
 from drivers.dlms.wire.conformance import Conformance
 from drivers.dlms.wire.services import ActionResult, Data, DataAccess
-from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, ProtocolError
+from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, PasswordUnclear, ProtocolError
 
 Item = tuple[Attribute, Selection | None]
 """What is asked for: an attribute, and which part of it."""
@@ -87,6 +89,10 @@ class AuthenticationRefused(AssociationRefused, MeterRefused):
     """Because of the password or the keys, as far as the meter says why."""
 
 
+class AuthenticationUnclear(AuthenticationRefused, PasswordUnclear):
+    """As AuthenticationRefused, where messages are ciphered and this one was not: anybody may have said it."""
+
+
 class ContextRefused(AssociationRefused, MeterDiffers):
     """Because of what is proposed: context, mechanism, titles."""
 
@@ -107,7 +113,7 @@ class RequestTooLong(MeterDiffers):
     """The meter takes shorter APDUs than this request is, and nobody sent it."""
 
 
-class CounterRejected(MeterRefused):
+class CounterRejected(PasswordUnclear):
     """Our invocation counter is not above the one that the meter has. `expected`: what it says that it wants, unproved;
     None where it does not say."""
 
@@ -116,5 +122,6 @@ class CounterRejected(MeterRefused):
         self.expected = expected
 
 
-class Undeciphered(MeterRefused):
-    """The meter cannot decipher what we send: keys, system title or counter are not those that it has."""
+class Undeciphered(PasswordUnclear):
+    """The meter cannot decipher what we send: keys, system title or counter are not those that it has. It cannot prove
+    that it said so."""

@@ -2,7 +2,8 @@
 
 Rules: an answer is judged from outside to inside: accepted at all, context, mechanism, system title, then the
 user-information, which in a ciphered association counts only with its tag. Less than was asked for is never taken. What
-the meter says when it refuses is not authenticated by anything: it is believed, since it opens nothing.
+the meter says when it refuses is not authenticated by anything: it ends the association, since it opens nothing, and
+in a ciphered one it is no proof that the keys are wrong.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from drivers.dlms.wire.acse import (
 from drivers.dlms.wire.association_dialogue import (
     AssociationRefused,
     AuthenticationRefused,
+    AuthenticationUnclear,
     ContextRefused,
     CounterRejected,
     RefusedForNow,
@@ -94,9 +96,9 @@ def agreement(apdu: bytes, settings: AssociationSettings) -> Agreement:
     """What the answer to `aarq` agrees to. AssociationRefused, CounterRejected or Undeciphered where the meter does not
     want to, SecurityError where nothing proves that it is the meter, ProtocolError where it answers something else."""
     if apdu[:1] == bytes((EXCEPTION_RESPONSE,)):
-        raise refusal(parse_exception(apdu), opening=True, secret=_secret_in_aarq(settings))
+        raise refusal(parse_exception(apdu), _kind_of(settings))
     if apdu[:1] == bytes((CONFIRMED_SERVICE_ERROR,)):
-        raise refusal(parse_confirmed_service_error(apdu), opening=True, secret=_secret_in_aarq(settings))
+        raise refusal(parse_confirmed_service_error(apdu), _kind_of(settings))
     aare = parse_aare(apdu)
     if aare.result is not AssociationResult.ACCEPTED:
         raise _rejection(aare, settings, apdu)
@@ -112,20 +114,21 @@ def agreement(apdu: bytes, settings: AssociationSettings) -> Agreement:
 
 
 def refusal(
-    error: ExceptionResponse | ConfirmedServiceError, opening: bool = False, secret: bool = False
+    error: ExceptionResponse | ConfirmedServiceError, kind: type[AssociationRefused] | None = None
 ) -> GatewayError:
-    """The error that a meter's error is. `secret`: what it answers was a password, a proof or something ciphered."""
+    """The error that a meter's error is; `kind` where it refuses the association and does not say why."""
     match error:
         case ExceptionResponse(counter=int() as expected):
             return CounterRejected(f"rejects our invocation counter: it wants {expected} or more", expected)
+        case ExceptionResponse(service=ServiceError.INVOCATION_COUNTER_ERROR):
+            return CounterRejected("rejects our invocation counter and does not say which one it wants")
         case ExceptionResponse(service=ServiceError.DECIPHERING_ERROR):
             return _undeciphered(error)
         case ConfirmedServiceError() if (error.error_class, error.value) == _DECIPHERING_ERROR:
             return _undeciphered(error)
-    if not opening:
+    if kind is None:
         return ServiceRefused(f"refuses the request: {error.text}")
-    message = f"refuses the association: {error.text}"
-    return AuthenticationRefused(message) if secret else ContextRefused(message)
+    return kind(f"refuses the association: {error.text}")
 
 
 def _undeciphered(error: ExceptionResponse | ConfirmedServiceError) -> Undeciphered:
@@ -143,17 +146,23 @@ def _rejection(aare: Aare, settings: AssociationSettings, apdu: bytes) -> Gatewa
     message = f"refuses the association: {said}"
     number = aare.diagnostic.number if aare.diagnostic.source is DiagnosticSource.USER else None
     if number == UserDiagnostic.AUTHENTICATION_FAILURE:
-        return AuthenticationRefused(message, aare.diagnostic)
+        return unproved(settings)(message, aare.diagnostic)
     if aare.result is AssociationResult.REJECTED_TRANSIENT:
         return RefusedForNow(message, aare.diagnostic, apdu)
     vague = number in (UserDiagnostic.NULL, UserDiagnostic.NO_REASON_GIVEN, None) or number in _ABOUT_SECRETS
     # Meters that count wrong passwords often do not say more than no: what may have been one is not sent again.
-    kind: type[AssociationRefused] = AuthenticationRefused if vague and _secret_in_aarq(settings) else ContextRefused
-    return kind(message, aare.diagnostic)
+    return (_kind_of(settings) if vague else ContextRefused)(message, aare.diagnostic)
 
 
-def _secret_in_aarq(settings: AssociationSettings) -> bool:
-    return settings.mechanism is Mechanism.LOW or settings.ciphered
+def unproved(settings: AssociationSettings) -> type[AuthenticationRefused]:
+    """What a refusal is that came as it is: where everything else is ciphered, anybody may have sent it."""
+    return AuthenticationUnclear if settings.ciphered else AuthenticationRefused
+
+
+def _kind_of(settings: AssociationSettings) -> type[AssociationRefused]:
+    """What a refusal of the AARQ is that does not say why."""
+    secret = settings.mechanism is Mechanism.LOW or settings.ciphered
+    return unproved(settings) if secret else ContextRefused
 
 
 def _check_mechanism(aare: Aare, settings: AssociationSettings) -> None:
@@ -186,9 +195,9 @@ def _opener(settings: AssociationSettings, title: bytes) -> Opener | None:
     if not settings.ciphered:
         return None
     assert settings.keys is not None  # AssociationSettings has looked
-    key = settings.form.dedicated
+    key, received = settings.form.dedicated, settings.received.get(title, -1)
     forms = frozenset(form for form in Form if form.dedicated is key)  # the same key protects both of them
-    return Opener(settings.keys, settings.suite, settings.policy, title, settings.received, forms)
+    return Opener(settings.keys, settings.suite, settings.policy, title, received, forms)
 
 
 def _context(aare: Aare, settings: AssociationSettings, opener: Opener | None, apdu: bytes) -> tuple[Conformance, int]:
@@ -202,7 +211,7 @@ def _context(aare: Aare, settings: AssociationSettings, opener: Opener | None, a
         inside = opener.open(inside).apdu
     response = parse_initiate_response(inside)
     if isinstance(response, ConfirmedServiceError):
-        raise refusal(response, opening=True, secret=_secret_in_aarq(settings))
+        raise refusal(response, _kind_of(settings))
     return settings.proposal & response.conformance, response.max_pdu
 
 

@@ -3,6 +3,7 @@
 Rules: what contradicts itself is a ValueError here, before a byte is sent. Secrets are in no repr.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drivers.dlms.wire.acse import Mechanism
@@ -39,8 +40,8 @@ class AssociationSettings:
 
     `title`: our system title, `expected_title` the meter's where it has to be that one. `policy` UNPROTECTED: messages
     are not ciphered; `form` and `keys` do not count then, except that HLS-GMAC needs keys all the same. `max_pdu`:
-    longest APDU that we take. `block_window`: blocks that we take in a row in general block transfer. `received`: the
-    meter's last invocation counter in earlier sessions.
+    longest APDU that we take. `block_window`: blocks that we take in a row in general block transfer. `received`: by
+    system title, the last invocation counter in earlier sessions; a meter that was exchanged counts for itself.
     """
 
     mechanism: Mechanism = Mechanism.NONE
@@ -58,7 +59,7 @@ class AssociationSettings:
     association_object: bytes = CURRENT_ASSOCIATION
     protected_release: bool = False
     block_window: int = 1
-    received: int = -1
+    received: Mapping[bytes, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mechanism not in _HLS and self.mechanism not in (Mechanism.NONE, Mechanism.LOW):

@@ -30,6 +30,7 @@ SECOND_LAST_DAY, LAST_DAY = 0xFD, 0xFE
 _LARGEST_DEVIATION = 840
 """Minutes. IEC 62056-6-2 says 720; legal times reach UTC+14."""
 _MOMENT = timedelta(seconds=1)
+_ANY_YEAR = 2026
 _FIELDS = Struct(">H7BhB")
 
 
@@ -81,6 +82,18 @@ class ClockRules:
     daylight_bit: bool = True
 
 
+def base_zone(zone: ZoneInfo, clock: str) -> ZoneInfo:
+    """The zone of a clock that shows `legal` time, `standard` time all the year, or `utc`. ValueError for a standard
+    time that is off by a part of an hour."""
+    if clock == "legal":
+        return zone
+    winter, _ = _offsets(zone, _ANY_YEAR)
+    hours, rest = divmod(winter if clock == "standard" else timedelta(0), timedelta(hours=1))
+    if rest:
+        raise ValueError(f"standard time of {zone} is {winter} ahead of UTC: no whole hours")
+    return ZoneInfo(f"Etc/GMT{-hours:+d}")  # POSIX counts the other way round
+
+
 class Instant(NamedTuple):
     """`at` in UTC, None where there is none; `second` is the other instant that an ambiguous reading may mean."""
 
@@ -112,9 +125,7 @@ class DateTime:
         if wildcard is not None:
             return Instant(None, (wildcard,))
         try:
-            wall = datetime(  # noqa: DTZ001 - a wall clock reading; deviation or zone make it an instant
-                self.year, self.month, self.day, self.hour, self.minute, self._second(), self._microsecond()
-            )
+            wall = wall_of(self)
             found = self._placed(wall, rules)
         except (ValueError, OverflowError):
             return Instant(None, (Reason.IMPOSSIBLE,))
@@ -131,12 +142,6 @@ class DateTime:
             return None
         return ClockStatus.DAYLIGHT_SAVING in self.status
 
-    def _second(self) -> int:
-        return 0 if self.second == NOT_SPECIFIED else self.second
-
-    def _microsecond(self) -> int:
-        return 0 if self.hundredths == NOT_SPECIFIED else self.hundredths * 10_000
-
     def _placed(self, wall: datetime, rules: ClockRules) -> Instant:
         """ValueError for a deviation that no zone has, OverflowError beyond the calendar."""
         if self.deviation == NO_DEVIATION or rules.deviation is Deviation.IGNORED:
@@ -148,6 +153,15 @@ class DateTime:
             to_utc = -to_utc
         at = (wall + to_utc).replace(tzinfo=UTC)
         return Instant(at, _season(-to_utc, self.daylight(rules), at, rules.zone))
+
+
+def wall_of(time: DateTime) -> datetime:
+    """What a clock shows, without saying of which zone; 0 for seconds and hundredths that are not specified. ValueError
+    for what no clock shows."""
+    second = 0 if time.second == NOT_SPECIFIED else time.second
+    microsecond = 0 if time.hundredths == NOT_SPECIFIED else time.hundredths * 10_000
+    # A wall clock reading: deviation or zone make it an instant.
+    return datetime(time.year, time.month, time.day, time.hour, time.minute, second, microsecond)  # noqa: DTZ001
 
 
 def parse_date_time(octets: bytes) -> DateTime:

@@ -8,7 +8,7 @@ no HCS. Nothing is escaped: a 7E inside is data, which is why L and not the flag
 Rules: one frame has exactly one form, so that the bytes of a received frame are its values encoded again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from drivers.dlms.wire.fcs import check_sequence
@@ -27,12 +27,12 @@ SHORTEST = 7
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A sound frame: both check sequences right, closed by a flag."""
+    """A sound frame: both check sequences right, closed by a flag. What it carries may be a password."""
 
     destination: Address
     source: Address
     control: Control
-    information: bytes = b""
+    information: bytes = field(default=b"", repr=False)
     segmented: bool = False
 
     @property

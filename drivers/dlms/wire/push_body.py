@@ -17,6 +17,9 @@ from gatewayd.errors import ProtocolError
 
 _PAIR = bytes((Tag.STRUCTURE, 2))
 _DESCRIPTOR = 9
+_BEGIN = _PAIR + b"\x00"
+_F = 9
+"""Where group F of the first logical name is in an element."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,26 @@ def decode_body(data: bytes, at: int) -> tuple[Body, int]:
 def is_port_list(data: bytes, at: int) -> bool:
     """Whether the body begins like the list of the customer port. The first element of a list in A-XDR would begin with
     null-data, whose next element is a boolean or a small number of an array: no meter has such a list."""
+    first = _first_element(data, at)
+    # The high octet of a class number (null-data in A-XDR), and the logical name of a current value (F = FF).
+    return first is not None and data[first : first + 3] == _BEGIN and data[first + _F : first + _F + 1] == b"\xff"
+
+
+def may_become_port_list(data: bytes, at: int) -> bool:
+    """Whether that takes more octets to tell than have come. In A-XDR a list of one or two may be whole before."""
+    first = _first_element(data, at)
+    return first is not None and len(data) <= first + _F and _BEGIN.startswith(data[first : first + 3])
+
+
+def _first_element(data: bytes, at: int) -> int | None:
+    """Where the first element is, behind what both have in common; None where that is not there."""
     if data[at : at + 3] != _PAIR + bytes((Tag.ENUM,)) or data[at + 4 : at + 5] != bytes((Tag.ARRAY,)):
-        return False
+        return None
     try:
         number, first = decode_count(data, at + 5)
     except ProtocolError:
-        return False
-    # The high octet of a class number (null-data in A-XDR), and the logical name of a current value (F = FF).
-    return number > 0 and data[first : first + 3] == _PAIR + b"\x00" and data[first + 9 : first + 10] == b"\xff"
+        return None
+    return first if number > 0 else None
 
 
 def _port_list(data: bytes, at: int) -> tuple[PortList, int]:

@@ -7,12 +7,15 @@ the segments behind it are no beginning of another one. Meters that send no LLC 
 is ever acknowledged: who only listens is no station of the link.
 """
 
+import re
+
 from drivers.dlms.wire.hdlc_control import MODULUS, Command
-from drivers.dlms.wire.hdlc_frame import Damaged, Fault, Frame
+from drivers.dlms.wire.hdlc_frame import FLAG, Damaged, Fault, Frame
 from drivers.dlms.wire.hdlc_llc import LLC_REQUEST, LLC_RESPONSE
 from drivers.dlms.wire.hdlc_reader import FrameReader
 from drivers.dlms.wire.push_event import APDU_LIMIT, NOTIFICATIONS, Damage, Event, Pushed, Spoilt, Waiting
 
+_UP_TO_FLAG = re.compile(rb"[^\x7e]*\x7e|[^\x7e]+")
 _LLC = (LLC_RESPONSE, LLC_REQUEST)
 _DAMAGE = {
     Fault.HCS: Damage.CHECK,
@@ -26,7 +29,7 @@ _DAMAGE = {
 class HdlcPush:
     """One stream. See `Framed`."""
 
-    __slots__ = ("_frames", "_last", "_llc", "_lost", "_parts", "_size")
+    __slots__ = ("_frames", "_last", "_llc", "_lost", "_parts", "_size", "_stray")
 
     def __init__(self) -> None:
         self._frames = FrameReader()
@@ -35,6 +38,7 @@ class HdlcPush:
         self._last: Frame | None = None  # the latest segment of _parts
         self._llc = False  # messages of this stream begin with an LLC header
         self._lost = False  # a frame was damaged: what follows may be the rest of its message
+        self._stray = 0  # octets since the latest frame, flags not counted
 
     @property
     def waiting(self) -> Waiting:
@@ -43,7 +47,16 @@ class HdlcPush:
         return Waiting.MESSAGE if self._last is not None else Waiting.NOTHING
 
     def feed(self, data: bytes) -> tuple[Event, ...]:
-        return tuple(event for found in self._frames.feed(data) for event in self._take(found))
+        events: list[Event] = []
+        for piece in re.findall(_UP_TO_FLAG, data):  # no piece completes two frames
+            self._stray += len(piece) - piece.count(FLAG)
+            for found in self._frames.feed(piece):
+                if isinstance(found, Frame):
+                    self._stray -= len(found.encoded) - found.encoded.count(FLAG)
+                events += self._take(found)
+                if isinstance(found, Frame):
+                    self._stray = 0
+        return tuple(events)
 
     def finish(self) -> tuple[Event, ...]:
         events = [event for found in self._frames.finish() for event in self._take(found)]
@@ -62,7 +75,7 @@ class HdlcPush:
         header = found.information[:3] in _LLC
         begins = header and found.information[3:4] and found.information[3] in NOTIFICATIONS
         events: list[Event] = []
-        if self._last is not None and (begins or not _follows(self._last, found)):
+        if self._last is not None and (begins or not _follows(self._last, found, self._stray)):
             events = self._given_up("sends a segmented message of which a segment is missing")
             self._lost = not begins
         if self._last is not None:
@@ -100,12 +113,13 @@ class HdlcPush:
         self._last = None
 
 
-def _follows(before: Frame, frame: Frame) -> bool:
-    """Whether a frame may be the next segment: of the same stations, and where both have a number, the next one.
+def _follows(before: Frame, frame: Frame, stray: int) -> bool:
+    """Whether a frame may be the next segment: of the same stations, and where both have a number, the next one. Where
+    they have none, `stray` octets between them were a frame whose flag is spoilt, of which nobody tells.
 
     gurux begins a message with UI and goes on with I frames."""
     if (before.source, before.destination) != (frame.source, frame.destination):
         return False
     if before.control.command is Command.UI:
-        return True
+        return stray <= 0
     return frame.control.command is Command.I and frame.control.ns == (before.control.ns + 1) % MODULUS

@@ -2,12 +2,14 @@
 
     pairs        code, value [, {scaler, unit}], code, value, ...                       Kamstrup, Landis+Gyr, Kaifa
     entries      {code, value [, {scaler, unit}]}, ...                                  Aidon, Salzburg Netz
+    in full      {class, code, attribute [, data index], value [, {scaler, unit}]}, ...
     described    [{class, code, attribute, data index ...}, ...], value, value, ...     push object list (class 40)
     port list    class, code, attribute, value, ...                                     Czech customer port
 
 Rules: every value comes out, the ones without a name by their position; what says only how to read another value - the
 list of objects, a scaler_unit - is taken into that one. A code is an octet-string of six octets whose group A is a
-medium (IEC 62056-6-1: below 16), so that six characters of text are none.
+medium (IEC 62056-6-1: below 16), so that six characters of text are none. The name of a Push setup (0-b:25.9.0) names
+no value: messages of IDIS meters have it second, as a value.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +23,8 @@ VALUE = 2
 _MEDIA = 16
 _SCALER_UNIT = {3: 3, 4: 3, 5: 4}
 """Class -> its attribute scaler_unit: register, extended register, demand register."""
+_PUSH_SETUP = b"\x19\x09"
+"""Groups C and D of a Push setup's name."""
 _CONTAINERS = (Tag.ARRAY, Tag.STRUCTURE, Tag.COMPACT_ARRAY)
 
 
@@ -57,6 +61,8 @@ def items_of(body: Body) -> Items:
         return Items(_with_scalers(entries))
     if body.tag not in _CONTAINERS:
         return Items((Item("1", body),), flat=True)
+    if (item := _in_full(body, "1")) is not None:
+        return Items((item,))
     items: list[Item] = []
     _walk(body.children, "", items)
     flat = not any(item.logical_name for item in items) and len(items) == len(body.children)
@@ -73,7 +79,9 @@ def _walk(children: tuple[Value, ...], prefix: str, items: list[Item]) -> None:
         child = children[at]
         position = f"{prefix}{at + 1}"
         at += 1
-        if _is_code(child) and at < len(children):
+        if (item := _in_full(child, position)) is not None:
+            items.append(item)
+        elif _names_next(child) and at < len(children):
             value = children[at]
             scaler, unit = _scaler_unit(children[at + 1]) if at + 1 < len(children) else (0, None)
             items.append(Item(position, value, _octets(child), scaler=scaler, unit=unit))
@@ -87,7 +95,7 @@ def _walk(children: tuple[Value, ...], prefix: str, items: list[Item]) -> None:
 def _names_values(value: Value) -> bool:
     """Whether codes or object lists are inside, at any depth: else it is one value, of whatever type."""
     children = value.children
-    if any(_is_code(child) for child in children[:-1]) or _definitions(children[:1]):
+    if any(map(_names_next, children[:-1])) or _definitions(children[:1]) or _in_full(value, "") is not None:
         return True
     return any(_names_values(child) for child in children if child.tag in _CONTAINERS)
 
@@ -137,6 +145,33 @@ def _class(definition: Value) -> int:
 def _is_code(value: Value) -> bool:
     content = value.content
     return value.tag is Tag.OCTET_STRING and isinstance(content, bytes) and len(content) == 6 and content[0] < _MEDIA
+
+
+def _names_next(value: Value) -> bool:
+    """Whether a code names the value behind it."""
+    return _is_code(value) and _octets(value)[2:4] != _PUSH_SETUP
+
+
+def _in_full(value: Value, position: str) -> Item | None:
+    """A structure of a whole attribute descriptor and its value: here the integer behind the code is no value."""
+    kinds = [child.tag for child in value.children[:3]]
+    if value.tag is not Tag.STRUCTURE or kinds != [Tag.LONG_UNSIGNED, Tag.OCTET_STRING, Tag.INTEGER]:
+        return None
+    class_id, attribute = value.children[0].content, value.children[2].content
+    assert isinstance(class_id, int) and isinstance(attribute, int)
+    rest = value.children[3:]
+    scaler, unit = _scaler_unit(rest[1]) if len(rest) == 2 else (0, None)
+    part = False
+    if unit is not None:
+        rest = rest[:1]
+    elif len(rest) == 2 and rest[0].tag is Tag.LONG_UNSIGNED:
+        part, rest = rest[0].content != 0, rest[1:]  # a data index, as in _described
+    if len(rest) != 1 or not _is_code(value.children[1]):
+        return None
+    if _scaler_unit(rest[0])[1] is not None and _SCALER_UNIT.get(class_id) != attribute:
+        return None  # a number and its scaler_unit, with the class before the code
+    named = -attribute if part else attribute
+    return Item(position, rest[0], _octets(value.children[1]), class_id, named, scaler, unit)
 
 
 def _octets(code: Value) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drivers.dlms.wire.axdr import CutShort, decode, decode_count
 from drivers.dlms.wire.cosem_time import DateTime
 from drivers.dlms.wire.data_notification import EventNotification, Plain, parse_header, parse_notification
-from drivers.dlms.wire.push_body import Body, Described, PortList, decode_body
+from drivers.dlms.wire.push_body import Body, Described, PortList, decode_body, may_become_port_list
 from drivers.dlms.wire.push_event import NOTIFICATIONS
 from gatewayd.errors import ProtocolError
 
@@ -49,6 +49,8 @@ def end_of_apdu(data: bytes) -> int:
     match data[0]:
         case Plain.DATA_NOTIFICATION:
             _, at = parse_header(data)
+            if may_become_port_list(data, at):
+                raise CutShort("push: cut short where a customer port's list may begin", data)
             return decode_body(data, at)[1]
         case Plain.EVENT_NOTIFICATION:
             at = 2

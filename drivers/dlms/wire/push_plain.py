@@ -8,7 +8,7 @@ there is no check of any kind, so that only TCP and ciphering vouch for the octe
 from drivers.dlms.wire.axdr import CutShort
 from drivers.dlms.wire.push_event import APDU_LIMIT, NOTIFICATIONS, Damage, Event, Pushed, Spoilt, Waiting
 from drivers.dlms.wire.push_message import end_of_apdu
-from drivers.dlms.wire.wrapper import WrapperReader
+from drivers.dlms.wire.wrapper import HEADER_SIZE, WrapperReader
 from gatewayd.errors import ProtocolError
 
 _OVERHEAD = 64
@@ -18,11 +18,15 @@ _OVERHEAD = 64
 class WrapperPush:
     """APDUs in the wrapper (wrapper.py). See `Framed`."""
 
-    __slots__ = ("_reader", "_spoilt")
+    AROUND = HEADER_SIZE
+    """Octets that an APDU takes besides its own."""
+    __slots__ = ("_reader", "_spoilt", "held")
 
     def __init__(self) -> None:
         self._reader = WrapperReader()
         self._spoilt = False
+        self.held = 0
+        """Octets that wait for their rest."""
 
     @property
     def waiting(self) -> Waiting:
@@ -30,11 +34,14 @@ class WrapperPush:
 
     def feed(self, data: bytes) -> tuple[Event, ...]:
         events: list[Event] = []
+        self.held += len(data)
         for piece in (data, b""):  # a wrong header behind sound APDUs is told by the next call
             if self._spoilt:
                 break
             try:
-                events += [Pushed(wrapped.apdu) for wrapped in self._reader.feed(piece)]
+                for wrapped in self._reader.feed(piece):
+                    self.held -= self.AROUND + len(wrapped.apdu)
+                    events.append(Pushed(wrapped.apdu))
             except ProtocolError as error:
                 self._spoilt = True
                 events.append(Spoilt(Damage.FORM, str(error), error.raw))
@@ -42,6 +49,7 @@ class WrapperPush:
 
     def finish(self) -> tuple[Event, ...]:
         cut = self._reader.pending and not self._spoilt
+        self.held = 0
         self._reader = WrapperReader()
         self._spoilt = False
         return (Spoilt(Damage.CUT, "sends the beginning of an APDU whose rest did not come", b""),) if cut else ()
@@ -50,6 +58,7 @@ class WrapperPush:
 class RawPush:
     """Bare APDUs, one behind the other. See `Framed`."""
 
+    AROUND = 0
     __slots__ = ("_again", "_buffer", "_unclear")
 
     def __init__(self) -> None:
@@ -60,6 +69,16 @@ class RawPush:
     @property
     def waiting(self) -> Waiting:
         return Waiting.FRAME if self._buffer else Waiting.NOTHING
+
+    @property
+    def held(self) -> int:
+        """Octets that wait for their rest."""
+        return len(self._buffer)
+
+    @property
+    def unclear(self) -> bytes:
+        """What waits for silence because no APDU begins with it, or none whose end can be found; b"" for nothing."""
+        return self._buffer if self._unclear else b""
 
     def feed(self, data: bytes) -> tuple[Event, ...]:
         self._buffer += data

@@ -4,7 +4,7 @@
 
 Where the framing is not configured, all four are tried at once on the same octets, and the first that brings a whole
 APDU stays. Frames with a check come before those without. A stream in which only spoilt messages came between two
-silences is looked at anew.
+silences is looked at anew, and one without frames as soon as it goes on with something else than an APDU.
 
 Rules: those of `Framed`; `waiting` and `finish` are for the caller, who has the clock. However the bytes are cut, the
 events between two silences are the same. Nothing grows beyond the limits of the framings.
@@ -40,6 +40,8 @@ _READERS: dict[Framing, Callable[[], Framed]] = {
 """In the order in which they are believed."""
 _FRAMED = (Framing.HDLC, Framing.MBUS, Framing.WRAPPER)
 _CHECKED = (Framing.HDLC, Framing.MBUS)
+_LAST = {Framing.HDLC: b"\x7e", Framing.MBUS: b"\x16"}
+"""The octet that ends each frame: fed up to that, a reader never completes two of them at once."""
 
 
 class PushReader:
@@ -69,8 +71,30 @@ class PushReader:
 
     def feed(self, data: bytes) -> tuple[Event, ...]:
         """What `data` completes, in order."""
-        framed = self._framed
-        return self._join(self._decide(framed, data) if isinstance(framed, _Undecided) else framed.feed(data))
+        return tuple(event for event, _ in self.located(data))
+
+    def located(self, data: bytes) -> tuple[tuple[Event, int], ...]:
+        """As `feed`; each event with the number of octets of `data` that it took: what is behind is the next one's."""
+        found: list[tuple[Event, int]] = []
+        at = 0
+        while at < len(data):
+            framed, again = self._framed, b""
+            if isinstance(framed, _Undecided):
+                placed, end = self._decide(framed, data, at)
+            elif isinstance(framed, RawPush | WrapperPush):
+                begin, end = at - framed.held, len(data)
+                placed = _placed(framed.feed(data[at:]), begin, framed.AROUND, end)
+                again = framed.unclear if isinstance(framed, RawPush) and self._configured is Framing.AUTO else b""
+            else:
+                end = data.find(_LAST[self.framing], at) + 1 or len(data)
+                placed = [(event, end) for event in framed.feed(data[at:end])]
+            for event, place in placed:
+                found += [(joined, place) for joined in self._join((event,))]
+            if again:  # a frame, perhaps: on a line that is never silent for long nothing else would ever tell
+                self._framed = _Undecided()
+                found += [(event, end - len(again) + place) for event, place in self.located(again)]
+            at = end
+        return tuple(found)
 
     def finish(self) -> tuple[Event, ...]:
         """The line has been silent for too long: what waits for its rest is spoilt, and the next octet begins anew."""
@@ -84,18 +108,18 @@ class PushReader:
         self._sound = self._spoilt = False
         return joined
 
-    def _decide(self, undecided: "_Undecided", data: bytes) -> tuple[Event, ...]:
-        """Octet by octet: which framing is the first must not depend on how the bytes are cut."""
-        events: list[Event] = []
-        for at in range(len(data)):
-            events += undecided.octet(data[at : at + 1])
-            if undecided.decided is not None:
-                self._framed = undecided.decided
-                return (*events, *self._framed.feed(data[at + 1 :]))
-        events += undecided.piece(data)
+    def _decide(self, undecided: "_Undecided", data: bytes, begin: int) -> tuple[list[tuple[Event, int]], int]:
+        """Octet by octet: which framing is the first must not depend on how the bytes are cut. Gives where it ends."""
+        first = begin - undecided.held
+        for at in range(begin, len(data)):
+            events = undecided.octet(data[at : at + 1])
+            if events:
+                self._framed = undecided.decided or undecided
+                return [(event, at + 1) for event in events], at + 1
+        events = undecided.piece(data[begin:])
         if undecided.decided is not None:
             self._framed = undecided.decided
-        return tuple(events)
+        return _placed(events, first, RawPush.AROUND, len(data)), len(data)
 
     def _join(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         joined: list[Event] = []
@@ -111,6 +135,16 @@ class PushReader:
         return tuple(joined)
 
 
+def _placed(events: tuple[Event, ...], begin: int, around: int, size: int) -> list[tuple[Event, int]]:
+    """Where each of the events ends of which the first begins at `begin`, each APDU with `around` octets; what is
+    spoilt goes to the end."""
+    found: list[tuple[Event, int]] = []
+    for event in events:
+        begin = begin + around + len(event.apdu) if isinstance(event, Pushed) else size
+        found.append((event, begin))
+    return found
+
+
 class _Undecided:
     """Tries all framings on the same octets. `decided` is the first that brought a whole APDU."""
 
@@ -123,6 +157,11 @@ class _Undecided:
         self._spoilt: dict[Framing, list[Event]] = {framing: [] for framing in _READERS}
         self._dead: set[Framing] = set()
         self._octets = bytearray()
+
+    @property
+    def held(self) -> int:
+        """Octets that have come so far."""
+        return len(self._octets)
 
     @property
     def waiting(self) -> Waiting:

@@ -1,6 +1,6 @@
 """How a meter says no: data-access-result, action-result, exception-response, confirmed-service-error (IEC 62056-5-3).
 
-    D8 | state-error | service-error | with service-error 6: the invocation counter that is expected (4)
+    D8 | state-error | service-error | with service-error 6: the invocation counter that is expected (4), or nothing
     0E | service | class of the error | value
 
 Rules: a number that the standard does not have is kept and says so: a meter that refuses has answered. `text` says it
@@ -96,14 +96,15 @@ class ServiceError(_Coded):
 
 @dataclass(frozen=True, slots=True)
 class ExceptionResponse:
-    """`counter`: the invocation counter that the meter expects, with INVOCATION_COUNTER_ERROR and only then."""
+    """`counter`: the invocation counter that the meter expects, with INVOCATION_COUNTER_ERROR and only then; None where
+    it does not say."""
 
     state: StateError
     service: ServiceError
     counter: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.counter is not None) is not (self.service == ServiceError.INVOCATION_COUNTER_ERROR):
+        if self.counter is not None and self.service != ServiceError.INVOCATION_COUNTER_ERROR:
             raise ValueError("an exception-response has a counter with invocation-counter-error, and only then")
 
     @property
@@ -175,7 +176,9 @@ def parse_exception(apdu: bytes) -> ExceptionResponse:
     if reader.octet() != EXCEPTION_RESPONSE:
         raise reader.fault("that is none")
     state, service = StateError(reader.octet()), ServiceError(reader.octet())
-    counter = reader.number(4) if service == ServiceError.INVOCATION_COUNTER_ERROR else None
+    # The standard's choice has a number; meters that leave it out say the same without it.
+    counted = service == ServiceError.INVOCATION_COUNTER_ERROR and not reader.finished
+    counter = reader.number(4) if counted else None
     reader.finish()
     return ExceptionResponse(state, service, counter)
 

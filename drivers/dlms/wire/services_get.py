@@ -28,6 +28,7 @@ from drivers.dlms.wire.service_parts import (
     write_result,
     write_selection,
 )
+from gatewayd.errors import ProtocolError
 
 GET_REQUEST, GET_RESPONSE = 0xC0, 0xC4
 NORMAL, NEXT, WITH_LIST = 1, 2, 3
@@ -95,6 +96,10 @@ class GetListResponse:
     @property
     def encoded(self) -> bytes:
         return begin(GET_RESPONSE, WITH_LIST, self.invoke) + self.content
+
+
+class OtherCount(ProtocolError):
+    """A sound list with more or fewer results than were asked for: which of them is which, nobody can tell."""
 
 
 GetRequest = GetNormalRequest | GetNextRequest | GetListRequest
@@ -165,14 +170,14 @@ def parse_data(content: bytes) -> Data:
 
 
 def parse_list(content: bytes, count: int) -> tuple[Result, ...]:
-    """The results of a list, of one response or of joined blocks, up to 1 MiB. Errors as `parse_data`, and
-    ProtocolError where they are not `count`."""
+    """The results of a list, of one response or of joined blocks, up to 1 MiB. Errors as `parse_data`, and OtherCount
+    where they are not `count`."""
     reader = ApduReader(content, "a list of results", MAX_TRANSFER)
     sent = _count(reader)
-    if sent != count:
-        raise reader.fault(f"that has {sent} where {count} are due")
-    results = tuple(read_result(reader) for _ in range(count))
+    results = tuple(read_result(reader) for _ in range(sent))
     reader.finish()
+    if sent != count:
+        raise OtherCount(f"sends a list of results that has {sent} where {count} are due", content)
     return results
 
 

@@ -32,6 +32,7 @@ from drivers.dlms.wire.service_parts import (
 SET_REQUEST, SET_RESPONSE = 0xC1, 0xC5
 ACTION_REQUEST, ACTION_RESPONSE = 0xC3, 0xC7
 NORMAL, NEXT_PBLOCK, WITH_PBLOCK = 1, 2, 2
+_OCTET_STRING = b"\x09"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +173,15 @@ def encode_action_content(result: ActionResult, returned: Result | None) -> byte
 
 def _action_content(reader: ApduReader) -> tuple[ActionResult, Result | None]:
     result = ActionResult(reader.octet())
-    if result is not ActionResult.SUCCESS and reader.finished:
-        return result, None  # servers of gurux refuse without the octet that says "no return parameters"
-    return result, read_result(reader) if reader.present() else None
+    if reader.finished:
+        return result, None  # meters leave out the octet that says "no return parameters"
+    if not reader.present():
+        return result, None
+    # Known of meters with a stack of Texas Instruments: their proof comes without the choice of Get-Data-Result, which
+    # is 0 or 1 and thus never to be taken for the tag of an octet-string.
+    if reader.apdu[reader.at : reader.at + 1] == _OCTET_STRING:
+        return result, Data(reader.data())
+    return result, read_result(reader)
 
 
 def _normal_only(reader: ApduReader) -> None:

@@ -8,7 +8,7 @@ Rules: version 1 only, and an APDU of at least one byte. In a stream there is no
 a wrong one every answer is ProtocolError. The buffer never holds more than one APDU and the latest bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatewayd.errors import ProtocolError
 
@@ -19,11 +19,12 @@ APDU_LIMIT = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """An APDU between two wPorts. A client's wPort is its client address, a server's its logical device."""
+    """An APDU between two wPorts. A client's wPort is its client address, a server's its logical device. It may hold a
+    password."""
 
     source: int
     destination: int
-    apdu: bytes
+    apdu: bytes = field(repr=False)
 
     @property
     def encoded(self) -> bytes:

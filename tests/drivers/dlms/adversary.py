@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -91,9 +92,13 @@ class Wire:
                 return data
         if self._hung_up:
             raise ChannelError("the meter closed the connection")
-        assert isinstance(self._loop, JumpingLoop)
-        self._loop.ahead += max(0.0, deadline - self._loop.time())
+        self.ahead(max(0.0, deadline - self._loop.time()))
         raise ChannelTimeout("nothing received in time")
+
+    def ahead(self, seconds: float) -> None:
+        """The time goes on by so much."""
+        assert isinstance(self._loop, JumpingLoop)
+        self._loop.ahead += seconds
 
     async def rest(self, seconds: float) -> None:
         self._step()
@@ -141,7 +146,7 @@ class Heard:
 def essence(reading: Reading) -> tuple[object, ...]:
     """What a reading says. A clock goes on: its minute is what counts."""
     clock = reading.code == "0-0:1.0.0*255"
-    raw = reading.raw[:8] if clock else reading.raw
+    raw = reading.raw[:7] if clock else reading.raw
     text = "" if clock else reading.raw_text
     time = reading.at if reading.meter_time and not clock else None
     return reading.code, reading.kind, raw, text, reading.unit, reading.scaler, time
@@ -293,11 +298,11 @@ class Shuffler:
     earlier: Sequence[bytes] = ()
     """Messages of earlier sessions."""
     flips: bool = True
-    _heard: list[bytes] = field(default_factory=list)
+    heard: list[bytes] = field(default_factory=list)
     _held: bytes = b""
 
     def __call__(self, number: int, said: bytes) -> Iterable[bytes]:
-        self._heard.append(said)
+        self.heard.append(said)
         held, self._held = self._held, b""
         if self.random.random() > self.rate:
             return (said, held)
@@ -331,12 +336,10 @@ class Shuffler:
                 return (said, held)
 
     def _old(self) -> bytes:
-        return self.random.choice([*self.earlier, *self._heard])
+        return self.random.choice([*self.earlier, *self.heard])
 
 
 def profile_of(day: str = "2026-11-20") -> Profile:
     """One day of quarter-hours of the meter."""
-    from datetime import datetime, timedelta
-
     begin = datetime.fromisoformat(f"{day}T00:00:00+01:00").astimezone(ZoneInfo("UTC"))
     return Profile(Obis.parse("1-0:99.1.0"), begin, begin + timedelta(days=1))

@@ -106,14 +106,14 @@ def context(
     memory: Forgetful | None = None,
     range_deviation: bool | None = None,
 ) -> ProfileContext:
-    cache = memory or Forgetful()
+    cache, clock = memory or Forgetful(), Ticking(at)
     return ProfileContext(
         "em-1",
         rules,
         vendor or vendors()["generic"],
         cache,
-        Scales(cache),
-        Ticking(at),
+        Scales(cache, clock),
+        clock,
         ahead=ahead,
         range_deviation=range_deviation,
         access=access,

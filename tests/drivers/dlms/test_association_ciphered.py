@@ -243,10 +243,10 @@ def test_an_aare_that_proves_nothing_opens_nothing(answer: bytes, kind: Kind | N
 
 def test_an_aare_of_an_earlier_session_opens_nothing() -> None:
     answer = aare(ciphered=True, title=METER, information=sealed(0x28, initiate_response(), 50))
-    association = Association(ciphered(received=49), counting())
+    association = Association(ciphered(received={METER: 49}), counting())
     association.open()
     assert isinstance(association.feed(answer), Established)
-    association = Association(ciphered(received=association.received), counting())
+    association = Association(ciphered(received={METER: association.received}), counting())
     association.open()
     with pytest.raises(SecurityError) as caught:
         association.feed(answer)

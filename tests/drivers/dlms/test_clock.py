@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from drivers.dlms.clock import RoundTrip, Shown, seconds_text, shown
 from drivers.dlms.clock_setting import ClockSetter, described
 from drivers.dlms.options import SetClock
+from drivers.dlms.wire.association_dialogue import ServiceRefused
 from drivers.dlms.wire.cosem_time import ClockRules, Deviation
 from drivers.dlms.wire.service_errors import ActionResult, DataAccess
-from gatewayd.errors import MeterDiffers
-from gatewayd.model import Answer, Flag, Kind, RawStatus, Reading
+from gatewayd.errors import MeterDiffers, MeterSilent
+from gatewayd.model import Answer, DeedResult, Flag, Kind, RawStatus, Reading
 from gatewayd.obis import Obis
 from tests.drivers.dlms.asked_meter import NOW, PRAGUE, FakeMeter, Ticking, clock_octets, collected, octets, u32, value
 
@@ -311,3 +313,118 @@ def test_a_clock_that_shows_no_time_is_not_set() -> None:
     with pytest.raises(MeterDiffers, match="shows no time"):
         asyncio.run(collected(setter.put_right(lost)))
     assert not setting.meter.done
+
+
+def deeds(setting: Setting) -> list[tuple[DeedResult, dict[str, str | int | None]]]:
+    found = [deed for answer in setting.answers for deed in answer.deeds]
+    assert {deed.type for deed in found} <= {"clock-set"}
+    return [(deed.result, dict(deed.facts)) for deed in found]
+
+
+def test_what_is_done_to_the_clock_is_a_deed_before_and_behind_it() -> None:
+    setting = Setting(-7.2, limits=SetClock())
+    setting.run()
+    (first, announced), (last, done) = deeds(setting)
+    assert (first, last) == (DeedResult.ANNOUNCED, DeedResult.DONE)
+    assert announced == {"shift_s": 7, "deviation_s": "-7.2", "clock": "2026-11-21T13:03:52.80+01:00"}
+    assert str(done["said"]).startswith("the clock was shifted by +7 s; before: the clock is 7.2 s behind; now: the")
+
+
+@pytest.mark.parametrize("setting", [Setting(1, limits=SetClock()), Setting(31, limits=SetClock()), Setting(10)])
+def test_what_is_not_going_to_be_done_is_no_deed(setting: Setting) -> None:
+    with contextlib.suppress(MeterDiffers):
+        setting.run()
+    assert setting.answers
+    assert not deeds(setting)
+
+
+def test_a_deed_that_is_refused_or_given_up_says_so() -> None:
+    refused = Setting(10, limits=SetClock())
+    refused.meter.action_result = ActionResult.READ_WRITE_DENIED
+    refused.refused()
+    late = Setting(-10, now=NOW.replace(minute=14, second=40), limits=SetClock(), archiving=17)
+    late.refused()
+    assert [result for result, _ in deeds(refused)] == [DeedResult.ANNOUNCED, DeedResult.REFUSED]
+    assert [result for result, _ in deeds(late)] == [DeedResult.ANNOUNCED, DeedResult.GIVEN_UP]
+
+
+class Silent(FakeMeter):
+    """Does what it is told and says nothing more."""
+
+    async def action(self, class_id: int, logical_name: bytes, method: int, parameter: bytes) -> ActionResult:
+        await super().action(class_id, logical_name, method, parameter)
+        raise MeterSilent("no answer")
+
+
+def test_a_shift_that_nobody_confirms_is_unclear() -> None:
+    setting = Setting(10, limits=SetClock())
+    setting.meter = Silent()
+    with pytest.raises(MeterSilent):
+        setting.run()
+    assert [result for result, _ in deeds(setting)] == [DeedResult.ANNOUNCED, DeedResult.UNCLEAR]
+
+
+def test_a_clock_that_is_set_and_then_silent_has_been_set() -> None:
+    setting = Setting(10, limits=SetClock())
+
+    def silent() -> bytes:
+        raise MeterSilent("no answer")
+
+    setting.meter.objects[CLOCK] = silent
+    with pytest.raises(MeterSilent):
+        setting.run()
+    assert [result for result, _ in deeds(setting)] == [DeedResult.ANNOUNCED, DeedResult.DONE]
+
+
+@pytest.mark.parametrize(("period", "allowed"), [(0, True), (900, True), (1800, True), (86_400, True), (300, False)])
+def test_the_intervals_of_the_load_profiles_are_not_crossed_either(period: int, allowed: bool) -> None:
+    setting = Setting(-10, now=NOW.replace(minute=5, second=3), limits=SetClock())
+    setting.meter.objects[(7, "1-0:99.1.0*255", 4)] = u32(period)
+    if allowed:
+        setting.run()
+    else:
+        assert "not now" in setting.refused()
+    assert bool(setting.meter.done) is allowed
+
+
+class WithoutMethods(FakeMeter):
+    async def action(self, class_id: int, logical_name: bytes, method: int, parameter: bytes) -> ActionResult:
+        raise ServiceRefused("refuses the service")
+
+
+@pytest.mark.parametrize("method", ["shift", "set"])
+def test_the_time_is_written_where_the_meter_has_no_methods_at_all(method: str) -> None:
+    setting = Setting(10, limits=SetClock.model_validate({"method": method}))
+    setting.meter = WithoutMethods({CLOCK: octets(clock_octets(NOW))})
+    if method == "set":
+        setting.run()
+        assert setting.meter.done == [(WRITE, octets(clock_octets(NOW)))]
+    else:
+        assert "set_clock.method: set" in setting.refused()
+        assert not setting.meter.done
+
+
+SUMMER = datetime(2026, 7, 1, 12, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("deviation", [0, -60, -120])
+@pytest.mark.parametrize("season", [0x00, 0x80, 0xFF])
+def test_a_time_is_written_on_the_base_that_the_clock_is_on(deviation: int, season: int) -> None:
+    """A clock on UTC or on winter time that is told legal time would leap by an hour."""
+    setting = Setting(0, now=SUMMER, limits=SetClock(method="set"))
+    setting.meter.action_result = ActionResult.OBJECT_UNDEFINED
+    wrong = seen(clock_octets(SUMMER + timedelta(seconds=10), deviation=deviation, status=season), now=SUMMER)
+    setting.meter.objects[CLOCK] = octets(clock_octets(SUMMER, deviation=deviation, status=season))
+    setting.clock.at += timedelta(seconds=2)
+    setter = ClockSetter(setting.meter, "m", PRAGUE, setting.clock, setting.limits)
+    asyncio.run(collected(setter.put_right(wrong)))
+    expected = clock_octets(SUMMER + timedelta(seconds=2), deviation=deviation, status=season)
+    assert setting.meter.done[-1] == (WRITE, octets(expected))
+
+
+def test_a_clock_that_goes_the_wrong_way_is_an_error() -> None:
+    setting = Setting(10, limits=SetClock())
+    setting.meter.on_action = lambda parameter: setting._shifted(b"\x10" + (10).to_bytes(2))
+    message = setting.refused()
+    assert "not better for being set" in message
+    assert [result for result, _ in deeds(setting)] == [DeedResult.ANNOUNCED, DeedResult.DONE]

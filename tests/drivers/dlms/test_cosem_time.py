@@ -22,6 +22,7 @@ from drivers.dlms.wire.cosem_time import (
     Deviation,
     Instant,
     Reason,
+    base_zone,
     encode_date_time,
     parse_date_time,
 )
@@ -282,3 +283,34 @@ def test_any_octets_are_an_instant_or_a_reason(octets: bytes, rules: ClockRules)
     assert time.minute in range(60)
     assert time.second in (*range(60), 0xFF)
     assert abs(found.at.replace(tzinfo=None) - datetime(time.year, time.month, time.day)) < timedelta(hours=39)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock", "summer", "winter"),
+    [
+        ("Europe/Prague", "legal", 2, 1),
+        ("Europe/Prague", "standard", 1, 1),
+        ("Europe/Prague", "utc", 0, 0),
+        ("Europe/Dublin", "standard", 0, 0),
+        ("America/New_York", "standard", -5, -5),
+        ("Australia/Sydney", "standard", 10, 10),
+    ],
+)
+def test_a_clock_without_deviation_on_another_time_than_the_legal_one(
+    zone: str, clock: str, summer: int, winter: int
+) -> None:
+    rules = ClockRules(base_zone(ZoneInfo(zone), clock))
+    for octets, hours in (("07EA 07 01 FF 0C 00 00 00 8000 00", summer), ("07EA 01 0F FF 0C 00 00 00 8000 00", winter)):
+        found = read(octets, rules)
+        if clock != "legal":
+            assert found.reasons == ()
+            assert found.at is not None
+            assert found.at.hour == 12 - hours
+            sent = encode_date_time(found.at, rules, with_deviation=True)
+            assert (sent[5], int.from_bytes(sent[9:11], signed=True), sent[11]) == (12, -60 * hours, 0)
+            assert read(octets.replace("8000", "FFC4"), rules).at == found.at.replace(hour=11)  # it says so itself
+
+
+def test_a_standard_time_of_half_hours_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="no whole hours"):
+        base_zone(ZoneInfo("Asia/Kolkata"), "standard")

@@ -32,7 +32,7 @@ from gatewayd.errors import (
     PasswordUnclear,
     ProtocolError,
 )
-from gatewayd.model import Clock, Kind, Listen, Profile, Registers, Scan
+from gatewayd.model import Clock, Kind, Listen, Profile, RawStatus, Registers, Scan
 from gatewayd.obis import Obis
 from gatewayd.options import SecretUnavailable
 from tests.drivers.dlms.asked_meter import (
@@ -240,6 +240,23 @@ def test_a_profile_begins_with_the_clock() -> None:
     assert rows.serials == ("4711", "ABC4711")
     (ranged,) = [apdu for _, apdu in cabin.whole.heard if apdu[:2] == b"\xc0\x01" and apdu[12:14] == b"\x01\x01"]
     assert ranged.count(b"\x80\x00") >= 2  # both ends without a deviation
+
+
+@pytest.mark.parametrize(("clock", "hours"), [("legal", 2), ("standard", 1), ("utc", 0)])
+def test_a_meter_on_another_time_than_the_legal_one_that_does_not_say_so(clock: str, hours: int) -> None:
+    """In July, without deviations and without the bit of summer time."""
+    now = datetime(2026, 7, 1, 12, 4, tzinfo=UTC)
+    meter = profile_meter()
+    shown = clock_octets(now, deviation=-60 * hours)[:9] + b"\x80\x00\x00"
+    end = clock_octets(now.replace(minute=0), deviation=-60 * hours)[:9] + b"\x80\x00\x00"
+    meter.objects[CLOCK] = octets(shown)
+    meter.objects[7, "1-0:99.1.0*255", 2] = array(structure(octets(end), u32(100)))
+    cabin = Cabin(WholeMeter(meter), clock=clock, daylight_bit=False)
+    cabin.clock.at = now
+    first, rows = cabin.ask(Profile(Obis.parse("1-0:99.1.0"), now - timedelta(hours=1), now))
+    assert first.detail == "the clock is 0.0 s ahead"
+    (reading,) = rows.readings
+    assert (reading.at, reading.status) == (now.replace(minute=0), RawStatus.TRUE)
 
 
 # -- who is asked, and how ---------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ from tests.drivers.dlms.asked_meter import (
 )
 
 CLOCK = (8, "0-0:1.0.0*255", 2)
-DEVICE, UTILITY, NAME, FIRMWARE = (
-    (1, code, 2) for code in ("0-0:96.1.0*255", "1-0:0.0.0*255", "0-0:42.0.0*255", "1-0:0.2.0*255")
+DEVICE, UTILITY, NAME, FIRMWARE, CHANGES = (
+    (1, code, 2) for code in ("0-0:96.1.0*255", "1-0:0.0.0*255", "0-0:42.0.0*255", "1-0:0.2.0*255", "0-0:96.2.0*255")
 )
 TIME = octets(clock_octets(NOW))
 
@@ -53,9 +53,9 @@ class Meeting:
 def test_everything_comes_in_one_list() -> None:
     meter = a_meter()
     first = Meeting().begin(meter)
-    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE)]
+    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE, CHANGES)]
     assert first == Prologue(
-        Data(value(TIME)), RoundTrip(NOW, NOW), Identity(("4711", "", "ABC4711", "1.2"), absent=(1,))
+        Data(value(TIME)), RoundTrip(NOW, NOW), Identity(("4711", "", "ABC4711", "1.2", ""), absent=(1, 4))
     )
     assert first.identity.serials == ("4711", "ABC4711")
 
@@ -71,10 +71,21 @@ def test_another_firmware_or_meter_is_asked_for_everything() -> None:
     meter, meeting = a_meter(), Meeting()
     meeting.begin(meter)
     meter.objects |= {FIRMWARE: text("2.0"), UTILITY: text("99")}
-    assert meeting.begin(meter).identity == Identity(("4711", "99", "ABC4711", "2.0"))
-    assert meter.asked == [(CLOCK, DEVICE, NAME, FIRMWARE), (UTILITY,)]
+    assert meeting.begin(meter).identity == Identity(("4711", "99", "ABC4711", "2.0", ""), absent=(4,))
+    assert meter.asked == [(CLOCK, DEVICE, NAME, FIRMWARE), (UTILITY, CHANGES)]
     meeting.begin(meter)
     assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE)]
+
+
+def test_a_meter_that_was_configured_anew_is_another_one_for_caches() -> None:
+    meter, meeting = a_meter(), Meeting()
+    meter.objects[CHANGES] = u32(7)
+    before = meeting.begin(meter).identity
+    meter.objects[CHANGES] = u32(8)
+    after = meeting.begin(meter).identity
+    assert before.owner != after.owner
+    assert before.serials == after.serials == ("4711", "ABC4711")
+    assert meeting.begin(meter).identity == after
 
 
 def test_another_association_is_another_meter() -> None:
@@ -82,7 +93,7 @@ def test_another_association_is_another_meter() -> None:
     meeting.begin(meter)
     meeting.scope = "client 2"
     meeting.begin(meter)
-    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE)]
+    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE, CHANGES)]
 
 
 def test_a_refusal_that_may_pass_changes_nothing() -> None:
@@ -109,7 +120,7 @@ def test_without_lists_a_configured_serial_number_is_compared_each_time() -> Non
     assert meter.asked == [(CLOCK,), (DEVICE,)]
     meter.objects |= {DEVICE: text("4712"), NAME: text("ABC4712")}
     assert meeting.begin(meter, compare=True).identity.serials == ("4712", "ABC4712")
-    assert meter.asked == [(CLOCK,), (DEVICE,), (UTILITY, NAME, FIRMWARE)]
+    assert meter.asked == [(CLOCK,), (DEVICE,), (UTILITY, NAME, FIRMWARE, CHANGES)]
 
 
 def test_the_clock_is_compared_with_its_own_round_trip_only() -> None:
@@ -149,4 +160,4 @@ def test_a_memory_of_another_version_costs_a_question_and_nothing_else() -> None
     (entry,) = meeting.memory.entries
     meeting.memory.entries[entry] = meeting.memory.entries[entry][:16] + b"\xc1"
     assert meeting.begin(meter).identity.serials == ("4711", "ABC4711")
-    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE)]
+    assert meter.asked == [(CLOCK, DEVICE, UTILITY, NAME, FIRMWARE, CHANGES)]

@@ -284,6 +284,22 @@ def test_of_two_instants_only_the_second_of_which_was_asked_for_the_second_is_me
     assert place(array(row(wall("2026-10-25 02:15"), 1)), of)[0][0].end == datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
 
 
+def test_a_row_at_the_beginning_of_what_was_asked_for_is_the_second_of_two_too() -> None:
+    """It goes before the rows that were wanted, and they go on from it."""
+    start = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    of = asked(within=context(rules=NO_BIT), window=Window(start, start + QUARTER))
+    placed, _, _ = place(array(row(wall("2026-10-25 02:15"), 1), row(wall("2026-10-25 02:30"), 2)), of)
+    assert [one.end for one in placed] == [start, start + QUARTER]
+
+
+def test_a_time_that_may_be_either_of_two_is_not_before_the_row_before_it() -> None:
+    """02:45 of the first hour, then 03:00 and 02:15 are missing: 02:30 is that of the second hour."""
+    texts = ("2026-10-25 01:45", "2026-10-25 02:00", "2026-10-25 02:15", "2026-10-25 02:45", "2026-10-25 02:30")
+    placed, _, _ = place(array(*(row(wall(one), 1) for one in texts)), asked(within=context(rules=NO_BIT)))
+    assert placed[-2].end == datetime(2026, 10, 25, 0, 45, tzinfo=UTC)
+    assert (placed[-1].end, placed[-1].faults) == (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), (Fault.TIME_TWICE,))
+
+
 def test_the_row_of_the_answer_before_says_which_of_two_instants_it_is() -> None:
     before = Placed(datetime(2026, 10, 25, 1, 0, tzinfo=UTC), (), "", place(array(row(DAY, 1)))[0][0].row)
     placed, _, _ = place(array(row(wall("2026-10-25 02:15"), 1)), asked(within=context(rules=NO_BIT)), before)
@@ -459,6 +475,14 @@ def test_an_attribute_without_its_value_does_not_pass_for_the_value() -> None:
     (reading,) = read(array(structure(stamp(DAY), stamp(DAY))), asked(known)).readings
     assert (reading.obis, reading.obis_raw) == (None, "1-0:1.6.0*255 attribute 5")
     assert reading.raw_text == "2026-11-21T00:00:00+01:00"
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 0xFFFF])
+def test_the_value_of_a_register_has_no_parts_whatever_index_it_is_captured_with(index: int) -> None:
+    """Else it would be a number without its scaler and unit, and without a code."""
+    known = captures((CLOCK, column(3, "1-0:1.8.0*255", 2, index)))
+    (reading,) = read(array(structure(stamp(DAY), u32(12345))), asked(known)).readings
+    assert (str(reading.obis), str(reading.value), reading.unit) == ("1-0:1.8.0*255", "1234.5", "Wh")
 
 
 def test_of_a_demand_register_the_last_average_is_the_value_and_the_rest_goes_along() -> None:

@@ -98,6 +98,19 @@ def test_keys_may_be_there_for_pushed_messages_alone() -> None:
     assert made(push={}, **KEYS).push is not None
 
 
+@pytest.mark.parametrize("security", ["auto", "authenticated", "authenticated-encrypted"])
+def test_pushed_messages_that_are_to_be_proved_need_the_authentication_key(security: str) -> None:
+    """Austrian customers get one key: their meters only encrypt, which has to be said."""
+    text = message(push={"security": security}, block_cipher_key_file="/k")
+    assert "authentication_key_file" in text and "push: {security: encrypted}" in text
+
+
+def test_pushed_messages_that_are_to_be_opened_need_a_key() -> None:
+    assert "block_cipher_key_file" in message(push={"security": "encrypted"})
+    for security in ("encrypted", "none"):
+        assert made(push={"security": security}, block_cipher_key_file="/k").push is not None
+
+
 def test_encryption_alone_needs_no_authentication_key() -> None:
     assert made(security="encrypted", block_cipher_key_file="/k", system_title=TITLE).counted
 

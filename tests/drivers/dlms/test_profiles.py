@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -16,13 +17,14 @@ from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, windo
 from drivers.dlms.profiles import profile
 from drivers.dlms.vendors import Access, vendors
 from drivers.dlms.wire.association_dialogue import ServiceRefused
-from drivers.dlms.wire.attribute import EntrySelection, RangeSelection
+from drivers.dlms.wire.attribute import EntrySelection, RangeSelection, Selection
+from drivers.dlms.wire.cosem_time import ClockRules
 from drivers.dlms.wire.service_errors import DataAccess
 from gatewayd.driver import Forgetful
 from gatewayd.errors import GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Outcome, Profile, RawStatus
 from gatewayd.obis import Obis
-from tests.drivers.dlms.asked_meter import collected, name, structure, u8, u32
+from tests.drivers.dlms.asked_meter import PRAGUE, collected, name, scaler_unit, structure, u8, u32
 from tests.drivers.dlms.profile_meter import (
     CLOCK,
     COLUMNS,
@@ -36,9 +38,11 @@ from tests.drivers.dlms.profile_meter import (
     ProfileMeter,
     column,
     context,
+    instant,
     quarters,
     row,
     stamp,
+    wall,
 )
 
 HOURS = timedelta(hours=1)
@@ -65,6 +69,24 @@ def days_of(count: int, before: datetime = DAY) -> list[tuple[datetime, bytes]]:
     return quarters(before, 96 * count)
 
 
+class Odd(ProfileMeter):
+    """Sends of a range what `chosen` says, of its first and last instant."""
+
+    chosen: Callable[[datetime, datetime, datetime], bool]
+
+    def _chosen(self, selection: Selection | None) -> list[tuple[datetime, bytes]]:
+        if not isinstance(selection, RangeSelection):
+            return super()._chosen(selection)
+        first, last = instant(selection.start), instant(selection.end)
+        return [one for one in self.rows if self.chosen(one[0], first, last)]
+
+
+def odd(rows: list[tuple[datetime, bytes]], chosen: Callable[[datetime, datetime, datetime], bool]) -> Odd:
+    meter = Odd(rows)
+    meter.chosen = chosen
+    return meter
+
+
 # -- by range --------------------------------------------------------------------------------------------------------
 
 
@@ -80,7 +102,7 @@ def test_a_day_is_one_request_for_a_range_and_one_answer() -> None:
     assert isinstance(selection, RangeSelection)
     assert (selection.restricting, selection.columns) == (CLOCK, ())
     assert selection.start == bytes.fromhex("07EA 0B 15 06 00 00 00 00 FFC4 00")
-    assert selection.end == bytes.fromhex("07EA 0B 16 07 00 00 00 00 FFC4 00")
+    assert selection.end == bytes.fromhex("07EA 0B 16 07 00 01 00 00 FFC4 00")  # a minute behind it
 
 
 def test_what_is_known_is_not_asked_again() -> None:
@@ -130,6 +152,100 @@ def test_rows_that_were_not_asked_for_are_left_out_and_told() -> None:
     assert answer.detail == f"{LOAD}: 15 rows that were not asked for are left out"
 
 
+@pytest.mark.parametrize("hours", [0.25, 1, 24, 72])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        lambda at, first, last: first <= at < last,
+        lambda at, first, last: first < at < last,
+        lambda at, first, last: first < at <= last,
+        lambda at, first, last: first <= at <= last.replace(minute=last.minute // 15 * 15),
+        lambda at, first, last: first - DAYS <= at <= last + DAYS,
+        lambda at, first, last: first <= at < last.replace(second=0),
+    ],
+)
+def test_a_meter_that_takes_a_range_in_another_way_keeps_no_row_back(
+    hours: float, chosen: Callable[[datetime, datetime, datetime], bool]
+) -> None:
+    end = DAY + hours * HOURS
+    answers = ask(odd(days_of(5, DAY - DAYS), chosen), DAY, end)
+    assert instants(answers) == [DAY + n * QUARTER for n in range(1, int(hours * 4) + 1)]
+
+
+def test_a_range_that_the_meter_makes_wider_is_not_taken_for_the_whole_buffer() -> None:
+    """Rows of minutes, of which it always sends six hours more on both sides."""
+    rows = [(DAY + timedelta(minutes=n), row(DAY + timedelta(minutes=n), n)) for n in range(1, 4 * 1440)]
+    meter = odd(rows, lambda at, first, last: first - 6 * HOURS <= at <= last + 6 * HOURS)
+    meter.objects[(7, LOAD, 4)] = u32(60)
+    answers = ask(meter, DAY + 23 * HOURS, DAY + 49 * HOURS)
+    assert instants(answers) == [DAY + timedelta(minutes=n) for n in range(23 * 60 + 1, 49 * 60 + 1)]
+
+
+def test_a_meter_that_says_nothing_to_a_range_is_asked_by_entry() -> None:
+    meter, memory = odd(days_of(3, DAY - DAYS), lambda *_: False), Forgetful()
+    (answer,) = ask(meter, within=context(memory=memory))
+    assert instants([answer]) == [DAY + n * QUARTER for n in range(1, 97)]
+    assert answer.detail == f"{LOAD}: sends nothing for a range of which it has rows"
+    meter.selections.clear()
+    (answer,) = ask(meter, within=context(memory=memory))
+    assert len(answer.readings) == 96
+    assert answer.detail == ""
+    assert not any(isinstance(one, RangeSelection) for one in meter.selections)
+
+
+@pytest.mark.parametrize("no", [DataAccess.HARDWARE_FAULT, DataAccess.READ_WRITE_DENIED, DataAccess.OTHER_REASON])
+def test_a_range_without_rows_teaches_nothing(no: DataAccess) -> None:
+    """The meter has rows, and none of this window."""
+    meter, memory = ProfileMeter(days_of(1, DAY - 3 * DAYS)), Forgetful()
+    (answer,) = ask(meter, within=context(memory=memory))
+    assert (answer.readings, answer.detail) == ((), "no rows")
+    meter.refuses = {"entry": no}
+    (answer,) = ask(meter, DAY + DAYS, DAY + 2 * DAYS, context(memory=memory))
+    assert (answer.readings, answer.detail) == ((), "no rows")
+    meter.selections.clear()
+    (answer,) = ask(meter, DAY - 3 * DAYS, DAY - 2 * DAYS, context(memory=memory))
+    assert len(answer.readings) == 96
+    (selection,) = meter.selections
+    assert isinstance(selection, RangeSelection)
+
+
+def test_that_only_the_whole_buffer_can_be_had_is_believed_for_a_day() -> None:
+    meter, memory = ProfileMeter(days_of(5)), Forgetful()
+    meter.refuses = dict.fromkeys(("range", "entry"), DataAccess.OTHER_REASON)
+    ask(meter, within=context(memory=memory))
+    meter.refuses, meter.selections = {}, []
+    ask(meter, within=context(memory=memory))
+    assert meter.selections == [None]
+    ask(meter, within=context(memory=memory, at=LATER + DAYS))
+    assert isinstance(meter.selections[-1], RangeSelection)
+
+
+def test_a_period_that_was_changed_is_read_again_when_the_rows_say_so() -> None:
+    meter, memory = ProfileMeter(days_of(1)), Forgetful()
+    ask(meter, within=context(memory=memory))
+    meter.rows = [(at, octets) for at, octets in days_of(2) if not (at - DAY) % (2 * QUARTER)]
+    meter.objects[(7, LOAD, 4)] = u32(1800)
+    (answer,) = ask(meter, DAY + DAYS, DAY + 2 * DAYS, context(memory=memory, at=LATER + HOURS))
+    assert {reading.interval_s for reading in answer.readings} == {1800}
+    assert {reading.status for reading in answer.readings} == {RawStatus.TRUE}
+    assert len(answer.readings) == 48
+
+
+def test_rows_of_another_period_than_the_profile_has_now_are_not_believed() -> None:
+    """It was changed at noon, and the meter kept what it had."""
+    noon = DAY + 12 * HOURS
+    rows = [one for one in days_of(1) if one[0] > noon or not (one[0] - DAY) % (2 * QUARTER)]
+    (answer,) = ask(ProfileMeter(rows))
+    true = [reading.at for reading in answer.readings if reading.status is RawStatus.TRUE]
+    assert true == [DAY + 2 * QUARTER, *(noon + n * QUARTER for n in range(1, 49))]
+
+
+def test_a_few_rows_that_are_missing_make_nothing_of_another_period() -> None:
+    rows = [one for n, one in enumerate(days_of(1)) if n not in (3, 5, 10, 11, 20)]
+    (answer,) = ask(ProfileMeter(rows))
+    assert {reading.status for reading in answer.readings} == {RawStatus.TRUE}
+
+
 def test_a_meter_that_always_sends_everything_is_asked_once() -> None:
     meter, memory = ProfileMeter(days_of(10)), Forgetful()
     meter.blind = True
@@ -161,6 +277,27 @@ def test_the_repeated_hour_is_asked_for_without_deviation_too() -> None:
     ]
     (answer,) = ask(ProfileMeter(rows), start, start + HOURS, context(range_deviation=False))
     assert [reading.raw_text for reading in answer.readings] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("first", range(8))
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("last", range(1, 9))
+def test_a_meter_that_cannot_tell_the_repeated_hours_apart_keeps_no_row_back(
+    first: int, last: int, later: bool
+) -> None:
+    """It takes both for the first of them, or both for the second, and looks at no bit."""
+    begin = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+    rows = [(at, row(wall(f"{at.astimezone(PRAGUE.zone):%Y-%m-%d %H:%M}"), 0)) for at, _ in quarters(begin - DAYS, 300)]
+    meter = odd(rows, lambda at, since, until: taken(since, later) <= at <= taken(until, later))
+
+    def taken(at: datetime, fold: bool) -> datetime:
+        return at.astimezone(PRAGUE.zone).replace(fold=fold).astimezone(UTC)
+
+    start, end = begin + first * QUARTER, begin + (first + last) * QUARTER
+    rules = ClockRules(PRAGUE.zone, daylight_bit=False)
+    (answer,) = ask(meter, start, end, context(rules=rules, range_deviation=False))
+    assert instants([answer]) == [start + n * QUARTER for n in range(1, last + 1)]
+    assert answer.detail == ""
 
 
 def test_where_times_name_the_beginning_the_range_is_a_period_earlier() -> None:
@@ -262,6 +399,40 @@ def test_whatever_is_missing_all_rows_of_a_window_are_found(
     start, end = DAY + begin * QUARTER, DAY + (begin + size) * QUARTER
     answers = ask(meter, start, end)
     assert instants(answers) == [at for at, _ in rows if start < at <= end]
+
+
+class Compressing(ProfileMeter):
+    """Leaves out times that go on from the row before, in each answer anew."""
+
+    def _chosen(self, selection: Selection | None) -> list[tuple[datetime, bytes]]:
+        found = super()._chosen(selection)
+        return found[:1] + [
+            (at, structure(b"\x00", octets[-7:-5], octets[-5:]) if abs(at - before) == QUARTER else octets)
+            for (before, _), (at, octets) in pairwise(found)
+        ]
+
+
+@pytest.mark.parametrize("sort", [SortMethod.FIFO, SortMethod.LIFO])
+def test_a_row_that_came_twice_is_one_row_also_where_its_time_was_left_out_once(sort: SortMethod) -> None:
+    """Rows are missing, so that the first entries are too old and the search goes on."""
+    rows = [one for n, one in enumerate(days_of(3)) if n not in range(100, 102)]
+    meter = Compressing(rows[::-1] if sort is SortMethod.LIFO else rows, sort=sort)
+    meter.refuses = {"range": DataAccess.OTHER_REASON}
+    (answer,) = ask(meter, DAY, DAY + HOURS)
+    assert len(meter.selections) > 3  # range, newest, and more than one part
+    assert instants([answer]) == [DAY + n * QUARTER for n in range(1, 5)]
+    assert {reading.status for reading in answer.readings} == {RawStatus.TRUE}
+
+
+def test_a_meter_that_counts_the_room_for_rows_instead_of_rows_is_read_as_a_whole() -> None:
+    meter = ProfileMeter(days_of(1))
+    meter.refuses = {"range": DataAccess.OTHER_REASON}
+    meter.objects[(7, LOAD, 7)] = u32(1000)
+    (answer,) = ask(meter)
+    assert instants([answer]) == [DAY + n * QUARTER for n in range(1, 97)]
+    assert meter.selections[-1] is None
+    with pytest.raises(MeterDiffers, match="has 1000 rows .* sends none of the newest"):
+        ask(meter, within=context(access="entry"))
 
 
 def test_no_entries_at_all() -> None:
@@ -380,6 +551,17 @@ def test_rows_that_do_not_fit_what_is_kept_make_it_be_read_again() -> None:
         ("1-0:2.8.0*255", "2"),
     ]
     assert len(meter.selections) == 2
+
+
+def test_rows_that_do_not_fit_make_the_scalers_be_read_again_as_well() -> None:
+    memory = Forgetful()
+    ask(ProfileMeter(days_of(1)), within=context(memory=memory))
+    meter = ProfileMeter(
+        [(DAY + QUARTER, structure(stamp(DAY + QUARTER), u8(0), u32(1), u32(2)))], columns=(*COLUMNS, EXPORT)
+    )
+    meter.objects[(3, "1-0:1.8.0*255", 3)] = scaler_unit(3, 30)
+    (answer,) = ask(meter, within=context(memory=memory, at=LATER + HOURS))
+    assert [one.scaler for one in answer.readings] == [3, 0]
 
 
 def test_rows_that_do_not_fit_what_was_just_read_are_kept_as_they_are() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from drivers.dlms.push import listen
 from drivers.dlms.push_options import PushOptions
 from drivers.dlms.wire.security import Form, Keys, Protection, Suite, protect
+from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Forgetful
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import NO_FLAGS, Answer, Clock, Flag, Listen, Outcome, Profile, RawStatus, Registers, Request, Scan
@@ -80,6 +81,49 @@ def test_an_answer_for_each_message(name: str) -> None:
     answers = heard([data, data + data, SILENCE, SILENCE, data[:7], data[7:]])
     assert [answer.outcome for answer in answers] == [Outcome.DONE] * 4
     assert values(answers) == [("1-0:1.8.0*255", "4242"), ("1-0:2.8.0*255", "7")] * 4
+
+
+@pytest.mark.parametrize("framing", ["auto", "its own"])
+@pytest.mark.parametrize("size", [1, 7, 60, 64, 10_000])
+@pytest.mark.parametrize("name", FRAMINGS)
+def test_each_message_has_its_own_bytes(name: str, size: int, framing: str) -> None:
+    """However they come: the bytes of a read with several messages were all archived with the first of them."""
+    frame = FRAMINGS[name]
+    sent = [frame(apdu) for apdu in (PLAIN, ONE_OF_TWO, CZECH_PORT, PLAIN)]
+    stream = b"".join(sent)
+    channel = RecordingChannel(PushingChannel([stream[at : at + size] for at in range(0, len(stream), size)]))
+    kept: list[bytes] = []
+
+    async def run() -> None:
+        options = PushOptions.model_validate({"framing": framing if framing == "auto" else name})
+        async with aclosing(listen(channel, context(options), Listen())) as listening:
+            async for answer in listening:
+                assert answer.sound
+                kept.append(channel.take(answer.behind))
+
+    with pytest.raises(ChannelError):
+        asyncio.run(run())
+    assert kept == sent
+    assert not channel.waiting
+
+
+def test_flags_behind_a_message_are_no_exchange_of_their_own() -> None:
+    (answer,) = heard([hdlc(PLAIN) + b"\x7e\x7e"])
+    assert (answer.sound, answer.behind) == (True, 0)
+
+
+def test_damage_has_the_bytes_up_to_its_end() -> None:
+    damaged = hdlc(PLAIN).replace(b"\x10\x92", b"\x10\x93")
+    sent = [hdlc(PLAIN), damaged, hdlc(ONE_OF_TWO), hdlc(PLAIN)[:30]]
+    answers = heard([b"".join(sent)])
+    assert [answer.outcome for answer in answers] == [
+        Outcome.DONE,
+        Outcome.CHECK_FAILED,
+        Outcome.DONE,
+        Outcome.TRUNCATED,
+    ]
+    ends = [len(b"".join(sent[at + 1 :])) for at in range(3)]
+    assert [answer.behind for answer in answers] == [*ends, 0]
 
 
 def test_the_customer_port() -> None:

@@ -118,6 +118,44 @@ def test_a_missing_segment(command: Command) -> None:
         assert pushed(through(PushReader(Framing.HDLC), frames[0], frames[2])) == []
 
 
+@pytest.mark.parametrize("llc", ["E6E700", ""])
+def test_no_wrong_bit_lets_a_segment_vanish(llc: str) -> None:
+    """UI frames have no numbers: of one whose flag was wrong nobody told, and what was around it became a message."""
+    stream = hdlc(PLAIN, 20, llc=llc)
+    for bit in range(len(stream) * 8):
+        wrong = bytearray(stream)
+        wrong[bit // 8] ^= 1 << bit % 8
+        reader = PushReader(Framing.HDLC)
+        events = (*reader.feed(bytes(wrong)), *reader.finish(), *reader.feed(stream))
+        assert events[-1] == Pushed(PLAIN)
+        heard = [event.apdu for event in events[:-1] if isinstance(event, Pushed)]
+        assert all(PLAIN.endswith(apdu) for apdu in heard), f"bit {bit}"  # a rest may look like a beginning
+
+
+def test_flags_between_segments_are_no_missing_segment() -> None:
+    frames = [b"\x7e" + frame + b"\x7e" for frame in hdlc(PLAIN, 20).split(b"\x7e") if frame]
+    for between in (b"", b"\x7e" * 5):
+        assert PushReader(Framing.HDLC).feed(between.join(frames)) == (Pushed(PLAIN),)
+
+
+@pytest.mark.parametrize("name", ["hdlc", "mbus"])
+def test_joining_a_stream_anywhere_makes_nobody_deaf(name: str) -> None:
+    """On a line that is never silent, a stream that began with its APDU was read without frames for ever."""
+    frame = FRAMINGS[name](PLAIN)
+    for silent in (False, True):
+        for begin in range(1, len(frame)):
+            reader = PushReader()
+            events = list(reader.feed(frame[begin:]))
+            events += reader.finish() if silent else ()
+            for _ in range(3):
+                events += reader.feed(frame)
+            assert events[-3:].count(Pushed(PLAIN)) == 3, (begin, silent)
+            reader = PushReader()
+            reader.feed(frame[begin:])
+            found = reader.located(frame + frame)
+            assert [end for event, end in found][-2:] == [len(frame), 2 * len(frame)], begin
+
+
 def test_segments_of_two_stations_are_not_mixed() -> None:
     ours, theirs = hdlc(LONG, 300), frame("410513", b"\x0f\x40")
     first, rest = ours[: ours.index(b"\x7e\x7e") + 1], ours[ours.index(b"\x7e\x7e") + 1 :]

@@ -43,6 +43,62 @@ def short(readings: tuple[Reading, ...]) -> list[tuple[str, str, int, str]]:
     return [(reading.code, reading.raw_text, reading.scaler, reading.unit) for reading in readings]
 
 
+IN_FULL = {
+    "attribute": ("0204 120003 0906 0100010800FF 0F02 0600001092", "4242", 0, ""),
+    "with scaler_unit": ("0205 120003 0906 0100010800FF 0F02 0600001092 0202 0F01 161E", "4242", 1, "Wh"),
+    "with scaler_unit, long-unsigned": ("0205 120003 0906 0100010800FF 0F02 121092 0202 0F01 161E", "4242", 1, "Wh"),
+    "with data index": ("0205 120003 0906 0100010800FF 0F02 120000 0600001092", "4242", 0, ""),
+    "long-unsigned with data index": ("0205 120003 0906 0100010800FF 0F02 120000 121092", "4242", 0, ""),
+}
+
+
+@pytest.mark.parametrize("form", IN_FULL)
+@pytest.mark.parametrize("around", ["{}", "0101 {}", "0201 {}", "0202 0A0141 {}"])
+def test_the_attribute_behind_a_code_is_not_its_value(form: str, around: str) -> None:
+    """Class, code, attribute and value: the number of the attribute was taken for the value, with status true."""
+    entry, text, scaler, unit = IN_FULL[form]
+    readings = heard("0F 00000001 00" + around.format(entry)).readings
+    assert short(readings)[-1] == ("1-0:1.8.0*255", text, scaler, unit)
+    assert len(readings) == (2 if around.startswith("0202") else 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("0204 120003 0906 0100010800FF 0F03 0202 0F01 161E", "3/1-0:1.8.0*255/3"),
+        ("0204 120003 0906 0100010800FF 0FFF 0600001092", "3/1-0:1.8.0*255/1 in part"),
+        ("0205 120003 0906 0100010800FF 0F02 120001 0600001092", "3/1-0:1.8.0*255/2 in part"),
+    ],
+)
+def test_another_attribute_in_full_is_not_the_value(entry: str, name: str) -> None:
+    (reading,) = heard(f"0F 00000001 00 0101 {entry}").readings
+    assert (reading.obis, reading.obis_raw) == (None, name)
+
+
+def test_a_number_of_one_octet_with_its_scaler_unit_is_no_attribute() -> None:
+    """Class, code, value and scaler_unit, where the value is an integer as an attribute would be."""
+    found = short(heard("0F 00000001 00 0101 0204 120003 0906 0100200700FF 0F17 0202 0F00 1623").readings)
+    assert found[-1] == ("1-0:32.7.0*255", "23", 0, "V")
+
+
+IDIS = f"{HEADER} 0205 0910 49534B31303330303030303030303030 0906 0004190900FF 090C07EA0B1A04101E0FFF800000 1107 1108"
+"""Device name and the name of the Push setup, then what is configured (IDIS, push object list): values by position."""
+
+
+def test_the_name_of_a_push_setup_names_no_value() -> None:
+    """It was taken for the name of the clock behind it, and no list of codes could be given."""
+    codes = ("0-0:42.0.0", "", "0-0:1.0.0", "1-0:1.8.0", "1-0:2.8.0")
+    said = heard(IDIS, codes=codes)
+    assert said.complaints == ()
+    assert said.serials == ("ISK1030000000000",)
+    assert [(code, text) for code, text, *_ in short(said.readings)][2:] == [
+        ("1-0:1.8.0*255", "7"),
+        ("1-0:2.8.0*255", "8"),
+    ]
+    assert {reading.at for reading in said.readings if reading.value is not None} == {SENT}
+    assert [reading.obis for reading in heard(IDIS).readings] == [None] * 5
+
+
 def test_codes_and_values_in_turn() -> None:
     first, second = heard(PLAIN).readings
     assert first == Reading(

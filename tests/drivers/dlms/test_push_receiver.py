@@ -136,6 +136,21 @@ def test_forms_that_are_not_for_pushing() -> None:
         asyncio.run(receiver(NOTHING).receive(b""))
 
 
+def test_what_to_do_about_another_suite_and_a_counter_that_was_lost() -> None:
+    """Kaifa MA309 says suite 1 (21); a meter whose counter begins anew was refused for ever without a word on it."""
+    by = receiver(Protection.ENCRYPTED)
+    with pytest.raises(SecurityError, match="suite 0 is configured: say suite: 1 if that") as caught:
+        asyncio.run(by.receive(pushed(1, policy=Protection.ENCRYPTED, suite=Suite.SUITE_1)))
+    assert caught.value.kind is Kind.SUITE
+    other = bytearray(pushed(1))
+    other[11] = 0x3F  # the security control: there is no suite 15
+    with pytest.raises(SecurityError, match=r"suite 0 is configured$"):
+        asyncio.run(by.receive(bytes(other)))
+    assert isinstance(one(pushed(7), by), Received)
+    with pytest.raises(SecurityError, match=r"counter 2, and was already at 7: .* it needs new keys"):
+        asyncio.run(by.receive(pushed(2)))
+
+
 def test_another_suite_and_another_key() -> None:
     long = Keys(bytes(32), bytes(32))
     assert one(pushed(1, keys=long, suite=Suite.SUITE_2), receiver()) is Kind.SUITE

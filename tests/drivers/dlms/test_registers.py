@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -90,12 +90,13 @@ class Reader:
         self.meter = FakeMeter(objects() if stored is None else stored)
         self.memory = CountingMemory()
         self.owner = "A"
+        self.now = NOW
         self.marks = frozenset({(6, 0xFFFF_FFFF)}) if marks else frozenset()
 
     def answers(self, *codes: str, known: tuple[Reading, ...] = ()) -> list[Answer]:
         request = Registers(tuple(map(Obis.parse, codes)))
         cache = DeviceCache(self.memory, self.owner)
-        surroundings = Surroundings("m", PRAGUE, Ticking(), cache, name("0-0:40.0.0"), self.marks)
+        surroundings = Surroundings("m", PRAGUE, Ticking(self.now), cache, name("0-0:40.0.0"), self.marks)
         return asyncio.run(collected(registers(self.meter, surroundings, request, known)))
 
     def one(self, code: str) -> Reading:
@@ -197,6 +198,57 @@ def test_a_demand_register_gives_its_last_average_and_the_running_one_beside_it(
     assert (reading.kind, reading.meter_time) == (Kind.REGISTER, "2026-11-03T18:15:00+01:00")
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (octets(b"12345678"), "12345678"),  # four bytes of a number may look like its digits, and are not
+        (text("12345678"), "12345678"),
+        (b"\x0d\x12", "12"),
+        (boolean(True), "true"),
+        (b"\x04\x08\x81", "0b10000001"),
+        (structure(u32(1), u32(2)), "{1, 2}"),
+    ],
+)
+@pytest.mark.parametrize("class_id", [3, 4, 5])
+def test_what_is_no_number_is_kept_and_not_believed_where_a_register_stands(
+    class_id: int, sent: bytes, shown: str
+) -> None:
+    value_attribute = 3 if class_id == 5 else 2
+    results: dict[int, Result] = {value_attribute: Data(value(sent))}
+    found = reading_of(Source("m", NOW, PRAGUE), class_id, Obis(1, 0, 1, 8), results, Scale(-3, "Wh"))
+    assert isinstance(found, Reading)
+    assert (found.raw, found.raw_text) == (sent, shown)
+    assert (found.status, found.flags) == (RawStatus.DISTORTED, Flag.UNDECODABLE)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"\x17\x3e\x00\x00\x00", "0.125"),
+        (b"\x18\xbf\xc0" + bytes(6), "-0.125"),
+        (b"\x14" + (-(2**63)).to_bytes(8, signed=True), "-9223372036854775808"),
+        (b"\x15" + b"\xff" * 8, "18446744073709551615"),
+        (b"\x16\x07", "7"),
+        (b"\x05\xff\xff\xff\x85", "-123"),
+    ],
+)
+@pytest.mark.parametrize("scaler", [-3, 0, 3])
+def test_numbers_of_every_type_keep_all_of_their_digits(sent: bytes, shown: str, scaler: int) -> None:
+    found = reading_of(Source("m", NOW, PRAGUE), 3, Obis(1, 0, 1, 8), {2: Data(value(sent))}, Scale(scaler, "Wh"))
+    assert isinstance(found, Reading)
+    assert (found.raw_text, found.status, found.scaler) == (shown, RawStatus.TRUE, scaler)
+    assert found.value is not None
+    assert found.value == Decimal(shown).scaleb(scaler)
+    assert "E" not in format(found.value, "f")
+
+
+def test_a_register_of_a_maximum_without_a_time_is_what_the_register_shows_now() -> None:
+    """When the maximum was is not known, and reading it is no such time."""
+    found = reading_of(Source("m", NOW, PRAGUE), 3, Obis(1, 0, 1, 6), {2: Data(value(u32(5)))}, Scale(0, "W"))
+    assert isinstance(found, Reading)
+    assert (found.kind, found.at, found.status, found.meter_time) == (Kind.REGISTER, NOW, RawStatus.TRUE, "")
+
+
 def test_other_classes_are_kept_raw_with_a_text() -> None:
     reader = Reader()
     assert (reader.one("F.F").raw_text, reader.one("F.F").value) == ("0x00000400", None)
@@ -280,6 +332,32 @@ def test_of_several_scalers_only_the_one_that_did_not_come_is_asked_for_again() 
     reader.answers("1.8.0", "2.8.0")
     reader.sources()
     reader.answers("1.8.0", "2.8.0")
+    assert reader.sources()[0] == [(3, IMPORT, 3)]
+
+
+def test_a_scaler_that_did_not_come_is_not_remembered_as_unknown_by_a_later_batch() -> None:
+    codes = [f"1-0:{group}.8.0*255" for group in range(1, 60)]
+    stored: dict[tuple[int, str, int], Stored] = {(3, code, 2): u32(1) for code in codes}
+    stored |= {(3, code, 3): scaler_unit(0, 30) for code in codes}
+    stored[ASSOCIATION] = array(*(entry(3, code) for code in codes))
+    reader = Reader(stored | {(3, codes[0], 3): DataAccess.TEMPORARY_FAILURE})
+    assert len(reader.answers(*codes)) == 2
+    reader.meter.objects[(3, codes[0], 3)] = scaler_unit(0, 30)
+    assert reader.one(codes[0]).status is RawStatus.TRUE
+
+
+def test_a_scaler_is_read_again_after_a_day() -> None:
+    reader = Reader()
+    assert reader.one("1.8.0").scaler == -2
+    reader.meter.objects[(3, IMPORT, 3)] = scaler_unit(0, 30)
+    reader.now += timedelta(days=1, seconds=-1)
+    assert reader.one("1.8.0").scaler == -2
+    assert reader.one("2.8.0").scaler == 0  # read just now, and yet no younger than the oldest
+    reader.now += timedelta(seconds=1)
+    assert reader.one("1.8.0").scaler == 0
+    assert [key for keys in reader.sources() for key in keys].count((3, EXPORT, 3)) == 1
+    reader.now -= timedelta(days=2)  # the gateway's clock went back
+    reader.one("1.8.0")
     assert reader.sources()[0] == [(3, IMPORT, 3)]
 
 
@@ -371,12 +449,14 @@ def test_a_cache_of_another_version_costs_a_question_and_nothing_else() -> None:
 def test_what_is_no_scaler_unit_is_an_unknown_scale(sent: bytes) -> None:
     meter = FakeMeter({(3, IMPORT, 3): sent})
     key = (3, name(IMPORT))
-    found = asyncio.run(Scales(DeviceCache(CountingMemory(), "A")).of(meter, [key]))
+    found = asyncio.run(Scales(DeviceCache(CountingMemory(), "A"), Ticking()).of(meter, [key]))
     assert found == {key: UNKNOWN}
 
 
 def test_a_scaler_unit_of_null_is_a_plain_number() -> None:
     key = (3, name(IMPORT))
-    found = asyncio.run(Scales(DeviceCache(CountingMemory(), "A")).of(FakeMeter({(3, IMPORT, 3): b"\x00"}), [key]))
+    found = asyncio.run(
+        Scales(DeviceCache(CountingMemory(), "A"), Ticking()).of(FakeMeter({(3, IMPORT, 3): b"\x00"}), [key])
+    )
     assert found == {key: Scale(0, "")}
     assert obis_of(key[1]) == Obis.parse(IMPORT)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from drivers.iec62056_21.driver import KIND
 from drivers.iec62056_21.options import Iec62056_21Options
 from gatewayd.channel import Channel, Framing
+from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Driver, Setting
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError, MeterDiffers
 from gatewayd.model import Answer, Clock, Listen, Meter, Outcome, Registers, Request, Scan
@@ -98,6 +99,21 @@ def test_silence_between_two_telegrams_is_no_fault() -> None:
 def test_two_telegrams_in_one_read_and_the_beginning_of_a_third() -> None:
     third = telegram(3)
     assert values(heard(telegram(1) + telegram(2) + third[:20], third[20:])) == texts(1, 2, 3)
+
+
+def test_each_telegram_has_its_own_bytes() -> None:
+    third = telegram(3)
+    kept: list[bytes] = []
+
+    async def run() -> None:
+        channel = RecordingChannel(Pushed([telegram(1) + telegram(2) + third[:20], third[20:] + b"\r\n\0"]))
+        async with aclosing(driver().execute(channel, Listen())) as coming:
+            async for answer in coming:
+                kept.append(channel.take(answer.behind))
+
+    with pytest.raises(ChannelError, match="hes: the peer closed the connection"):
+        asyncio.run(run())
+    assert kept == [telegram(1), telegram(2), third + b"\r\n\0"]  # blanks are no beginning of another one
 
 
 def test_what_makes_no_sense_is_told_and_ends_nothing() -> None:

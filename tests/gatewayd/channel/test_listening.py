@@ -192,6 +192,31 @@ def test_a_host_that_has_moved_is_looked_up_again(monkeypatch: pytest.MonkeyPatc
     asyncio.run(run())
 
 
+def test_hosts_that_have_changed_places_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses are handed out anew: what one meter sends must not be archived as another's."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        addresses, now = {"one.example": FIRST, "two.example": SECOND}, loop.time()
+
+        async def look_up(host: str, port: None, type: int) -> list[object]:
+            return [(socket.AF_INET, type, 6, "", (addresses[host], 0))]
+
+        monkeypatch.setattr(loop, "getaddrinfo", look_up)
+        monkeypatch.setattr(Callers, "_now", staticmethod(lambda: now))
+        callers = Callers("line hes: port")
+        for host in (*addresses, HERE):
+            await callers.expect(host)
+        assert await callers.identify(FIRST) == "one.example"
+        addresses = {"one.example": SECOND, "two.example": FIRST}
+        now += 61
+        assert not callers.may_have_moved(HERE), "an address that is configured is nobody else's"
+        assert await callers.identify(FIRST) == "two.example"
+        assert await callers.identify(SECOND) == "one.example"
+
+    asyncio.run(run())
+
+
 def test_what_is_remembered_and_told_of_strangers_is_bounded(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +477,27 @@ def test_a_port_that_is_taken_is_named() -> None:
             second = TcpPort("two", HERE, port.number)
             with pytest.raises(ChannelError, match=f"line two: {HERE}:{port.number} cannot be listened at: another"):
                 await second.open()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("address", "family"), [(HERE, socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_all_addresses_are_those_of_both_families(address: str, family: socket.AddressFamily) -> None:
+    """As at a UDP port, and as the check of the configuration says of :: and 0.0.0.0."""
+
+    async def run() -> None:
+        port = TcpPort("hes", "::", 0)
+        await port.open()
+        waiting = asyncio.create_task(port.next(address))
+        await asyncio.sleep(0)
+        with socket.socket(family) as meter:
+            meter.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(meter, (address, port.number))
+            await say(meter, TELEGRAM)
+            assert await exactly(await waiting, len(TELEGRAM)) == TELEGRAM
+            with pytest.raises(ChannelError, match="cannot be listened at: another process"):
+                await TcpPort("two", "::", port.number).open()
+        await port.close()
 
     asyncio.run(run())
 

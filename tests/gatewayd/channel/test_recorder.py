@@ -51,6 +51,18 @@ def test_what_was_received_is_kept_once() -> None:
     asyncio.run(run())
 
 
+def test_what_came_behind_an_exchange_stays_for_the_next() -> None:
+    async def run() -> None:
+        channel = RecordingChannel(Line(b"first second ", b"third"))
+        await channel.receive(deadline=0)
+        assert (channel.take(behind=7), channel.waiting) == (b"first ", True)
+        await channel.receive(deadline=0)
+        assert channel.take(behind=99) == b""
+        assert (channel.take(behind=5), channel.take(), channel.waiting) == (b"second ", b"third", False)
+
+    asyncio.run(run())
+
+
 def test_what_is_sent_passes_through_and_is_not_kept() -> None:
     async def run() -> None:
         line = Line()

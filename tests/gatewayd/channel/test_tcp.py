@@ -329,3 +329,31 @@ def test_closing_never_waits_long_for_a_peer_that_takes_nothing() -> None:
             assert asyncio.get_running_loop().time() - before < 3
 
     asyncio.run(run())
+
+
+def test_no_byte_before_a_reset_is_lost() -> None:
+    """The peer sends and breaks off before anybody has looked: a reader of asyncio would throw the bytes away."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with listening() as (server, port):
+            channel = await open_tcp("cabin", HOST, port, None, deadline=soon())
+            peer, _ = server.accept()
+            peer.sendall(IDENTIFICATION)
+            reader = channel._reader
+            async with asyncio.timeout(PATIENCE):
+                while len(reader._buffer) < len(IDENTIFICATION):  # type: ignore[attr-defined]  # no public view of it
+                    await asyncio.sleep(0.001)
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.close()
+                while not reader._eof:  # type: ignore[attr-defined]
+                    await asyncio.sleep(0.001)
+            assert await channel.receive(deadline=soon()) == IDENTIFICATION
+            with pytest.raises(ChannelError, match="closed the connection"):
+                await channel.receive(deadline=soon())
+            with pytest.raises(ChannelError, match="closed the connection"):
+                for _ in range(10):
+                    await channel.send(SIGN_ON, deadline=loop.time() + 1)
+            await channel.close()
+
+    asyncio.run(run())

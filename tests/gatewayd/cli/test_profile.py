@@ -8,6 +8,7 @@ import pytest
 from gatewayd.cli import profile
 from gatewayd.cli.profile_view import pivot
 from gatewayd.legal_time import PRAGUE
+from gatewayd.model import Flag
 from tests.gatewayd.cli.test_profile_view import archived, at, interval
 
 
@@ -23,6 +24,17 @@ def test_what_has_not_ended_yet_is_not_missing(
     assert "7 of 8 intervals" in told
     if plot:
         assert told.count("·") <= 4, "one gap: the eighth"
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(78, True), (50, False)])
+def test_a_flag_is_folded_only_where_codes_are_not_enough(
+    columns: int, whole: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", str(columns))):
+        monkeypatch.setenv(name, value)
+    cells = [interval(1, "1234.5", f"{n}.5.0", flags=Flag.PARTIAL_INTERVAL) for n in (1, 2)]
+    profile._print(pivot(archived(*cells)), at(0), at(1), PRAGUE, plot=False)
+    assert ("partial_interval" in capsys.readouterr().out) == whole
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 80, 120])

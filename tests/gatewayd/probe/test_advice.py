@@ -1,5 +1,7 @@
 """What is proposed loads as it stands; and what is said when nobody answered fits what was heard."""
 
+import pytest
+
 from drivers.iec62056_21.options import Iec62056_21Options
 from gatewayd.channel import Framing
 from gatewayd.config import parse
@@ -28,6 +30,24 @@ def test_what_is_proposed_for_a_meter_loads() -> None:
         assert isinstance(options, Iec62056_21Options)
         assert (options.mode, options.start_baud) == (finding.mode if finding.mode == "D" else "C", 2400)
         assert options.address == finding.address
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (("transport", "wrapper"), ("client", "16"), ("server", "1"), ("authentication", "none")),
+        (("transport", "hdlc"), ("client", "16"), ("server", "1"), ("physical", "17"), ("address_bytes", "4")),
+        (("push", "{}"),),
+    ],
+)
+def test_what_is_proposed_for_a_dlms_meter_loads(options: tuple[tuple[str, str], ...]) -> None:
+    finding = Finding("DLMS", 9600, Framing.N81, "dlms", options=options)
+    text = BASE + snippet(finding, "optical", known_drivers=list(DRIVER_OPTIONS))
+    config = parse(text, "proposal.yaml", DRIVER_OPTIONS, SINK_OPTIONS)
+    dumped = config.meters[0].options.model_dump(mode="json")
+    assert {name: dumped[name] for name, _ in options if name != "push"} == {
+        name: int(value) if value.isdecimal() else value for name, value in options if name != "push"
+    }
 
 
 def test_a_driver_that_is_not_there_makes_comments() -> None:

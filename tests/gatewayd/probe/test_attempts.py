@@ -8,7 +8,7 @@ from gatewayd.channel import Framing
 from gatewayd.daemon import iec_words
 from gatewayd.probe.advice import snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
-from gatewayd.probe.frames import fcs, read_register
+from gatewayd.probe.frames import Server, associate, fcs, read_register, release
 
 LGZ = b"/LGZ4\\2ZMD3104107.B32\r\n"
 UA = bytes.fromhex("7EA01E210373C37A81801205018006018007040000000108040000000 1533B7E".replace(" ", ""))
@@ -76,7 +76,10 @@ def test_nothing_that_is_sent_carries_a_password_or_writes(
         if one.protocol is Protocol.MODBUS:
             assert one.send[1] == 3, "reads holding registers"
         if one.protocol is Protocol.DLMS:
-            assert (one.send[5], one.goodbye[5]) == (0x93, 0x53), "SNRM and DISC, no information frame"
+            if one.what == "SNRM":
+                assert (one.send[5], one.goodbye[5]) == (0x93, 0x53), "SNRM and DISC, no information frame"
+            else:
+                assert (one.send, one.goodbye) == (associate(1), release(1)), "AARQ without authentication, RLRQ"
 
 
 def test_a_rate_that_is_configured_comes_first_and_is_not_tried_twice() -> None:
@@ -92,6 +95,7 @@ def test_a_line_without_rates_needs_fewer_steps() -> None:
     tried = [(one.protocol, one.what) for one in attempts(has_rate=False, units=[1])]
     assert tried == [
         (Protocol.PUSH, "listening"),
+        (Protocol.DLMS, "association in the wrapper"),
         (Protocol.IEC, "sign-on"),
         (Protocol.IEC, "sign-on after a wake-up"),
         (Protocol.DLMS, "SNRM"),
@@ -182,6 +186,9 @@ def test_pushes_of_other_kinds() -> None:
     (listening,) = attempts(Protocol.PUSH, bauds=(2400,))
     hdlc = judged(listening, b"\0" + UA)
     assert (hdlc.protocol, hdlc.driver) == ("DLMS push over HDLC", "dlms")
+    wrapper = judged(listening, bytes.fromhex("00010001001000080F00000001000203"))
+    assert (wrapper.protocol, wrapper.driver) == ("DLMS push in the wrapper", "dlms")
+    assert dict(hdlc.options) == dict(wrapper.options) == {"push": "{}"}
     sml = judged(listening, bytes.fromhex("1b1b1b1b01010101") + b"v")
     assert (sml.protocol, sml.driver) == ("SML", "")
 
@@ -203,9 +210,31 @@ def test_an_answer_to_another_client_is_not_ours() -> None:
 
 
 def test_the_address_of_the_server() -> None:
-    (question,) = attempts(Protocol.DLMS, bauds=(9600,), server=17)
+    (question,) = attempts(Protocol.DLMS, bauds=(9600,), server=Server(17))
     assert question.send[3] == 17 * 2 + 1
     assert judged(question, UA).address == "17"
+
+
+def test_a_server_with_a_physical_device_is_asked_in_both_ways() -> None:
+    short, wide = attempts(Protocol.DLMS, bauds=(9600,), server=Server(1, 17))
+    assert [one.send[3:-5].hex() for one in (short, wide)] == ["0223", "00020023"]
+    assert short.group != wide.group, "who has answered is not asked again"
+    found = [dict(judged(one, UA).options) for one in (short, wide)]
+    assert [(one["server"], one["physical"], one.get("address_bytes")) for one in found] == [
+        ("1", "17", None),
+        ("1", "17", "4"),
+    ]
+
+
+def test_a_meter_in_the_wrapper() -> None:
+    asked, snrm = attempts(Protocol.DLMS, has_rate=False, server=Server(2))
+    refused = judged(asked, bytes.fromhex("0001000200100003D80101"))
+    assert (refused.protocol, refused.driver, refused.address) == ("DLMS in the wrapper", "dlms", "2")
+    assert dict(refused.options) == {"transport": "wrapper", "client": "16", "server": "2", "authentication": "none"}
+    assert asked.judge(asked.send, True) is None, "its own echo"
+    assert asked.group != snrm.group, "SNRM would make it close the connection"
+    proposal = snippet(refused, "cabin", known_drivers=["dlms"])
+    assert "baud" not in proposal, "a rate means nothing there"
 
 
 def test_a_unit() -> None:

@@ -4,17 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.dlms.wire.acse import Mechanism, parse_aarq
 from gatewayd.probe.frames import (
+    FIRST,
     Frame,
+    Server,
+    associate,
+    associated,
     disconnect,
     fcs,
     find_frame,
     modbus_answer,
     modbus_crc,
+    pushed,
     read_register,
+    release,
     snrm,
 )
 
+# AARE of the Green Book, 11.2: accepted, and the same with result 1 and a diagnostic, behind the header of the wrapper.
+AARE = bytes.fromhex("6129A109060760857405080101A203020100A305A103020100BE10040E0800065F1F040000501F01F40007")
+REFUSAL = AARE.replace(bytes.fromhex("A203020100A305A103020100"), bytes.fromhex("A203020101A305A10302010D"))
 CHECK = b"123456789"
 # IEC 62056-46 and every client's log: public client 16 asks server 1; the answer with the parameters of the link.
 UA = bytes.fromhex("7EA01E210373C37A8180120501800601800704000000010804000000 01533B7E".replace(" ", ""))
@@ -36,14 +46,24 @@ def test_the_modbus_sum_of_published_examples(message: str) -> None:
 
 
 def test_snrm_and_disc_are_the_constant_frames_of_every_client() -> None:
-    assert snrm().hex().upper() == "7EA0070321930F017E"
-    assert disconnect().hex().upper() == "7EA00703215303C77E"
+    assert snrm(FIRST).hex().upper() == "7EA0070321930F017E"
+    assert disconnect(FIRST).hex().upper() == "7EA00703215303C77E"
 
 
 @pytest.mark.parametrize("address", [0, 128, -1])
-def test_addresses_of_more_than_one_byte_are_refused(address: int) -> None:
-    with pytest.raises(ValueError, match="1 to 127"):
-        snrm(address)
+def test_numbers_that_take_more_than_a_byte_are_refused(address: int) -> None:
+    for numbers in ((address,), (1, address)):
+        with pytest.raises(ValueError, match="1 to 127"):
+            Server(*numbers)
+
+
+def test_a_server_with_a_physical_device_has_two_addresses() -> None:
+    """IEC 62056-46 6.4.2.2."""
+    assert (Server(1, 17).encoded.hex(), Server(1, 17, wide=True).encoded.hex()) == ("0223", "00020023")
+    for server in (Server(1, 17), Server(1, 17, wide=True)):
+        assert find_frame(snrm(server)) == Frame(server.encoded, b"\x21", 0x93)
+        assert find_frame(disconnect(server)) == Frame(server.encoded, b"\x21", 0x53)
+        assert str(server) == "1/17"
 
 
 def test_a_foreign_answer() -> None:
@@ -91,3 +111,49 @@ def test_an_echo_is_no_answer() -> None:
 def test_any_bytes_are_judged(data: bytes, unit: int) -> None:
     find_frame(data)
     modbus_answer(data, unit)
+    associated(data, unit)
+    pushed(data)
+
+
+# -- wrapper -----------------------------------------------------------------------------------------------------------
+
+
+def wrapped(apdu: bytes, source: int = 1, destination: int = 16) -> bytes:
+    """Behind the header of IEC 62056-47: version, wPorts, length."""
+    return b"".join(number.to_bytes(2, "big") for number in (1, source, destination, len(apdu))) + apdu
+
+
+def test_the_public_client_asks_without_a_password() -> None:
+    asked = associate(3)
+    assert asked[:8].hex() == "000100100003001f"
+    aarq = parse_aarq(asked[8:])
+    assert (aarq.mechanism, aarq.authentication, aarq.ciphered) == (Mechanism.NONE, b"", False)
+    assert release(3).hex() == "00010010000300056203800100"
+
+
+@pytest.mark.parametrize(
+    ("apdu", "said"),
+    [
+        (AARE, "connects"),
+        (REFUSAL, "is there and refuses the public client"),
+        (bytes.fromhex("0E010600"), "is there and refuses the public client"),
+        (bytes.fromhex("D80101"), "is there and refuses the public client"),
+        (bytes.fromhex("C401C100"), None),
+        (b"", None),
+    ],
+)
+def test_answers_in_the_wrapper(apdu: bytes, said: str | None) -> None:
+    assert associated(wrapped(apdu), 1) == said
+    assert associated(associate(1) + wrapped(apdu), 1) == said, "behind the echo of the question"
+    assert associated(wrapped(apdu), 2) is None, "of another wPort"
+    assert associated(wrapped(apdu, destination=1), 1) is None, "to another client"
+    assert associated(wrapped(apdu)[:-1], 1) is None
+
+
+def test_pushes_in_the_wrapper() -> None:
+    notification = bytes.fromhex("0F00000001000203")
+    assert pushed(wrapped(notification))
+    assert pushed(wrapped(b"\xdb" + notification) + b"\0")
+    assert not pushed(wrapped(notification)[:-1])
+    assert not pushed(b"\0" + wrapped(notification)), "without check sum only from the beginning"
+    assert not pushed(wrapped(AARE))

@@ -10,7 +10,7 @@ from gatewayd.daemon import iec_words, probe
 from gatewayd.errors import ChannelError, ChannelTimeout
 from gatewayd.probe.advice import Tried, advice
 from gatewayd.probe.attempts import Attempt, Protocol, Scope, plan
-from gatewayd.probe.frames import disconnect, read_register, snrm
+from gatewayd.probe.frames import FIRST, disconnect, read_register, snrm
 
 IDENTIFICATION = b"/SIM5HOME\r\n"
 
@@ -169,11 +169,11 @@ def test_the_wake_up() -> None:
 
 def test_a_server_of_hdlc_is_disconnected() -> None:
     ua = bytes.fromhex("7EA01E210373C37A8180120501800601800704000000010804000000" + "01533B7E")
-    peer = Peer({snrm(): [ua]}, rate=2400)
+    peer = Peer({snrm(FIRST): [ua]}, rate=2400)
     tried, _ = run(peer, attempts(Protocol.DLMS, Protocol.MODBUS))
     assert [one.attempt.baud for one in tried] == [9600, 2400]
     assert tried[-1].finding is not None
-    assert [entry for entry in peer.log if isinstance(entry, bytes)][-1] == disconnect()
+    assert [entry for entry in peer.log if isinstance(entry, bytes)][-1] == disconnect(FIRST)
 
 
 def test_all_units_of_a_bus_at_the_rate_that_was_right() -> None:
