@@ -91,6 +91,12 @@ def backward(times: list[Timed]) -> bool:
     return first.at is not None and second.at is not None and first.at > second.at
 
 
+def apart(placed: Sequence[Placed], period: timedelta) -> bool:
+    """Whether all rows are further apart than their period; a time that is not known is none."""
+    ends = (row.end for row in placed if row.end is not None)
+    return not any(second - first <= period for first, second in pairwise(ends))
+
+
 def joined(older: list[Timed], newer: list[Timed], clock: int | None) -> list[Timed]:
     """One behind the other; a row that came with both stands once."""
     known = {(time.at, _without_time(row, clock)) for row, time in older}

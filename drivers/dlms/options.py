@@ -187,7 +187,9 @@ class DlmsOptions(PasswordReference, KeyReferences):
         """Changes when the file of a password or key is changed, or what it is used for; "" where there is none. No
         part of a secret."""
         state = state_of_references(self, ("password", "block_cipher_key", "authentication_key"))
-        use = f"{self.client} {self.authentication} {self.security} {self.suite} {self.system_title}"
+        way = f"{self.client} {self.server} {self.physical} {self.association_object} {self.user_id}"
+        ciphering = f"{self.security} {self.suite} {self.ciphering} {self.general} {self.system_title}"
+        use = f"{way} {self.authentication} {ciphering}"
         return f"{use}|{state}" if state else ""
 
 

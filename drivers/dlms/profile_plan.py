@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from drivers.dlms.caches import Cache
+from drivers.dlms.row_times import later
 from drivers.dlms.scales import Scales
 from drivers.dlms.vendors import Access, Vendor
-from drivers.dlms.wire.cosem_time import ClockRules
+from drivers.dlms.wire.cosem_time import ClockRules, Deviation
 from gatewayd.driver import Clock
-from gatewayd.legal_time import day_bounds, legal_day
+from gatewayd.legal_time import ambiguous, day_bounds, legal_day
 
 BATCH = 100
 """Rows that are asked for at once where nobody knows how many are needed."""
@@ -24,6 +25,9 @@ _STEPS = 200
 ROWS_OF_A_DAY = 96
 _SHORT = timedelta(hours=25)
 _MOMENT = timedelta(microseconds=1)
+_HOUR = timedelta(hours=1)
+_BEHIND = timedelta(minutes=1)
+"""A range is asked for this much longer, half a period at most: there are meters that leave out its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,26 @@ def windows(wanted: Window, context: ProfileContext, period: int) -> tuple[Windo
         found.append(Window(begin, end))
         begin = end
     return tuple(found)
+
+
+def stamps_of(window: Window, context: ProfileContext, period: int) -> Window:
+    """The times that the meter gives to the rows of a window."""
+    if context.vendor.time == "end":
+        return window
+    return Window(later(window.start, -period, context.rules), later(window.end, -period, context.rules))
+
+
+def margins(stamps: Window, context: ProfileContext, period: int) -> tuple[timedelta, timedelta]:
+    """How much earlier and later than wanted a range is asked for. Where no deviation tells them apart, a range neither
+    begins nor ends in the hour that happens twice."""
+    before, behind = timedelta(0), min(_BEHIND, timedelta(seconds=period // 2 or 1))
+    if context.with_deviation and context.rules.deviation is not Deviation.IGNORED:
+        return before, behind
+    while ambiguous((stamps.start - before).astimezone(context.rules.zone)):
+        before += _HOUR
+    while ambiguous((stamps.end + behind).astimezone(context.rules.zone)):
+        behind += _HOUR
+    return before, behind
 
 
 class EntrySearch:

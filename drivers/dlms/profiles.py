@@ -9,7 +9,6 @@ fit what is kept of the profile make it be read again, once.
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
-from itertools import pairwise
 
 import msgspec
 
@@ -30,29 +29,34 @@ from drivers.dlms.captures import (
 )
 from drivers.dlms.columns import layout
 from drivers.dlms.event_log import events_of, is_log
-from drivers.dlms.intervals import Asked, Placed, Timed, backward, joined, place_captured, place_intervals, times_of
-from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, windows
+from drivers.dlms.intervals import (
+    Asked,
+    Placed,
+    Timed,
+    apart,
+    backward,
+    joined,
+    place_captured,
+    place_intervals,
+    times_of,
+)
+from drivers.dlms.profile_plan import EntrySearch, ProfileContext, Window, margins, stamps_of, windows
 from drivers.dlms.profile_readings import readings_of
-from drivers.dlms.row_times import later
 from drivers.dlms.rows import rows_of
 from drivers.dlms.status_words import StatusWords
 from drivers.dlms.wire.association_dialogue import RequestTooLong, ServiceRefused
 from drivers.dlms.wire.attribute import EntrySelection, RangeSelection, Selection
 from drivers.dlms.wire.axdr_value import Value
-from drivers.dlms.wire.cosem_time import Deviation, encode_date_time
+from drivers.dlms.wire.cosem_time import encode_date_time
 from drivers.dlms.wire.service_errors import DataAccess
 from gatewayd.errors import MeterDiffers, ProtocolError
-from gatewayd.legal_time import ambiguous
 from gatewayd.model import Answer, Profile
 
 _COMPLAINTS = 5
 _BESIDE = 100
 """Rows outside of a range, more than inside, from which on the meter is taken to send everything whatever is asked."""
-_BEHIND = timedelta(minutes=1)
-"""A range is asked for this much longer, half a period at most: there are meters that leave out its end."""
 _ENOUGH = 4
 """Rows that are needed to contradict the period that is kept of the profile."""
-_HOUR = timedelta(hours=1)
 _MEANT_FOR_SELECTION = frozenset({DataAccess.OTHER_REASON})
 """Refusals that say nothing by themselves, and are what meters without selective access answer."""
 
@@ -147,26 +151,6 @@ class _Run:
     def _asked(self, window: Window) -> Asked:
         return Asked(self._context, self._obis, self.captures, self._layout, self._words, window, self._context.clock())
 
-    def _stamps(self, window: Window) -> Window:
-        """The times that the meter gives to the rows of a window."""
-        if self._context.vendor.time == "end":
-            return window
-        period, rules = -self.captures.period, self._context.rules
-        return Window(later(window.start, period, rules), later(window.end, period, rules))
-
-    def _margins(self, stamps: Window) -> tuple[timedelta, timedelta]:
-        """How much earlier and later than wanted a range is asked for. Where the deviation does not tell them apart, a
-        range neither begins nor ends in the hour that happens twice."""
-        context = self._context
-        before, behind = timedelta(0), min(_BEHIND, timedelta(seconds=self.captures.period // 2 or 1))
-        if context.with_deviation and context.rules.deviation is not Deviation.IGNORED:
-            return before, behind
-        while ambiguous((stamps.start - before).astimezone(context.rules.zone)):
-            before += _HOUR
-        while ambiguous((stamps.end + behind).astimezone(context.rules.zone)):
-            behind += _HOUR
-        return before, behind
-
     def _tell_outside(self, placed: list[Placed], window: Window) -> None:
         """The row at the beginning itself is asked for, and belongs to the piece before."""
         first, last = window.start - self._more[0], window.end + self._more[1]
@@ -230,8 +214,8 @@ class _Run:
             by = captures.sort_object if context.vendor.range_on == "sort" or by is None else by
         if by is None:
             raise _Refused(None)
-        stamps = self._stamps(window)
-        self._more = self._margins(stamps)
+        stamps = stamps_of(window, context, captures.period)
+        self._more = margins(stamps, context, captures.period)
         start, end = (
             encode_date_time(at.replace(microsecond=0), context.rules, with_deviation=context.with_deviation)
             for at in (stamps.start - self._more[0], stamps.end + self._more[1])
@@ -266,7 +250,7 @@ class _Run:
         in_use, (_, newest) = self._search
         if newest.at is None:
             raise _Refused(None)
-        stamps = self._stamps(window)
+        stamps = stamps_of(window, self._context, self.captures.period)
         if newest.at <= stamps.start:
             return []
         search = EntrySearch(stamps, in_use, newest.at, self.captures.period)
@@ -339,7 +323,7 @@ class _Run:
         if self._log or not self.captures.period:
             return place_captured(times, asked)
         placed, said = place_intervals(times, asked, before)
-        if self._kept and len(placed) >= _ENOUGH and _apart(placed, timedelta(seconds=self.captures.period)):
+        if self._kept and len(placed) >= _ENOUGH and apart(placed, timedelta(seconds=self.captures.period)):
             raise _Contradicted
         self._said.extend(said)
         return placed
@@ -353,9 +337,3 @@ class _Run:
         if self.captures.way != way:
             self.captures = msgspec.structs.replace(self.captures, way=way)
             await keep(self._context.cache, self._profile, self.captures)
-
-
-def _apart(placed: Sequence[Placed], period: timedelta) -> bool:
-    """Whether all rows are further apart than their period; a time that is not known is none."""
-    ends = (row.end for row in placed if row.end is not None)
-    return not any(later_end - end <= period for end, later_end in pairwise(ends))

@@ -3,12 +3,12 @@
 Rules: pure; one reading for each value, in the order of the message. What a message says itself goes before the options
 of the meter, and these before the layout. A number whose scaler nobody gives stays as it was sent, without a unit. The
 time is that of the message, else of a clock in it, else of reception; a clock that the meter does not trust, or that is
-on no time at all, is told and does not place the values.
+on no time at all, or an hour beside it, is told and does not place the values.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from drivers.dlms.push_options import Unit
 from drivers.dlms.units import unit_text
 from drivers.dlms.value_text import bits_of, date_time_of, date_time_text, number_of, octets_text, text_of
 from drivers.dlms.wire.axdr import Tag, Value
-from drivers.dlms.wire.cosem_time import ClockRules, DateTime, Instant
+from drivers.dlms.wire.cosem_time import NO_DEVIATION, ClockRules, DateTime, Deviation, Instant
 from drivers.dlms.wire.push_items import VALUE, Item, Items, items_of
 from drivers.dlms.wire.push_message import Message
 from gatewayd.model import Kind, Reading
@@ -28,6 +28,7 @@ from gatewayd.status import Fault, judge
 
 _TEXTS = (Tag.VISIBLE_STRING, Tag.UTF8_STRING, Tag.OCTET_STRING)
 _ERROR_REGISTERS = (97, 98)
+_HOUR, _NEAR = timedelta(hours=1), timedelta(minutes=5)
 _DISTRUSTED = frozenset({Fault.CLOCK_DOUBTFUL, Fault.SEASON_DOUBTFUL})
 
 
@@ -163,7 +164,7 @@ def _moment(stated: DateTime | None, named: list[_Named], source: Source) -> _Mo
         instant = time.instant(source.rules)
         text = date_time_text(time, source.rules.deviation)
         at = _nearest(instant, source.at)
-        doubted = at is None or bool(_DISTRUSTED & set(clock_faults(time, instant)))
+        doubted = at is None or bool(_DISTRUSTED & set(clock_faults(time, instant))) or _season_off(time, at, source)
         if at is not None and not doubted:
             return _Moment(at, text)
         if not first.text and not _unspecified(time):
@@ -176,6 +177,13 @@ def _nearest(instant: Instant, reception: datetime) -> datetime | None:
     if instant.at is None or instant.second is None:
         return instant.at
     return min(instant.at, instant.second, key=lambda at: abs(at - reception))
+
+
+def _season_off(time: DateTime, at: datetime, source: Source) -> bool:
+    """A clock that shows standard time all year, and whose octets do not say so: an hour off, in summer. As a message
+    comes at once, this is no delay."""
+    stated = time.deviation != NO_DEVIATION and source.rules.deviation is not Deviation.IGNORED
+    return not stated and abs(abs(at - source.at) - _HOUR) <= _NEAR
 
 
 def _unspecified(time: DateTime) -> bool:

@@ -84,6 +84,8 @@ def advice(tried: Sequence[Tried]) -> tuple[str, ...]:
             found.append("several meters on one line answer only to their address: try --address")
         if protocols & {Protocol.DLMS, Protocol.MODBUS}:
             found.append("bus: are A and B the right way round, is the device powered, is the far end terminated?")
+        if Protocol.DLMS in protocols:
+            found.append("DLMS over HDLC: meters that share a bus have a physical device as well: --address 1/17")
         if Protocol.MODBUS in protocols:
             found.append("Modbus: another unit (--units 1-247), or another rate (--baud)")
         if not echoed:

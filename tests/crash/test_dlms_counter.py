@@ -12,12 +12,12 @@ import pytest
 
 from tests.crash.rig import rounds
 from tests.system.dlms_rig import DlmsMeter, Manner, is_total_now, one_meter
-from tests.system.forked import forked
+from tests.system.forked import running
 
 GMAC = Manner("wrapper", "hls-gmac", "authenticated-encrypted")
 SEED = 20261127
-LONGEST_S = 0.1
-"""A session takes half of it on an idle machine."""
+LONGEST_S = 0.06
+"""About as long as a session takes on an idle machine."""
 
 
 def of_messages(meter: DlmsMeter) -> list[int]:
@@ -40,11 +40,10 @@ def test_no_counter_is_used_twice_over_kills(tmp_path: Path, manner: Manner, com
         site.site.config.write_text(site.site.config.read_text().replace("every: 1h", "every: 1s"))
         for _ in range(rounds(25, 100)):
             heard = len(meter.heard())
-            gateway = forked(site.said, "gatewayd", "-c", str(site.site.config), *arguments)
-            if command == "run" or chance.random() < 0.7:  # the others are killed while they start
-                _wait_until_heard(meter, heard)
-            time.sleep(chance.uniform(0, LONGEST_S))
-            gateway.kill()
+            with running(site.said, "gatewayd", "-c", str(site.site.config), *arguments):
+                if command == "run" or chance.random() < 0.8:  # the others are killed while they start
+                    _wait_until_heard(meter, heard)
+                time.sleep(chance.uniform(0, LONGEST_S))
             own = [line for line in meter.heard()[heard:] if line != "disconnected"]
             in_a_session += bool(own) and own[-1] not in ("release", "disc")
         read = site.json("read", "em-1", "1-0:1.8.0")["readings"]
@@ -54,7 +53,7 @@ def test_no_counter_is_used_twice_over_kills(tmp_path: Path, manner: Manner, com
     assert refused == []
     assert messages == sorted(set(messages)), "strictly rising"
     assert not set(messages) & set(proofs) and len(proofs) == len(set(proofs))
-    assert in_a_session >= 5, "some kills hit a session in the middle"
+    assert in_a_session >= 3, "some kills hit a session in the middle"
     assert healthy
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.rig import FULL
 from tests.system.dlms_rig import LOAD_PROFILE, QUARTER, Manner, Read, cells, ends, interval, one_meter, totals_of
 from tests.system.forked import QuickSite
 
@@ -39,11 +40,15 @@ MANNERS = [
     (WRAPPER, ("--compact-array", "--selective", "none", "--general-blocks"), ()),
     (HDLC, (*FULL_INFO, "--selective", "range"), ("range_deviation: unset",)),
 ]
-NAMES = [" ".join((manner.name, *options)) for manner, options, _ in MANNERS]
+CASES = [(AUTUMN, *one) for one in MANNERS] + [(SPRING, *one) for one in MANNERS[: None if FULL else 2]]
+NAMES = [" ".join((str(day), manner.name, *options)) for day, manner, options, _ in CASES]
 
 
-@pytest.mark.parametrize("day", [SPRING, AUTUMN], ids=["spring", "autumn"])
-@pytest.mark.parametrize(("manner", "options", "more"), MANNERS, ids=NAMES)
+@pytest.mark.parametrize(
+    ("day", "manner", "options", "more"),
+    CASES,
+    ids=[" ".join((str(case[0]), case[1].name, *case[2])) for case in CASES],
+)
 def test_a_day_of_23_or_25_hours(
     tmp_path: Path, day: date, manner: Manner, options: tuple[str, ...], more: tuple[str, ...]
 ) -> None:

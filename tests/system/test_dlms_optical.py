@@ -17,8 +17,8 @@ OPTICAL = ("--optical", "--baud", "19200", "--reaction-ms", "20", "--max-info", 
 
 @pytest.mark.parametrize(
     ("manner", "head"),
-    [(Manner(), ()), (Manner("hdlc", "low"), ("--local-echo",)), (GMAC, ()), (GMAC, ("--local-echo",))],
-    ids=["plain", "low, echo", "gmac", "gmac, echo"],
+    [(Manner(), ()), (Manner("hdlc", "low"), ("--local-echo",)), (GMAC, ("--local-echo",))],
+    ids=["plain", "low, echo", "gmac, echo"],
 )
 def test_a_meter_behind_an_optical_head(tmp_path: Path, manner: Manner, head: tuple[str, ...]) -> None:
     with dlms_meter(tmp_path, "em-1", manner, *OPTICAL, *head, *NOW, pty=True) as meter:

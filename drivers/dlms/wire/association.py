@@ -27,7 +27,7 @@ from drivers.dlms.wire.association_dialogue import (
     Step,
     WaitOn,
 )
-from drivers.dlms.wire.association_opening import aarq, agreement, initiate_request, refusal, unproved
+from drivers.dlms.wire.association_opening import aarq, agreement, initiate_request, proof_refused, refusal, unproved
 from drivers.dlms.wire.association_request import Request, Service
 from drivers.dlms.wire.association_settings import AssociationSettings
 from drivers.dlms.wire.attribute import Attribute
@@ -36,7 +36,7 @@ from drivers.dlms.wire.axdr_value import Tag
 from drivers.dlms.wire.conformance import Conformance
 from drivers.dlms.wire.general_block_exchange import BlockExchange, Hear, Say
 from drivers.dlms.wire.hls import Proof
-from drivers.dlms.wire.security import Form, Opener, protect
+from drivers.dlms.wire.security import Form, Opener, Policy, protect
 from drivers.dlms.wire.security_errors import Kind, SecurityError
 from drivers.dlms.wire.service_errors import CONFIRMED_SERVICE_ERROR, EXCEPTION_RESPONSE
 from drivers.dlms.wire.services import ActionResult, Data, DataAccess, InvokeId
@@ -95,9 +95,12 @@ class Association:
 
     @property
     def secret_pending(self) -> bool:
-        """True while a password or proof is sent, and what the meter makes of it is not known."""
-        opening = self._state is State.OPENING and self._settings.mechanism is Mechanism.LOW
-        return opening or self._state is State.PROVING
+        """True while a password or proof is sent, and what the meter makes of it is not known. A proof with keys that
+        the meter has just shown to have cannot be a wrong one."""
+        settings = self._settings
+        opening = self._state is State.OPENING and settings.mechanism is Mechanism.LOW
+        known = settings.mechanism is Mechanism.HLS_GMAC and Policy.AUTHENTICATED in settings.policy
+        return opening or (self._state is State.PROVING and not known)
 
     @property
     def ciphered(self) -> bool:
@@ -247,7 +250,7 @@ class Association:
     def _proved(self, result: ActionResult, returned: Data | DataAccess | None, apdu: bytes) -> Step:
         """Pass 4 of HLS: the meter has our proof, and this is its own."""
         if result is not ActionResult.SUCCESS:
-            raise AuthenticationRefused(f"refuses our proof of the secret: {result.text}")
+            raise proof_refused(result, self._settings)
         proof = returned.value.content if isinstance(returned, Data) else None
         if not isinstance(proof, bytes):
             raise SecurityError(Kind.PROOF, "does not prove that it knows the secret: it gives no answer", apdu)

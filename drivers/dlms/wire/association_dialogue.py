@@ -90,7 +90,8 @@ class AuthenticationRefused(AssociationRefused, MeterRefused):
 
 
 class AuthenticationUnclear(AuthenticationRefused, PasswordUnclear):
-    """As AuthenticationRefused, where messages are ciphered and this one was not: anybody may have said it."""
+    """As AuthenticationRefused, where messages are ciphered and this one was not, so that anybody may have said it; or
+    where the meter says that it cannot just now."""
 
 
 class ContextRefused(AssociationRefused, MeterDiffers):

@@ -37,6 +37,7 @@ from drivers.dlms.wire.security_errors import Kind, SecurityError
 from drivers.dlms.wire.service_errors import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
+    ActionResult,
     ConfirmedServiceError,
     ExceptionResponse,
     ServiceError,
@@ -48,6 +49,8 @@ from gatewayd.errors import GatewayError, ProtocolError
 _ONLY_WHEN_AGREED = Conformance.MULTIPLE_REFERENCES | Conformance.GENERAL_BLOCK_TRANSFER
 _DECIPHERING_ERROR = (0, 6)
 """ConfirmedServiceError: application-reference, deciphering-error."""
+_NO_OBJECT = (ActionResult.OBJECT_UNDEFINED, ActionResult.OBJECT_CLASS_INCONSISTENT, ActionResult.OBJECT_UNAVAILABLE)
+"""What a meter says that was asked at the wrong place: that is no word on the secret."""
 _ABOUT_SECRETS = (UserDiagnostic.AUTHENTICATION_FAILURE, UserDiagnostic.AUTHENTICATION_REQUIRED)
 
 
@@ -128,6 +131,9 @@ def refusal(
             return _undeciphered(error)
     if kind is None:
         return ServiceRefused(f"refuses the request: {error.text}")
+    busy = isinstance(error, ExceptionResponse) and error.service is ServiceError.OPERATION_NOT_POSSIBLE
+    if busy and kind is AuthenticationRefused:
+        kind = AuthenticationUnclear  # seen of meters for a while: no word on the password
     return kind(f"refuses the association: {error.text}")
 
 
@@ -152,6 +158,17 @@ def _rejection(aare: Aare, settings: AssociationSettings, apdu: bytes) -> Gatewa
     vague = number in (UserDiagnostic.NULL, UserDiagnostic.NO_REASON_GIVEN, None) or number in _ABOUT_SECRETS
     # Meters that count wrong passwords often do not say more than no: what may have been one is not sent again.
     return (_kind_of(settings) if vague else ContextRefused)(message, aare.diagnostic)
+
+
+def proof_refused(result: ActionResult, settings: AssociationSettings) -> AssociationRefused:
+    """The error that the answer to our proof is, where it is not success."""
+    if result not in _NO_OBJECT:
+        return AuthenticationRefused(f"refuses our proof of the secret: {result.text}")
+    name = ".".join(map(str, settings.association_object))
+    return ContextRefused(
+        f"takes no proof at the association object {name} ({result.text}): it may have another one, look at "
+        "association_object in its options"
+    )
 
 
 def unproved(settings: AssociationSettings) -> type[AuthenticationRefused]:

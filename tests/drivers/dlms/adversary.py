@@ -9,6 +9,7 @@ within STEPS awaits or SECONDS of the loop's time fails the test. The meter's cl
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -23,9 +24,8 @@ from drivers.dlms.options import DlmsOptions
 from gatewayd.channel import Framing
 from gatewayd.driver import Driver, Memory, Setting
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
-from gatewayd.model import Meter, Profile, Reading, Registers, Request
+from gatewayd.model import Meter, Profile, RawStatus, Reading, Registers, Request
 from gatewayd.obis import Obis
-from gatewayd.status import RawStatus
 from tests.drivers.dlms.asked_meter import CountingMemory, Ticking
 from tests.simulators.dlms_meter import InProcess, meter
 
@@ -40,6 +40,14 @@ SOME = Registers(tuple(Obis.parse(code) for code in CODES))
 """A register, one with a scaler, a maximum with its time, and data that are no number."""
 CLIENT_TITLE = "4757440000000001"
 METER_TITLE = "53494D0000000001"
+
+FULL = os.environ.get("GATEWAYD_TEST_FULL") == "1"
+
+
+def seeds(number: int) -> range:
+    """So many where there is time, and a quarter of them everywhere."""
+    return range(number if FULL else number // 4)
+
 
 Adversary = Callable[[int, bytes], Iterable[bytes]]
 """Number of the meter's message, from 0, and its octets -> what arrives in its place."""

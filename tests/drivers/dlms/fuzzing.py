@@ -14,7 +14,7 @@ from random import Random
 from drivers.dlms.wire.axdr import Tag, Value
 from drivers.dlms.wire.axdr_encode import encode_count
 
-SECONDS = float(os.environ.get("GATEWAYD_FUZZ_SECONDS", "1.2"))
+SECONDS = float(os.environ.get("GATEWAYD_FUZZ_SECONDS", "1.0"))
 """For each target; the whole of them takes less than a minute."""
 SLOW_S = 10.0
 """What no single input takes, on the slowest machine."""
@@ -143,7 +143,6 @@ def remade(random: Random, value: Value) -> bytes:
 def hunt(name: str, make: Callable[[Random], bytes], run: Callable[[bytes], None], seconds: float = SECONDS) -> int:
     """`run` for as long as the time lasts, on what `make` makes; how many it were. What it raises is a find."""
     seed = int(os.environ.get("GATEWAYD_FUZZ_SEED", "0")) or int.from_bytes(os.urandom(4))
-    print(f"{name}: GATEWAYD_FUZZ_SEED={seed}")
     random = Random(seed)
     end = time.monotonic() + seconds
     number = 0
@@ -155,6 +154,8 @@ def hunt(name: str, make: Callable[[Random], bytes], run: Callable[[bytes], None
             took = time.monotonic() - begun
             assert took < SLOW_S, f"took {took:.1f} s"
         except BaseException as error:
-            error.add_note(f"seed {seed}, input {number}; keep it in fuzz_vectors.txt:\n{name} {octets.hex()}")
+            error.add_note(
+                f"GATEWAYD_FUZZ_SEED={seed}, input {number}; keep it in fuzz_vectors.txt:\n{name} {octets.hex()}"
+            )
             raise
     return number

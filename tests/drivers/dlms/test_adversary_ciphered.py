@@ -1,8 +1,8 @@
 """Ciphered associations: an adversary who sees and changes everything, and has no key, in the wrapper (no other check).
 
 Property: whatever is done to what the meter sends, no value comes out that it did not send in this session, no other
-error than the gateway's own, an end within bounded steps; the next session is whole. With encryption alone (no tags) the
-adversary changes values at will: the last test says so.
+error than the gateway's own, an end within bounded steps; the next session is whole. With encryption alone, without
+tags, the adversary changes values at will: the last test says so.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from gatewayd.errors import GatewayError
-from gatewayd.model import Registers
+from gatewayd.model import RawStatus, Registers
 from gatewayd.obis import Obis
-from gatewayd.status import RawStatus
 from tests.drivers.dlms.adversary import (
+    FULL,
     SOME,
     Case,
     Heard,
@@ -30,6 +30,7 @@ from tests.drivers.dlms.adversary import (
     essence,
     flipped,
     profile_of,
+    seeds,
 )
 
 BOTH, TAGS = "authenticated-encrypted", "authenticated"
@@ -65,14 +66,14 @@ def clean(case: Case, honest: Heard, what: object, request: Any = SOME) -> None:
 
 @kinds
 def test_no_wrong_bit_changes_anything(tmp_path: Path, kind: Kind) -> None:
-    """One bit of every octet of every message, another one in each kind; exhaustive for the first kind."""
+    """One bit of every octet of every message, another one in each kind; with FULL all of them in the first kind."""
     case = kind.made(tmp_path)
     case.ask()
     honest = case.ask()
     random = Random(kind.name)
     for number, said in enumerate(honest.said):
         for octet in range(len(said)):
-            for bit in range(8) if kind is KINDS[0] else (random.randrange(8),):
+            for bit in range(8) if FULL and kind is KINDS[0] else (random.randrange(8),):
                 place = 8 * octet + bit
                 heard = case.ask(adversary=changed(number, lambda said, place=place: flipped(said, place)))  # type: ignore[misc]
                 nothing_slips(honest, heard, (number, octet, bit))
@@ -91,7 +92,7 @@ def test_no_message_that_is_cut_or_longer_changes_anything(tmp_path: Path, kind:
         changes: list[Callable[[bytes], bytes]] = [
             lambda said: as_long_as_said(said + b"\x00"),
             lambda said: as_long_as_said(said + said[HEADER:]),
-            *(lambda said, size=size: as_long_as_said(said[:size]) for size in range(HEADER, whole, 5)),  # type: ignore[misc]
+            *(lambda said, size=size: as_long_as_said(said[:size]) for size in range(HEADER, whole, 5)),
         ]
         for place, change in enumerate(changes):
             heard = case.ask(adversary=changed(number, change))
@@ -102,7 +103,7 @@ def test_no_message_that_is_cut_or_longer_changes_anything(tmp_path: Path, kind:
 
 
 @kinds
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(40))
 def test_whatever_an_adversary_does(tmp_path: Path, kind: Kind, seed: int) -> None:
     random = Random(f"{kind.name} {seed}")
     case = kind.made(tmp_path, *(("--refuse-lists",) if seed % 4 == 0 and "--no-lists" not in kind.arguments else ()))
@@ -203,7 +204,7 @@ def test_what_is_not_ciphered_brings_no_value(tmp_path: Path, kind: Kind, plain:
     case.ask()
     honest = case.ask()
     for number, said in enumerate(honest.said):
-        for invoke in range(0xC0, 0xC8) if "{invoke}" in plain else (0,):
+        for invoke in range(0xC1, 0xC4) if "{invoke}" in plain else (0,):
             apdu = bytes.fromhex(plain.format(invoke=f"{invoke:02x}"))
             wrapped = said[:6] + len(apdu).to_bytes(2) + apdu
             heard = case.ask(adversary=changed(number, lambda _, wrapped=wrapped: wrapped))  # type: ignore[misc]

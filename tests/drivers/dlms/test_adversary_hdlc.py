@@ -15,9 +15,10 @@ import pytest
 from drivers.dlms.wire.hdlc_frame import Frame
 from drivers.dlms.wire.hdlc_reader import FrameReader
 from gatewayd.errors import ProtocolError
-from simulators.dlms_frames import Frames, encode
 from simulators.dlms_frames import Frame as Told
+from simulators.dlms_frames import Frames, encode
 from tests.drivers.dlms.adversary import (
+    FULL,
     PLAIN_HDLC,
     SOME,
     Adversary,
@@ -29,6 +30,7 @@ from tests.drivers.dlms.adversary import (
     changed,
     flipped,
     profile_of,
+    seeds,
 )
 
 SEGMENTS = ("--max-info", "32")
@@ -76,7 +78,7 @@ def test_one_wrong_bit_costs_a_repetition_and_nothing_else(tmp_path: Path) -> No
     case.ask()
     honest = case.ask()
     bits = [(number, bit) for number, said in enumerate(honest.said) for bit in range(8 * len(said))]
-    for number, bit in Random(1).sample(bits, 1200):
+    for number, bit in Random(1).sample(bits, len(bits) if FULL else 600):
         heard = case.ask(adversary=changed(number, lambda said, bit=bit: flipped(said, bit)))  # type: ignore[misc]
         assert heard.whole, (number, bit, heard.error)
         assert heard.believed == honest.believed, (number, bit)
@@ -126,7 +128,7 @@ def test_a_message_that_comes_once_more_too_late_is_never_the_answer(tmp_path: P
         assert after.whole and after.believed == honest.believed, number
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", seeds(200))
 def test_whatever_happens_on_the_line(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     case = PLAIN_HDLC.made(tmp_path, *(SEGMENTS if seed % 2 else ()))

@@ -25,6 +25,7 @@ from tests.drivers.dlms.adversary import (
     changed,
     flipped,
     profile_of,
+    seeds,
 )
 
 HEADER = 8
@@ -97,8 +98,8 @@ def test_octets_too_few_or_too_many_are_an_error(tmp_path: Path, more: tuple[str
         changes: list[Callable[[bytes], bytes]] = [
             lambda said: as_long_as_said(said + b"\x00"),
             lambda said: as_long_as_said(said + said[HEADER:]),
-            *(lambda said, size=size: said[:size] for size in range(whole)),  # type: ignore[misc]
-            *(lambda said, size=size: as_long_as_said(said[:size]) for size in range(HEADER, whole)),  # type: ignore[misc]
+            *(lambda said, size=size: said[:size] for size in range(whole)),
+            *(lambda said, size=size: as_long_as_said(said[:size]) for size in range(HEADER, whole)),
         ]
         for place, change in enumerate(changes):
             heard = case.ask(adversary=changed(number, change))
@@ -107,7 +108,7 @@ def test_octets_too_few_or_too_many_are_an_error(tmp_path: Path, more: tuple[str
     assert case.ask().believed == honest.believed
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", seeds(200))
 def test_answers_in_another_order_twice_or_too_late_are_never_those_of_another_object(
     tmp_path: Path, seed: int
 ) -> None:
@@ -126,7 +127,7 @@ def test_answers_in_another_order_twice_or_too_late_are_never_those_of_another_o
     assert after.whole and after.believed == honest.believed
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", seeds(160))
 def test_whatever_happens_it_ends_and_the_next_session_is_clean(tmp_path: Path, seed: int) -> None:
     """Flips as well: values may be others then (see above), but nothing else goes wrong."""
     random = Random(seed)

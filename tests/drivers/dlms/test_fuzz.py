@@ -1,7 +1,7 @@
 """Any octets into every parser: values, "need more", or ProtocolError; nothing else, and in time.
 
-Each target gets SECONDS (fuzzing.py); what was ever found is in fuzz_vectors.txt and is tried first. GATEWAYD_FUZZ_SECONDS
-and GATEWAYD_FUZZ_SEED in the environment make it longer or the same again.
+Each target gets SECONDS (fuzzing.py); what was ever found is in fuzz_vectors.txt and is tried, too.
+GATEWAYD_FUZZ_SECONDS and GATEWAYD_FUZZ_SEED in the environment make it longer, or the same again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from drivers.dlms.captures import capture_object
 from drivers.dlms.layouts import layouts
 from drivers.dlms.objects import parse_view
 from drivers.dlms.push_readings import Source, readings_of
@@ -25,7 +24,7 @@ from drivers.dlms.wire import acse, initiate, services
 from drivers.dlms.wire.association import Association, State
 from drivers.dlms.wire.association_dialogue import Ask, Established
 from drivers.dlms.wire.association_settings import AssociationSettings
-from drivers.dlms.wire.attribute import Attribute
+from drivers.dlms.wire.attribute import Attribute, capture_object
 from drivers.dlms.wire.axdr import Value, decode
 from drivers.dlms.wire.cosem_time import parse_date_time
 from drivers.dlms.wire.data_notification import parse_notification
@@ -61,6 +60,7 @@ from tests.drivers.dlms.adversary import (
 )
 from tests.drivers.dlms.asked_meter import NOW, PRAGUE
 from tests.drivers.dlms.fuzzing import any_value, hunt, remade, spoilt
+from tests.drivers.dlms.hdlc_bytes import CAPTURES
 
 VECTORS = Path(__file__).with_name("fuzz_vectors.txt")
 HEADER = 8
@@ -297,9 +297,9 @@ def structures(octets: bytes) -> None:
 
 def sound_reading(reading: Reading) -> None:
     assert reading.at.utcoffset() is not None
-    assert isinstance(reading.raw, bytes) and isinstance(reading.raw_text, str) and isinstance(reading.unit, str)
+    assert (type(reading.raw), type(reading.raw_text), type(reading.unit)) == (bytes, str, str)
     assert -128 <= reading.scaler <= 127
-    assert all(isinstance(text, str) for text in reading.more)
+    assert all(type(text) is str for text in reading.more)
     assert reading.value is None or reading.value.is_finite()
     reading.raw_text.encode("utf-8")
 
@@ -327,7 +327,7 @@ def _remade(random: Random) -> bytes:
 
 
 def _framed_pushes() -> Iterator[bytes]:
-    yield from (push_bytes.capture(name) for name in push_bytes.NAMES if (push_bytes.CAPTURES / f"{name}.log").exists())
+    yield from (push_bytes.capture(name) for name in push_bytes.NAMES if (CAPTURES / f"{name}.log").exists())
     yield from pushes()
     yield from (bytes.fromhex("0001 0001 0010") + len(apdu).to_bytes(2) + apdu for apdu in pushes())
 
@@ -360,7 +360,7 @@ def test_any_octets(name: str) -> None:
     assert hunt(name, make, run) > 3
 
 
-# -- the whole driver, with a meter whose values are of any type --------------------------------------------------------
+# -- the whole driver, with a meter whose values are of any type ------------------------------------------------------
 
 
 REQUESTS: dict[str, Request] = {
@@ -399,7 +399,7 @@ def test_values_of_any_type(name: str) -> None:
     assert hunt(name, lambda random: random.randbytes(8), driver(REQUESTS[name])) > 0
 
 
-# -- what was found -----------------------------------------------------------------------------------------------------
+# -- what was found ---------------------------------------------------------------------------------------------------
 
 
 def vectors() -> list[tuple[str, str]]:

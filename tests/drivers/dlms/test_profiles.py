@@ -209,6 +209,17 @@ def test_a_range_without_rows_teaches_nothing(no: DataAccess) -> None:
     assert isinstance(selection, RangeSelection)
 
 
+def test_a_gap_of_which_both_sides_are_there_teaches_nothing() -> None:
+    rows = [one for one in days_of(3, DAY - DAYS) if not DAY <= one[0] <= DAY + DAYS]
+    meter, memory = ProfileMeter(rows), Forgetful()
+    (answer,) = ask(meter, within=context(memory=memory))
+    assert (answer.readings, answer.detail) == ((), "no rows")
+    meter.selections.clear()
+    ask(meter, DAY + DAYS, DAY + 2 * DAYS, context(memory=memory))
+    (selection,) = meter.selections
+    assert isinstance(selection, RangeSelection)
+
+
 def test_that_only_the_whole_buffer_can_be_had_is_believed_for_a_day() -> None:
     meter, memory = ProfileMeter(days_of(5)), Forgetful()
     meter.refuses = dict.fromkeys(("range", "entry"), DataAccess.OTHER_REASON)
@@ -238,6 +249,12 @@ def test_rows_of_another_period_than_the_profile_has_now_are_not_believed() -> N
     (answer,) = ask(ProfileMeter(rows))
     true = [reading.at for reading in answer.readings if reading.status is RawStatus.TRUE]
     assert true == [DAY + 2 * QUARTER, *(noon + n * QUARTER for n in range(1, 49))]
+
+
+def test_rows_that_are_all_of_another_period_than_was_just_read_come_and_are_not_believed() -> None:
+    (answer,) = ask(ProfileMeter([one for one in days_of(1) if not (one[0] - DAY) % (2 * QUARTER)]))
+    assert len(answer.readings) == 48
+    assert {reading.status for reading in answer.readings[1:]} == {RawStatus.DISTORTED}
 
 
 def test_a_few_rows_that_are_missing_make_nothing_of_another_period() -> None:
@@ -431,7 +448,7 @@ def test_a_meter_that_counts_the_room_for_rows_instead_of_rows_is_read_as_a_whol
     (answer,) = ask(meter)
     assert instants([answer]) == [DAY + n * QUARTER for n in range(1, 97)]
     assert meter.selections[-1] is None
-    with pytest.raises(MeterDiffers, match="has 1000 rows .* sends none of the newest"):
+    with pytest.raises(MeterDiffers, match=r"has 1000 rows .* sends none of the newest"):
         ask(meter, within=context(access="entry"))
 
 

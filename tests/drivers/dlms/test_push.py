@@ -107,6 +107,30 @@ def test_each_message_has_its_own_bytes(name: str, size: int, framing: str) -> N
     assert not channel.waiting
 
 
+def test_a_flood_leaves_others_their_turn() -> None:
+    """64 KiB of noise were read at once, which kept the timers of all other lines waiting for a third of a second."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run() -> list[Answer]:
+        task = asyncio.create_task(others())
+        try:
+            flood = b"\x7e\xa7" * 20_000 + hdlc(PLAIN) + hdlc(ONE_OF_TWO)
+            return await heard_of(PushingChannel([flood]), context(), Listen())
+        finally:
+            task.cancel()
+
+    answers = asyncio.run(run())
+    assert [answer.sound for answer in answers][-2:] == [True, True]
+    assert answers[-2].behind == len(hdlc(ONE_OF_TWO))
+    assert turns >= 9
+
+
 def test_flags_behind_a_message_are_no_exchange_of_their_own() -> None:
     (answer,) = heard([hdlc(PLAIN) + b"\x7e\x7e"])
     assert (answer.sound, answer.behind) == (True, 0)

@@ -43,6 +43,29 @@ def short(readings: tuple[Reading, ...]) -> list[tuple[str, str, int, str]]:
     return [(reading.code, reading.raw_text, reading.scaler, reading.unit) for reading in readings]
 
 
+SUMMER = datetime(2026, 7, 1, 12, 0, 20, tzinfo=UTC)
+PUSHED = "0202 0906 0100010800FF 0600001092"
+"""1-0:1.8.0 = 4242."""
+
+
+@pytest.mark.parametrize(
+    ("clock", "at", "told"),
+    [
+        ("07EA0701030D000FFF8000FF", SUMMER, True),  # 13:00:15, standard time, and nothing that says so (Aidon)
+        ("07EA0701030D000FFF800000", SUMMER, True),  # the bit says winter
+        ("07EA0701030D000FFFFFC400", SUMMER - timedelta(seconds=5), False),  # UTC+1, as it says
+        ("07EA0701030E000FFF8000FF", SUMMER - timedelta(seconds=5), False),  # 14:00:15, legal time
+        ("07EA0701030E000FFF800080", SUMMER - timedelta(seconds=5), False),
+        ("07EA0701030A000FFF8000FF", SUMMER - timedelta(hours=4, seconds=5), False),  # kept back for four hours
+    ],
+)
+def test_a_clock_that_shows_standard_time_all_year(clock: str, at: datetime, told: bool) -> None:
+    """What neither deviation nor bit said was an hour wrong all summer, with status true and without a word."""
+    said = heard(f"0F 00000001 0C{clock} {PUSHED}", at=SUMMER)
+    assert [reading.at for reading in said.readings] == [at]
+    assert bool(said.complaints) is told
+
+
 IN_FULL = {
     "attribute": ("0204 120003 0906 0100010800FF 0F02 0600001092", "4242", 0, ""),
     "with scaler_unit": ("0205 120003 0906 0100010800FF 0F02 0600001092 0202 0F01 161E", "4242", 1, "Wh"),

@@ -19,7 +19,16 @@ from drivers.dlms.wire.hdlc_control import Command, Control
 from drivers.dlms.wire.hdlc_frame import Frame
 from drivers.dlms.wire.wrapper import Wrapped
 from gatewayd.driver import Forgetful
-from gatewayd.errors import ArchiveDamaged, ChannelError, GatewayError, MeterSilent, PasswordUnclear, ProtocolError
+from gatewayd.errors import (
+    ArchiveDamaged,
+    ChannelError,
+    GatewayError,
+    MeterDiffers,
+    MeterRefused,
+    MeterSilent,
+    PasswordUnclear,
+    ProtocolError,
+)
 from tests.drivers.dlms import association_meter
 from tests.drivers.dlms.asked_meter import CountingMemory, u32
 from tests.drivers.dlms.association_meter import METER, aare
@@ -239,9 +248,11 @@ def test_what_meters_have_proved_is_remembered_by_their_titles() -> None:
         await ReceivedCounters(memory, "k").remember(METER, 600)
         assert await ReceivedCounters(memory, "k").recall() == {METER: 700, NEW: 0}
         assert await memory.recall("received/meters/k") == b"4d4d4d0000bc614e 700\n4d4d4d0000bc6150 0\n"
+        await received.remember(METER, 701)
+        assert await memory.recall("received/meters/k") == b"4d4d4d0000bc6150 0\n4d4d4d0000bc614e 701\n"
         for number in range(14):
             await received.remember(bytes((number,)) * 8, 0xFFFF_FFFF)
-        await received.remember(METER, 701)  # the one that was heard last is the last to be forgotten
+        await received.remember(METER, 702)  # the one that was heard last is the last to be forgotten
         for number in range(14, 29):
             assert METER in await received.recall()
             await received.remember(bytes((number,)) * 8, 0)
@@ -285,6 +296,36 @@ def test_a_proof_that_is_left_out_proves_nothing(secrets: dict[str, str]) -> Non
         cabin = ciphered_cabin(secrets)
         cabin.whole._invoked = lambda apdu, nothing=nothing: nothing  # type: ignore[misc, method-assign]
         assert "prove" in str(caught(cabin))
+
+
+def test_an_association_object_of_another_name_is_no_refusal_of_the_keys(secrets: dict[str, str]) -> None:
+    """Meters have one for each client (u9n/dlms-cosem #70): a wrong name in the options must not lock the meter."""
+    for result in (b"\x04", b"\x09", b"\x0b"):
+        cabin = ciphered_cabin(secrets)
+        cabin.whole._invoked = lambda apdu, result=result: result + b"\x00"  # type: ignore[misc, method-assign]
+        error = caught(cabin)
+        assert isinstance(error, MeterDiffers) and not isinstance(error, MeterRefused)
+        assert "0.0.40.0.0.255" in str(error) and "association_object" in str(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"server": 2},
+        {"client": 2},
+        {"association_object": "0-0:40.0.1*255"},
+        {"ciphering": "dedicated"},
+        {"general": True},
+        {"user_id": 1},
+        {"system_title": "4D4D4D0000000002"},
+    ],
+    ids=str,
+)
+def test_other_options_are_tried_although_the_keys_were_refused(
+    secrets: dict[str, str], change: dict[str, Any]
+) -> None:
+    before = DlmsOptions.model_validate(ciphered_options(secrets))
+    assert before.fingerprint != DlmsOptions.model_validate(ciphered_options(secrets) | change).fingerprint
 
 
 # -- cancellation ------------------------------------------------------------------------------------------------------

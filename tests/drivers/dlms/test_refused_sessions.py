@@ -134,14 +134,35 @@ def test_a_password_that_is_not_answered_on_hdlc_is_tried_twice_and_no_third_tim
 
 def test_a_proof_that_is_not_answered_once_locks_nobody_out(secrets: dict[str, str], tmp_path: Path) -> None:
     """AARQ and proof are both secrets of one session: they count once."""
-    cabin = ciphered_cabin(secrets)
-    acquired = Acquired(cabin, tmp_path)
+    assert proofs(secrets, tmp_path, "none", silent=1) == ["PasswordUnclear", ""]
+    assert proofs(secrets, tmp_path, "none", silent=3) == [
+        "PasswordUnclear",
+        "PasswordUnclear",
+        "LeftAlone",
+        "LeftAlone",
+    ]
+
+
+def test_a_proof_with_keys_that_the_meter_has_shown_to_have_cannot_be_wrong(
+    secrets: dict[str, str], tmp_path: Path
+) -> None:
+    assert proofs(secrets, tmp_path, "authenticated-encrypted", silent=3) == ["MeterSilent"] * 3 + [""]
+
+
+def proofs(secrets: dict[str, str], tmp_path: Path, security: str, silent: int) -> list[str]:
+    """Sessions in which the meter does not answer the proof, and one more."""
+    cabin = ciphered_cabin(secrets, security=security)
+    meter = cabin.whole
+    meter.clients[1] = Access(5, ciphered=security != "none")
+    folder = tmp_path / f"{security} {silent}"
+    folder.mkdir()
+    acquired = Acquired(cabin, folder)
     assert kinds(acquired.sessions()) == [""]
-    answer = cabin.whole.answer
-    cabin.whole.answer = lambda client, apdu: b"" if apdu[0] == 0xCB else answer(client, apdu)  # type: ignore[method-assign]
-    assert kinds(acquired.sessions()) == ["PasswordUnclear"]
-    cabin.whole.answer = answer  # type: ignore[method-assign]
-    assert kinds(acquired.sessions()) == [""]
+    answer = meter.answer
+    meter.answer = lambda client, apdu: b"" if apdu[0] in (0xCB, 0xC3) else answer(client, apdu)  # type: ignore[method-assign]
+    faults = acquired.sessions(silent)
+    meter.answer = answer  # type: ignore[method-assign]
+    return kinds(faults + acquired.sessions())
 
 
 # -- forged and real refusals in a ciphered association --------------------------------------------------------------
@@ -218,3 +239,18 @@ def test_a_password_that_is_refused_without_ciphering_stands_at_once(tmp_path: P
     meter = WholeMeter(objects(), {16: Access(1, b"another")})
     cabin = Cabin(meter, authentication="low", password_file=tmp_path / "pw")
     assert kinds(Acquired(cabin, tmp_path).sessions(2)) == ["AuthenticationRefused", "LeftAlone"]
+
+
+def test_a_meter_that_cannot_just_now_has_not_refused_the_password(tmp_path: Path) -> None:
+    """service-not-allowed, operation-not-possible to an AARQ passes by itself (u9n/dlms-cosem #74)."""
+    (tmp_path / "pw").write_text(PASSWORD)
+    meter = WholeMeter(objects(), {16: Access(1, PASSWORD.encode())})
+    cabin = Cabin(meter, authentication="low", password_file=tmp_path / "pw")
+    acquired, answer = Acquired(cabin, tmp_path), meter.answer
+    for _ in range(2):
+        speak(cabin, meter, lambda client, apdu: bytes.fromhex("D8 01 01"))
+        assert kinds(acquired.sessions()) == ["AuthenticationUnclear"]
+        speak(cabin, meter, answer)
+        assert kinds(acquired.sessions()) == [""]
+    speak(cabin, meter, lambda client, apdu: bytes.fromhex("D8 01 03"))
+    assert kinds(acquired.sessions(2)) == ["AuthenticationRefused", "LeftAlone"]

@@ -109,3 +109,5 @@ def test_a_bus() -> None:
     assert "--units" in text
     assert "A and B" in text
     assert "optical head:" not in text
+    assert "--address 1/17" not in text
+    assert "--address 1/17" in said(Tried(attempt(Protocol.DLMS), b""))
