@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from gatewayd import deed_log
+from gatewayd.alarms import Alarms
+from gatewayd.alarms import audit_of as alarm_audit
 from gatewayd.archive.store import Store
 from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel import Channel
@@ -108,6 +110,7 @@ class Acquisition:
         self._clock = clock
         self._zone = zone
         self._session_seconds = session_seconds
+        self.alarms = Alarms()
         self._refusals = Refusals(store, clock)
 
     async def run(self, line: Line, station: Station, request: Request, on_progress: Progress | None = None) -> Result:
@@ -142,7 +145,7 @@ class Acquisition:
             log.log(*log_line(record, station.meter.id))
 
         login = self._refusals.watch(station.meter.id, credentials)
-        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], login)
+        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], login, self.alarms)
         try:
             await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
         finally:
@@ -165,8 +168,10 @@ class _Talk:
         station: Station,
         request: Request,
         login: Login,
+        alarms: Alarms,
     ) -> None:
         self.results: list[Result] = []
+        self._alarms = alarms
         self._store = store
         self._clock = clock
         self._line = line
@@ -177,6 +182,7 @@ class _Talk:
         self._archived: list[Archived] = []
         self._objects: tuple[MeterObject, ...] = ()
         self._remarks: tuple[str, ...] = ()
+        self._heard: tuple[str, ...] = ()  # alarms of this request
         self._fault: GatewayError | None = None
 
     async def hold(
@@ -240,6 +246,7 @@ class _Talk:
     def _begin(self, request: Request) -> None:
         self._notes.begin(request)
         self._asking, self._archived, self._objects, self._remarks, self._fault = True, [], (), (), None
+        self._heard = ()
 
     async def _ask(self, channel: Channel, request: Request) -> None:
         station = self._station
@@ -267,9 +274,18 @@ class _Talk:
         meter, line = self._station.meter.id, self._line.id
         deeds = [self._store.submit(deed_log.audit_of(deed, meter, line, self._clock())) for deed in answer.deeds]
         archived = await self._store.append(self._notes.answered(answer))
+        self._tell(self._alarms.raised(meter, answer.alarms), "raised")
+        self._heard += answer.alarms
         for receipt in deeds:
             await asyncio.wrap_future(receipt)
         return archived
+
+    def _tell(self, alarms: Sequence[str], result: str) -> None:
+        meter = self._station.meter.id
+        for text in alarms:
+            level = logging.WARNING if result == "raised" else logging.INFO
+            log.log(level, "meter %s on line %s: alarm %s: %s", meter, self._line.id, result, text)
+            self._store.submit(alarm_audit(meter, text, result, self._clock()))
 
     async def _finished(self, end: GatewayError | None) -> None:
         """The request is over: archive what no exchange tells of yet, and put down the result."""
@@ -281,6 +297,8 @@ class _Talk:
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
         if self._fault is None or isinstance(end, MeterRefused | SessionDeadline):
             self._fault = end
+        if self._fault is None:
+            self._tell(self._alarms.over(self._station.meter.id, self._heard), "over")
         self.results.append(
             Result(self._station.meter.id, tuple(self._archived), self._fault, self._objects, self._remarks)
         )

@@ -382,7 +382,8 @@ class Answer:
 
     `serials` are all texts by which the meter named itself, `identification` its answer to the sign-on; `objects` what
     a Scan has found; `deeds` are in the audit log before the driver goes on. `behind`: the last octets received that
-    are no part of this exchange but of the next, where a meter that pushes has sent several messages at once."""
+    are no part of this exchange but of the next, where a meter that pushes has sent several messages at once. `alarms`
+    say what is wrong with the meter although it was read (gatewayd/alarms.py)."""
 
     readings: tuple[Reading, ...]
     outcome: Outcome = Outcome.DONE
@@ -392,6 +393,7 @@ class Answer:
     objects: tuple[MeterObject, ...] = ()
     deeds: tuple[Deed, ...] = ()
     behind: int = 0
+    alarms: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -116,11 +116,12 @@ class DlmsDriver:
             first = await prologue(
                 questions, setting.memory, self._scope, setting.clock, compare_serial=bool(setting.meter.serial)
             )
-            alarm = _COUNTER_ALARM if connection.counter is not None and connection.counter.alarm else ""
-            remark = _joined(connection.remark, alarm)
+            alarms = (_COUNTER_ALARM,) if connection.counter is not None and connection.counter.alarm else ()
+            remark = connection.remark
             async with aclosing(self._asked(questions, first, request)) as answers:
                 async for answer in answers:
-                    yield replace(answer, serials=first.identity.serials, detail=_joined(answer.detail, remark))
+                    detail = _joined(answer.detail, remark)
+                    yield replace(answer, serials=first.identity.serials, detail=detail, alarms=alarms)
                     remark = ""
 
     async def _asked(

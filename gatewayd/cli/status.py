@@ -52,6 +52,8 @@ def _print(document: Mapping[str, Any], config: Config) -> None:
         screen.print(Text(f"archive takes nothing: {archive['fault']}", style="red"))
     for fault in document.get("faults", ()):
         screen.print(Text(f"meter {fault['meter']} cannot be read: {fault['fault']}", style="red"), soft_wrap=True)
+    for alarm in document.get("alarms", ()):
+        screen.print(Text(f"meter {alarm['meter']}: {alarm['alarm']}", style="yellow"), soft_wrap=True)
     _print_modems(document.get("modems", ()), config)
     _print_listening(document.get("listening", ()), config)
     _print_sinks(document["sinks"], config)

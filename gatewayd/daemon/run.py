@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gatewayd import __version__
+from gatewayd.acquire import Acquisition
 from gatewayd.archive import set_aside
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
@@ -51,6 +52,7 @@ class Gateway:
     """Everything that runs, for the daemon's own tasks and for displays."""
 
     store: Store
+    acquisition: Acquisition
     workers: Sequence[Worker]
     publishers: Sequence[Publisher]
     outboxes: Sequence[Outbox]
@@ -97,7 +99,10 @@ async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> No
         asides: dict[str, Count] = {}
         with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
             asides = await asyncio.to_thread(set_aside.counts, config.archive.path)
-        return running_status(config, gateway.store, gateway.publishers, cursors, asides, since, gateway.workers)
+        alarms = gateway.acquisition.alarms.standing
+        return running_status(
+            config, gateway.store, gateway.publishers, cursors, asides, since, gateway.workers, alarms
+        )
 
     try:
         await stack.enter_async_context(
@@ -114,8 +119,9 @@ def _assemble(config: Config, store: Store) -> Gateway:
         for settings, outbox in zip(config.sinks, outboxes, strict=True)
     ]
     taps = {line: Tap(line, now) for line in config.lines}
-    workers = build_workers(config, build_acquisition(config, store), taps, store.memory_of)
-    return Gateway(store, workers, publishers, outboxes, taps)
+    acquisition = build_acquisition(config, store)
+    workers = build_workers(config, acquisition, taps, store.memory_of)
+    return Gateway(store, acquisition, workers, publishers, outboxes, taps)
 
 
 async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:

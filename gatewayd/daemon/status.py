@@ -6,6 +6,7 @@ Rules: looks only at what is known already, or at small files; no password is in
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from gatewayd import __version__
 from gatewayd.archive import set_aside
@@ -32,8 +33,10 @@ def running_status(
     asides: Mapping[str, Count],
     since: datetime,
     workers: Sequence[LineWorker | CallWorker | ListenWorker] = (),
+    alarms: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, object]:
-    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; its workers."""
+    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; its workers; the alarms
+    that stand, by meter."""
     calling = [worker for worker in workers if isinstance(worker, CallWorker)]
     seq, digest = store.published_head()
     return {
@@ -52,6 +55,7 @@ def running_status(
             for worker in workers
             for meter, fault in sorted(worker.faults.items())
         ],
+        "alarms": [{"meter": meter, "alarm": text} for meter in sorted(alarms) for text in alarms[meter]],
         "modems": [_modem(worker, line.id) for worker in calling for line in worker.lines],
         "listening": [
             _ear(worker.name, ear) for worker in workers if isinstance(worker, ListenWorker) for ear in worker.ears

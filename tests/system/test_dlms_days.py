@@ -19,11 +19,10 @@ INTERVALS = ("1-0:1.29.0*255", "1-0:2.29.0*255", "1-0:5.29.0*255", "1-0:8.29.0*2
 FULL_INFO = ("--max-info", "1024")
 
 
-def profile_of(site: QuickSite, first: date, last: date, code: int = 0) -> Read:
-    found: Read = site.json("profile", "em-1", LOAD_PROFILE, "--from", str(first), "--to", str(last), code=code)[
-        "readings"
-    ]
-    return [one for one in found if one["obis"] != "0-0:1.0.0*255"]
+def profile_of(site: QuickSite, first: date, last: date) -> Read:
+    """The load profile of these days, without the clock."""
+    read = site.json("profile", "em-1", LOAD_PROFILE, "--from", str(first), "--to", str(last))["readings"]
+    return [one for one in read if one["obis"] != "0-0:1.0.0*255"]
 
 
 def noon_behind(day: date) -> tuple[str, ...]:
@@ -44,11 +43,7 @@ CASES = [(AUTUMN, *one) for one in MANNERS] + [(SPRING, *one) for one in MANNERS
 NAMES = [" ".join((str(day), manner.name, *options)) for day, manner, options, _ in CASES]
 
 
-@pytest.mark.parametrize(
-    ("day", "manner", "options", "more"),
-    CASES,
-    ids=[" ".join((str(case[0]), case[1].name, *case[2])) for case in CASES],
-)
+@pytest.mark.parametrize(("day", "manner", "options", "more"), CASES, ids=NAMES)
 def test_a_day_of_23_or_25_hours(
     tmp_path: Path, day: date, manner: Manner, options: tuple[str, ...], more: tuple[str, ...]
 ) -> None:

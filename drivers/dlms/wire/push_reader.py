@@ -78,18 +78,19 @@ class PushReader:
         found: list[tuple[Event, int]] = []
         at = 0
         while at < len(data):
-            framed, again = self._framed, b""
+            framed = self._framed
             if isinstance(framed, _Undecided):
                 placed, end = self._decide(framed, data, at)
             elif isinstance(framed, RawPush | WrapperPush):
                 begin, end = at - framed.held, len(data)
                 placed = _placed(framed.feed(data[at:]), begin, framed.AROUND, end)
-                again = framed.unclear if isinstance(framed, RawPush) and self._configured is Framing.AUTO else b""
             else:
                 end = data.find(_LAST[self.framing], at) + 1 or len(data)
                 placed = [(event, end) for event in framed.feed(data[at:end])]
             for event, place in placed:
                 found += [(joined, place) for joined in self._join((event,))]
+            now = self._framed  # also where this piece has decided it
+            again = now.unclear if isinstance(now, RawPush) and self._configured is Framing.AUTO else b""
             if again:  # a frame, perhaps: on a line that is never silent for long nothing else would ever tell
                 self._framed = _Undecided()
                 found += [(event, end - len(again) + place) for event, place in self.located(again)]
