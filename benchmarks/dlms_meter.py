@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Never
 
+from benchmarks.counted import Counted
 from drivers.dlms.driver import KIND
 from drivers.dlms.options import DlmsOptions
 from gatewayd.acquire import Acquisition, Line, OnCall, Station
@@ -49,34 +50,6 @@ class MeterDay:
     cpu_ms: float
     round_trips: int
     needed: int
-
-
-class Counted:
-    """Passes everything through and counts what is sent."""
-
-    def __init__(self, inner: Channel) -> None:
-        self._inner = inner
-        self.sent = 0
-
-    @property
-    def parity_errors(self) -> int:
-        return self._inner.parity_errors
-
-    async def send(self, data: bytes, *, deadline: float, secret: bool = False) -> None:
-        self.sent += 1
-        await self._inner.send(data, deadline=deadline, secret=secret)
-
-    async def receive(self, *, deadline: float) -> bytes:
-        return await self._inner.receive(deadline=deadline)
-
-    async def rest(self, seconds: float) -> None:
-        await self._inner.rest(seconds)
-
-    async def set_line(self, baud: int, framing: Framing, *, deadline: float) -> None:
-        await self._inner.set_line(baud, framing, deadline=deadline)
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 async def meter_day(stack: AsyncExitStack, folder: Path, transport: str, days: int) -> MeterDay:

@@ -3,7 +3,8 @@
 Rules: whatever a session received is archived, however it ended, cancelled included; the readings of an answer are
 archived before anybody else sees them; a fault of line or meter is a result, not an exception; a meter that has refused
 its credentials is sent nothing until they change (refusals.py). What a call has cost is archived with its result, and
-what a driver does to a meter before it does it.
+what a driver does to a meter before it does it. Increments are made here of the registers that a driver has read, and
+archived beside them.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from gatewayd import deed_log
 from gatewayd.alarms import Alarms
 from gatewayd.alarms import audit_of as alarm_audit
 from gatewayd.archive.store import Store
+from gatewayd.boundary import Draft, Tracks
 from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel import Channel
 from gatewayd.channel.modem_options import CallRecord
@@ -32,9 +34,9 @@ from gatewayd.errors import (
     SessionDeadline,
 )
 from gatewayd.exchange_notes import Notes
-from gatewayd.model import Answer, Archived, Listen, Meter, MeterObject, Outcome, Request
+from gatewayd.model import Answer, Archived, Increments, Listen, Meter, MeterObject, Order, Outcome, Request
 from gatewayd.refusals import Login, Refusals, Sim
-from gatewayd.verdicts import fault_of, outcome_of
+from gatewayd.verdicts import checked_serial, fault_of, outcome_of
 
 SESSION_SECONDS = 900.0
 
@@ -105,28 +107,37 @@ def _always() -> bool:
 class Acquisition:
     """Runs sessions: line -> channel -> driver -> exchange and readings -> archive."""
 
-    def __init__(self, store: Store, clock: Clock, zone: ZoneInfo, session_seconds: float = SESSION_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        zone: ZoneInfo,
+        session_seconds: float = SESSION_SECONDS,
+        steady: Callable[[], float] | None = None,
+    ) -> None:
+        """`steady` is a clock in seconds that nobody sets: it tells when the other one was set."""
         self._store = store
+        self._tracks = Tracks(store.folder, clock, zone, steady)
         self._clock = clock
         self._zone = zone
         self._session_seconds = session_seconds
         self.alarms = Alarms()
         self._refusals = Refusals(store, clock)
 
-    async def run(self, line: Line, station: Station, request: Request, on_progress: Progress | None = None) -> Result:
+    async def run(self, line: Line, station: Station, order: Order, on_progress: Progress | None = None) -> Result:
         """A session with one request. Faults of line and meter come back in the result; ArchiveError is raised."""
-        (result,) = (await self.session(line, station, (request,), on_progress)).results
+        (result,) = (await self.session(line, station, (order,), on_progress)).results
         return result
 
     async def session(
         self,
         line: Line,
         station: Station,
-        requests: Sequence[Request],
+        orders: Sequence[Order],
         on_progress: Progress | None = None,
         go_on: Callable[[], bool] = _always,
     ) -> Session:
-        """One session with all requests (at least one), one after the other, each archived as its own exchange.
+        """One session with all orders (at least one), one after the other, each archived as its own exchange.
 
         The rest is not tried when the line has failed, the meter is silent or refuses, or `go_on` says no. Faults of
         line and meter come back in the results; ArchiveError is raised.
@@ -145,9 +156,9 @@ class Acquisition:
             log.log(*log_line(record, station.meter.id))
 
         login = self._refusals.watch(station.meter.id, credentials)
-        talk = _Talk(self._store, self._clock, self._zone, line, station, requests[0], login, self.alarms)
+        talk = _Talk(self._store, self._tracks, self._clock, self._zone, line, station, orders[0], login, self.alarms)
         try:
-            await talk.hold(requests, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
+            await talk.hold(orders, on_call, on_progress, go_on, line.session_seconds or self._session_seconds)
         finally:
             if line.sim is not None:
                 await self._refusals.judge(line.id, line.sim)
@@ -162,22 +173,25 @@ class _Talk:
     def __init__(
         self,
         store: Store,
+        tracks: Tracks,
         clock: Clock,
         zone: ZoneInfo,
         line: Line,
         station: Station,
-        request: Request,
+        order: Order,
         login: Login,
         alarms: Alarms,
     ) -> None:
         self.results: list[Result] = []
         self._alarms = alarms
         self._store = store
+        self._tracks = tracks
         self._clock = clock
         self._line = line
         self._station = station
         self._login = login
-        self._notes = Notes(station.meter, line.id, request, clock, zone)
+        self._order = order
+        self._notes = Notes(station.meter, line.id, self._request, clock, zone)
         self._asking = True
         self._archived: list[Archived] = []
         self._objects: tuple[MeterObject, ...] = ()
@@ -185,9 +199,14 @@ class _Talk:
         self._heard: tuple[str, ...] = ()  # alarms of this request
         self._fault: GatewayError | None = None
 
+    @property
+    def _request(self) -> Request:
+        """What the driver is asked for."""
+        return self._order.asked if isinstance(self._order, Increments) else self._order
+
     async def hold(
         self,
-        requests: Sequence[Request],
+        orders: Sequence[Order],
         on_call: OnCall,
         on_progress: Progress | None,
         go_on: Callable[[], bool],
@@ -196,7 +215,7 @@ class _Talk:
         """From opening the line to closing it."""
         try:
             async with asyncio.timeout(seconds):
-                await self._converse(requests, on_call, on_progress, go_on)
+                await self._converse(orders, on_call, on_progress, go_on)
         except TimeoutError:
             if self._asking:
                 await self._finished(
@@ -218,7 +237,7 @@ class _Talk:
 
     async def _converse(
         self,
-        requests: Sequence[Request],
+        orders: Sequence[Order],
         on_call: OnCall,
         on_progress: Progress | None,
         go_on: Callable[[], bool],
@@ -228,12 +247,12 @@ class _Talk:
         if on_progress is not None:
             on_progress(channel)
         try:
-            for request in requests:
+            for order in orders:
                 if self.results and (unlikely_to_go_on(self.results[-1].fault) or not go_on()):
                     return
                 if self.results:
-                    self._begin(request)
-                await self._ask(channel, request)
+                    self._begin(order)
+                await self._ask(channel)
         finally:
             await channel.close()
 
@@ -243,14 +262,17 @@ class _Talk:
         except ChannelError as error:
             raise type(error)(f"meter {self._station.meter.id}: {error}") from error
 
-    def _begin(self, request: Request) -> None:
-        self._notes.begin(request)
+    def _begin(self, order: Order) -> None:
+        self._order = order
+        self._notes.begin(self._request)
         self._asking, self._archived, self._objects, self._remarks, self._fault = True, [], (), (), None
         self._heard = ()
 
-    async def _ask(self, channel: Channel, request: Request) -> None:
-        station = self._station
+    async def _ask(self, channel: Channel) -> None:
+        station, request = self._station, self._request
         try:
+            if isinstance(self._order, Increments):
+                await self._tracks.load(station.meter, self._order)
             async with aclosing(station.driver.execute(channel, request)) as answers:
                 async for answer in answers:
                     fault = fault_of(station.meter, self._line.id, request, answer)
@@ -273,7 +295,12 @@ class _Talk:
         """Returns when the answer and its deeds are on the disk: only then may the driver go on and do them."""
         meter, line = self._station.meter.id, self._line.id
         deeds = [self._store.submit(deed_log.audit_of(deed, meter, line, self._clock())) for deed in answer.deeds]
-        archived = await self._store.append(self._notes.answered(answer))
+        draft = Draft()
+        if isinstance(self._order, Increments):
+            readings = checked_serial(self._station.meter, answer)
+            draft = self._tracks.draft(self._station.meter, self._order, readings, answer.serials)
+        archived = await self._store.append(self._notes.answered(answer, draft.readings))
+        self._tracks.keep(draft)
         self._tell(self._alarms.raised(meter, answer.alarms), "raised")
         self._heard += answer.alarms
         for receipt in deeds:

@@ -31,9 +31,9 @@ class Notes:
         """The next request of the session."""
         self._request, self._started = request, self._clock()
 
-    def answered(self, answer: Answer) -> Entry:
-        """The driver is through with an exchange."""
-        readings = checked_serial(self._meter, answer)
+    def answered(self, answer: Answer, made: tuple[Reading, ...] = ()) -> Entry:
+        """The driver is through with an exchange; `made`: the readings that the gateway has made of its answer."""
+        readings = checked_serial(self._meter, answer) + made
         serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
         return self._entry(answer.outcome, answer.detail, readings, serial, answer.behind)
 

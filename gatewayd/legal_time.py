@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 PRAGUE = ZoneInfo("Europe/Prague")
 QUARTER = timedelta(minutes=15)
 GAS_DAY_START = time(6, 0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(day: date, at: time, zone: ZoneInfo = PRAGUE) -> datetime:
@@ -53,6 +54,14 @@ def legal_day(end: datetime, zone: ZoneInfo = PRAGUE, start: time = time(0, 0)) 
     offset = timedelta(hours=start.hour, minutes=start.minute)
     naive = local.replace(tzinfo=None) - offset
     return (naive - timedelta(microseconds=1)).date()
+
+
+def boundary(at: datetime, period: timedelta, zone: ZoneInfo = PRAGUE) -> datetime:
+    """The last instant at or before `at` when the legal wall clock showed a multiple of the period, in UTC.
+
+    Shifts of the zone count whole: in zones of half hours an hour ends where people say that it does."""
+    shift = at.astimezone(zone).utcoffset() or timedelta()
+    return at - (at - _EPOCH + shift) % period
 
 
 def end_label(end: datetime, zone: ZoneInfo = PRAGUE) -> str:

@@ -8,7 +8,7 @@ are made a hundred thousand times a second (docs/adr/0007-outbox-and-sinks.md).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from enum import Enum, IntEnum, IntFlag, auto
 
@@ -256,6 +256,25 @@ class Listen:
 
 Request = Registers | Profile | Scan | Clock | Listen
 """What is asked of a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Increments:
+    """By how much totals go up from boundary to boundary of legal time: the meter is asked for the registers, the rest
+    is done by the gateway (gatewayd.increments). `rollover`: where they begin again at zero, in their unit."""
+
+    registers: tuple[Obis, ...]
+    period: timedelta
+    rollover: Decimal | None = None
+
+    @property
+    def asked(self) -> Registers:
+        """What the meter is asked for."""
+        return Registers(self.registers)
+
+
+Order = Request | Increments
+"""What a job wants."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class LeftAlone(MeterRefused):
 def remedy(credentials: str) -> str:
     """What a person has to do before the meter is asked again."""
     if credentials:
-        return "it is asked again when the file of its password or keys has changed (password_file)"
+        return "it is asked again when the file of its password or keys has changed (password_file, *_key_file)"
     return "it is asked again when gatewayd is restarted"
 
 

@@ -45,6 +45,13 @@ class Fault(Enum):
     TAMPERED = auto()
     DATA_RECOVERED = auto()
     BIT_UNKNOWN = auto()
+    OTHER_RATIO = auto()
+    BOUNDARY_MISSED = auto()
+    METER_EXCHANGED = auto()
+    TOTAL_WENT_BACK = auto()
+    ROLLED_OVER = auto()
+    UNIT_CHANGED = auto()
+    GATEWAY_CLOCK_SET = auto()
 
 
 class Verdict(NamedTuple):
@@ -85,6 +92,9 @@ TABLE: dict[Fault, Rule] = {
     Fault.OTHER_SERIAL: Rule(
         RawStatus.TRUE, Flag.SERIAL_MISMATCH, "the meter that answered has another serial number than configured"
     ),
+    Fault.OTHER_RATIO: Rule(
+        RawStatus.TRUE, Flag.RATIO_MISMATCH, "the ratio of the transformers set in the meter is not the configured one"
+    ),
     Fault.SEASON_DOUBTFUL: Rule(
         RawStatus.DISTORTED,
         Flag.TIME_AMBIGUOUS,
@@ -116,6 +126,23 @@ TABLE: dict[Fault, Rule] = {
         RawStatus.DISTORTED,
         Flag.STATUS_UNKNOWN,
         "a bit of the meter's status word has no known meaning; the right vendor profile explains it",
+    ),
+    # Of intervals that the gateway makes of registers (docs/intervals.md).
+    Fault.BOUNDARY_MISSED: Rule(
+        RawStatus.MISSING, Flag.NOT_SENT, "the register was not read at the beginning or at the end of the interval"
+    ),
+    Fault.METER_EXCHANGED: Rule(
+        RawStatus.DISTORTED, Flag.SERIAL_MISMATCH, "another meter answered at the end of the interval than before"
+    ),
+    Fault.TOTAL_WENT_BACK: Rule(
+        RawStatus.DISTORTED, Flag.BACKWARD, "the register showed less at the end of the interval than before"
+    ),
+    Fault.ROLLED_OVER: Rule(RawStatus.TRUE, Flag.OVERFLOW, "the register began again at zero in the interval"),
+    Fault.UNIT_CHANGED: Rule(
+        RawStatus.DISTORTED, Flag.CONFIG_CHANGED, "unit or scaler of the register changed in the interval"
+    ),
+    Fault.GATEWAY_CLOCK_SET: Rule(
+        RawStatus.DISTORTED, Flag.GATEWAY_CLOCK, "the gateway's clock was set in the interval"
     ),
 }
 

@@ -70,8 +70,9 @@ def _other_serial(meter: Meter, answer: Answer) -> bool:
     """True when a serial number is configured and the meter names only others. Leading zeros do not count."""
     if not meter.serial or not answer.serials:
         return False
-    return _plain(meter.serial) not in {_plain(serial) for serial in answer.serials}
+    return plain_serial(meter.serial) not in {plain_serial(serial) for serial in answer.serials}
 
 
-def _plain(serial: str) -> str:
+def plain_serial(serial: str) -> str:
+    """What two spellings of one serial number have in common."""
     return serial.strip().lstrip("0").casefold()

@@ -1,8 +1,8 @@
 """The worker of a line: which job runs next, and what happens when it fails.
 
-Rules: one session on a line at a time; a fault of one meter costs its own slot and nobody else's; a refusal is not
-retried; one log line for each change of a meter's state, not for each attempt. Lines that call have a worker of their
-own: call_worker.py.
+Rules: one session on a line at a time; a fault of one meter costs its own slot and nobody else's; meters that answer go
+before those that do not (silences.py), boundaries before what can wait; a refusal is not retried; one log line for each
+change of a meter's state, not for each attempt. Lines that call have a worker of their own: call_worker.py.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, PasswordUnclear, ProtocolError
-from gatewayd.model import Request
+from gatewayd.model import Increments, Order
 from gatewayd.refusals import LeftAlone, remedy
-from gatewayd.schedule import Rhythm, first_due, next_due
+from gatewayd.schedule import At, Rhythm, first_due, next_due
+from gatewayd.silences import PAUSES, Silences
 
 RETRIES = 3
 BACK_OFF_SECONDS = (10.0, 30.0, 90.0)
@@ -35,7 +36,7 @@ class Job:
     """What is read from a station, and how often."""
 
     station: Station
-    request: Request
+    request: Order
     rhythm: Rhythm
 
 
@@ -123,7 +124,7 @@ class MeterStates:
 
 
 class LineWorker:
-    """Works off the jobs of one line, one at a time, the longest due first."""
+    """Works off the jobs of one line, one at a time: those of meters that answer first, of these the longest due."""
 
     def __init__(
         self,
@@ -142,6 +143,7 @@ class LineWorker:
         self._agenda = Agenda(jobs, clock(), zone)
         self._pending = self._agenda.pending
         self._states = MeterStates(line.id, self._pending)
+        self._silences = Silences()
 
     @property
     def name(self) -> str:
@@ -157,15 +159,22 @@ class LineWorker:
         while not stop.is_set() and self._pending:
             now = self._clock()
             self._agenda.look(now)
-            pending = min(self._pending, key=lambda waiting: waiting.due)
-            delay = (pending.due - now).total_seconds()
+            whens = [self._silences.not_before(pending.meter, pending.due, now) for pending in self._pending]
+            delay = (min(whens) - now).total_seconds()
             if delay > 0:
                 await wait(stop, min(delay, LONGEST_WAIT))
                 continue
-            await self._work(pending)
+            ranks = [self._rank(*one, now) for one in zip(self._pending, whens, strict=True)]
+            await self._work(self._pending[ranks.index(min(ranks))])
+
+    def _rank(self, pending: Pending, when: datetime, now: datetime) -> tuple[bool, bool, datetime, bool]:
+        """The least goes first: what is due, of a meter that has answered the last time, the longest due, a boundary of
+        intervals. On a line that is always busy a meter that does not answer gets its turn all the same."""
+        behind = self._silences.silent(pending.meter) and now - when < PAUSES[-1]
+        return when > now, behind, when, not isinstance(pending.job.request, Increments)
 
     async def _work(self, pending: Pending) -> None:
-        job = pending.job
+        job, started = pending.job, self._clock()
         defect: Exception | None = None
         try:
             result = await self._acquisition.run(self.line, job.station, job.request)
@@ -177,7 +186,22 @@ class LineWorker:
             fault = ProtocolError(f"meter {job.station.meter.id} on line {self.line.id}: defect in gatewayd: {error!r}")
         self._states.note(pending, fault, defect)
         pauses = [pause * self._jitter.uniform(0.5, 1.0) for pause in BACK_OFF_SECONDS]
-        pending.settle(fault, self._clock(), self._zone, pauses)
+        now = self._clock()
+        pending.settle(fault, now, self._zone, pauses)
+        self._heed(pending, fault, started, now)
+
+    def _heed(self, pending: Pending, fault: GatewayError | None, started: datetime, now: datetime) -> None:
+        """A meter that does not answer is asked at regular times only, and not at all of them; when it answers again,
+        what was put off for it has its own times again."""
+        was_dead = self._silences.dead(pending.meter)
+        self._silences.note(pending.meter, fault, started)
+        if not self._silences.dead(pending.meter):
+            for other in self._pending if was_dead else ():
+                if other.meter == pending.meter:
+                    other.due = min(other.due, next_due(other.job.rhythm, now, self._zone))
+        elif not isinstance(pending.job.rhythm, At):  # once a day: three tries more are no burden
+            until = self._silences.not_before(pending.meter, now, now)
+            pending.put_off(max(now, until - (until - started) / 10), self._zone)
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> None:

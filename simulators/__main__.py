@@ -16,6 +16,7 @@ from simulators import modem as modems
 from simulators import options
 from simulators.options_dlms import dlms
 from simulators.options_iec import iec62056_21
+from simulators.options_modbus import modbus
 
 MODEM_BAUD = 9600
 
@@ -31,6 +32,7 @@ def main() -> None:
 
 main.add_command(iec62056_21)
 main.add_command(dlms)
+main.add_command(modbus)
 
 
 @main.command("broker")

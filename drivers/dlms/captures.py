@@ -89,7 +89,7 @@ async def captures_of(session: Asking, profile: bytes, cache: Cache, now: dateti
     if kept is not None and timedelta(0) <= now - datetime.fromtimestamp(kept.read_at, UTC) < FRESH_FOR:
         return kept
     read = await _read(session, profile, now, log=log)
-    if kept is not None and kept.columns == read.columns and kept.way != "none":
+    if kept is not None and kept.columns == read.columns and kept.way == "range":  # a refusal is not for ever
         read = msgspec.structs.replace(read, way=kept.way)
     await keep(cache, profile, read)
     return read

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from drivers.dlms.wire.acse_names import DiagnosticSource, UserDiagnostic
 from drivers.dlms.wire.association_dialogue import AssociationRefused
+from gatewayd import naming
 from gatewayd.errors import GatewayError
 
 _E = TypeVar("_E", bound=GatewayError)
@@ -27,15 +28,8 @@ _OPTIONS = {
 
 
 def named(error: _E, meter: str, line: str) -> _E:
-    """The same error, naming meter and line; a fault of the line names that already, one of an optical head both."""
-    message = "; ".join(filter(None, (str(error), _remedy(error))))
-    text = f"meter {meter}: {message}" if message.startswith("line ") else f"meter {meter} on line {line} {message}"
-    if message.startswith(f"meter {meter} on line {line} "):
-        text = message
-    # Not by calling the class: each has its own parameters, and all that they left is in the attributes.
-    same = type(error).__new__(type(error), text)
-    same.__dict__.update(error.__dict__)
-    return same
+    """The same error, naming meter, line and the option that may be wrong."""
+    return naming.named(error, meter, line, _remedy(error))
 
 
 def _remedy(error: GatewayError) -> str:

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from drivers.iec62056_21.answers import Source, readout_answer
 from drivers.iec62056_21.commands import Commands, access_of
 from drivers.iec62056_21.conversation import Conversation
-from drivers.iec62056_21.naming import named
 from drivers.iec62056_21.options import Iec62056_21Options
 from drivers.iec62056_21.vendors import AUTO, Vendor, WakeUp, choose
 from drivers.iec62056_21.wire.fork import Chosen, Fork
@@ -29,6 +28,7 @@ from gatewayd.channel import Channel
 from gatewayd.driver import Driver, DriverKind, Setting
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Clock, Listen, Meter, Outcome, Profile, Registers, Request, Scan
+from gatewayd.naming import named
 from gatewayd.obis import Obis
 
 _MODE_D_BAUD = 9600

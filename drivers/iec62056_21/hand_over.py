@@ -5,11 +5,11 @@ composition root hands this in to the DLMS driver; drivers do not import each ot
 """
 
 from drivers.iec62056_21.conversation import Conversation
-from drivers.iec62056_21.naming import named
 from drivers.iec62056_21.wire.hand_over import HandOverSession
 from drivers.iec62056_21.wire.session import HandedOver, SessionSettings
 from gatewayd.channel import Channel
 from gatewayd.errors import GatewayError
+from gatewayd.naming import named
 
 
 async def enter_hdlc(channel: Channel, settings: SessionSettings, *, meter: str, line: str) -> HandedOver:

@@ -21,7 +21,7 @@ _COMMANDS = {
     "check": ("check", "Check the configuration."),
     "read": ("read", "Read a meter now, print and archive what it sends."),
     "profile": ("profile", "Read a load profile or event log now, as a table or a chart."),
-    "scan": ("scan", "List the objects of a meter and write its block for the configuration."),
+    "scan": ("scan", "List the objects of a meter, or find the Modbus units on a line."),
     "clock": ("clock", "Read a meter's clock, or put it right."),
     "probe": ("probe", "Find out what is on a line and how it talks."),
     "trace": ("trace", "Every byte on a line, with its time."),

@@ -49,9 +49,20 @@ def meter_block(settings: MeterSettings, serial: str, objects: Sequence[MeterObj
     if jobs := _jobs(objects):
         entry["jobs"] = jobs
     notes += _profiles(settings.id, [one for one in objects if one.class_id == PROFILE])
-    rows = _rows(entry, 0)
-    lines = [f"  - {rows[0]}", *(f"    {row}" for row in rows[1:]), *(f"    # {note}" for note in notes)]
-    return "\n".join(("meters:", *lines)) + "\n"
+    return _block([(entry, notes)])
+
+
+def found_block(entries: Sequence[tuple[Mapping[str, Value], Sequence[str]]], remarks: Sequence[str] = ()) -> str:
+    """`meters:` with entries that a scan of a line has made up, each with its notes; `remarks` stand in front."""
+    return "".join(f"# {remark}\n" for remark in remarks) + (_block(entries) if entries else "")
+
+
+def _block(entries: Sequence[tuple[Mapping[str, Value], Sequence[str]]]) -> str:
+    lines = ["meters:"]
+    for entry, notes in entries:
+        first, *rest = _rows(entry, 0)
+        lines += [f"  - {first}", *(f"    {row}" for row in rest), *(f"    # {note}" for note in notes)]
+    return "\n".join(lines) + "\n"
 
 
 def short(obis: Obis) -> str:

@@ -16,25 +16,14 @@ from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.channel.tracing import Tap
 from gatewayd.cli.output import console, print_json
-from gatewayd.cli.session import find_line, not_in_use
+from gatewayd.cli.session import find_line, modbus_units, not_in_use
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.probe.advice import Tried, advice, snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
 from gatewayd.probe.frames import Server
 
-_UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)
-_LAST_UNIT = 247
 _SERVER = re.compile(r"([0-9]{1,9})(?:/([0-9]{1,9}))?", re.ASCII)
-
-
-def _units(text: str) -> range:
-    match = _UNITS.fullmatch(text)
-    if match is not None:
-        units = range(int(match[1]), int(match[2] or match[1]) + 1)
-        if units and units[0] >= 1 and units[-1] <= _LAST_UNIT:
-            return units
-    raise click.BadParameter(f"'{text}' is no range of Modbus units; expected 1-8 or 3, within 1-{_LAST_UNIT}")
 
 
 @click.command()
@@ -52,7 +41,9 @@ def _units(text: str) -> range:
     default="",
     help="Device address of the IEC sign-on; server of DLMS: 1, or 1/17 with a physical device.",
 )
-@click.option("--units", type=_units, default="1-8", show_default=True, metavar="A-B", help="Modbus units to ask.")
+@click.option(
+    "--units", type=modbus_units, default="1-8", show_default=True, metavar="A-B", help="Modbus units to ask."
+)
 @click.option(
     "--listen",
     type=click.FloatRange(0, 3600),

@@ -1,6 +1,8 @@
-"""`gatewayd scan`: the objects that a meter has, as a table, and a block for the configuration that reads them.
+"""`gatewayd scan`: the objects that a meter has, as a table, and a block for the configuration that reads them. The
+devices on a line are in scan_line.py.
 
-Rules: the table is for people and leaves out what cannot be used; --json has everything that the meter said.
+Rules: the table is for people and leaves out what cannot be used; --json has everything that the meter said. A name
+that a meter and a line have is the meter's, unless an option says that a line is meant.
 """
 
 import asyncio
@@ -16,7 +18,8 @@ from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
 from gatewayd.cli.meter_block import meter_block, short
 from gatewayd.cli.output import console, print_json, visible, warn
-from gatewayd.cli.session import find_asked_meter, session
+from gatewayd.cli.scan_line import DEFAULT_TIMEOUT_MS, LineOptions, scan_line
+from gatewayd.cli.session import find_asked_meter, modbus_units, session
 from gatewayd.model import MeterObject, Scan
 
 _CLASSES = {
@@ -64,17 +67,46 @@ _LARGE = 6
 
 
 @click.command()
-@click.argument("meter")
+@click.argument("name", metavar="METER|LINE")
+@click.option("--units", type=modbus_units, metavar="A-B", help="Of a line: Modbus units to ask.  [default: 1-247]")
 @click.option(
-    "--block", "block_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the meter's block into FILE."
+    "--timeout-ms",
+    type=click.IntRange(20, 10_000),
+    help=f"Of a line: how long each unit may take to answer.  [default: {DEFAULT_TIMEOUT_MS}]",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["rtu", "tcp"]),
+    help="Of a line: how Modbus is framed.  [default: tcp on lines of type tcp, else rtu]",
+)
+@click.option(
+    "--block", "block_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the block into FILE."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def scan(config_path: Path, meter: str, block_path: Path | None, as_json: bool) -> None:
-    """List the objects of METER, and the block that reads its registers."""
+def scan(
+    config_path: Path,
+    name: str,
+    units: range | None,
+    timeout_ms: int | None,
+    transport: str | None,
+    block_path: Path | None,
+    as_json: bool,
+) -> None:
+    """List the objects of METER and the block that reads its registers, or find the Modbus units on LINE."""
     config = daemon.load_config(config_path)
+    options = LineOptions(units, timeout_ms, transport)
+    is_meter = any(settings.id == name for settings in config.meters)
+    if name in config.lines and (options.given or not is_meter):
+        scan_line(config, name, options, block_path, as_json=as_json)
+        return
     warn(config_path, config.warnings)
-    settings = find_asked_meter(config, meter)
+    if options.given:
+        raise click.UsageError(f"--units, --timeout-ms and --transport are of a line, and '{name}' is none")
+    if not is_meter:
+        known = ", ".join([*(one.id for one in config.meters[:10]), *list(config.lines)[:10]]) or "none"
+        raise click.UsageError(f"neither a meter nor a line '{name}' is configured; known: {known}")
+    settings = find_asked_meter(config, name)
     result = asyncio.run(session(config, settings, Scan()))
     serial = next((archived.serial for archived in result.readings if archived.serial), settings.serial)
     block = meter_block(settings, serial, result.objects)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ from gatewayd.model import Request
 from gatewayd.obis import Obis
 
 _PROFILES = 99
+_UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)
+_LAST_UNIT = 247
 
 
 def obis_code(text: str) -> Obis:
@@ -36,6 +39,16 @@ def register_code(text: str) -> Obis:
     if obis.c == _PROFILES:
         raise click.BadParameter(f"{text} is a load profile or log, which `gatewayd profile METER {text}` reads")
     return obis
+
+
+def modbus_units(text: str) -> range:
+    """Modbus units on the command line: 1-8, or 3."""
+    match = _UNITS.fullmatch(text)
+    if match is not None:
+        units = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if units and units[0] >= 1 and units[-1] <= _LAST_UNIT:
+            return units
+    raise click.BadParameter(f"'{text}' is no range of Modbus units; expected 1-8 or 3, within 1-{_LAST_UNIT}")
 
 
 def find_meter(config: Config, meter: str) -> MeterSettings:

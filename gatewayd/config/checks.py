@@ -13,6 +13,7 @@ from gatewayd.config.identifiers import ean_doubt, eic_doubt
 from gatewayd.config.nodes import Fault, Loc, Mapping, Node, Scalar, Sequence, Tree, path
 from gatewayd.config.wording import one_of, shown
 from gatewayd.model import MeteringType
+from gatewayd.obis import Obis
 
 _PROFILE_TYPES = (MeteringType.A.value, MeteringType.B.value)
 
@@ -32,6 +33,7 @@ def faults(tree: Tree, drivers: Collection[str], sinks: Collection[str]) -> Iter
         yield from _foreign_options(loc, meter, drivers)
         yield from _ratio(loc, meter)
         yield from _jobs(loc, meter)
+        yield from _intervals(loc, meter)
     for loc, sink in _items(tree, "sinks"):
         yield from _unknown(loc, sink, "type", "sink types", sinks)
 
@@ -154,11 +156,27 @@ def _jobs(loc: Loc, meter: Mapping) -> Iterator[Fault]:
         place = (*loc, "jobs", number)
         if not isinstance(job, Mapping):
             continue
-        if not {"registers", "listen", "profile"} & job.entries.keys():
+        if not {"registers", "intervals", "listen", "profile"} & job.entries.keys():
             yield Fault((*place, "registers"), "is required: OBIS codes to read, or all")
         if "profile" in job.entries:
             message = "profile jobs are not in this version of gatewayd; it knows jobs with registers"
             yield Fault((*place, "profile"), message, at_key=True, scope=place)
+
+
+def _intervals(loc: Loc, meter: Mapping) -> Iterator[Fault]:
+    """Each register in one job: two periods of one total would be told under one code."""
+    jobs = meter.entries.get("jobs")
+    first: dict[Obis, int] = {}
+    for number, job in enumerate(jobs.items if isinstance(jobs, Sequence) else ()):
+        codes = job.entries.get("intervals") if isinstance(job, Mapping) else None
+        for place, code in enumerate(codes.items if isinstance(codes, Sequence) else ()):
+            try:
+                obis = Obis.parse(code.text or "" if isinstance(code, Scalar) else "")
+            except ValueError:
+                continue  # which is reported
+            if first.setdefault(obis, number) != number:
+                message = f"jobs[{first[obis]}] makes intervals of this register already; take it out of one of them"
+                yield Fault((*loc, "jobs", number, "intervals", place), message)
 
 
 def _lines(tree: Tree) -> dict[str, Node]:

@@ -4,7 +4,7 @@ Rules: the loader, its messages and the JSON Schema all come from these classes;
 documentation everywhere. Drivers and sinks bring their own option classes, handed in; none is known here by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from functools import reduce
@@ -29,7 +29,18 @@ from gatewayd.config.settings import (
     Job,
     MeterSettings,
 )
-from gatewayd.config.values import Pair, Period, Phone, Registers, Start
+from gatewayd.config.values import (
+    ALIGNED,
+    ALIGNED_FORM,
+    Pair,
+    Period,
+    Phone,
+    Registers,
+    Span,
+    Start,
+    Totals,
+    minutes,
+)
 from gatewayd.model import MeteringType, Point, Ratio, ValueSide
 from gatewayd.options import Options
 
@@ -69,17 +80,23 @@ class RatioEntry(Options):
         return Ratio(self.ct, self.vt, self.multiplier, self.value_side, self.since)
 
 
+def _with(*keys: str, without: Sequence[str]) -> dict[str, Any]:
+    """For the JSON Schema: a job that has these keys and none of those."""
+    return {"required": list(keys), "not": {"anyOf": [{"required": [key]} for key in without]}}
+
+
 class JobEntry(Options):
     """What is read and when."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["registers", "every"]},
-                {"required": ["registers", "at"]},
+                _with("registers", "every", without=("intervals", "rollover")),
+                _with("registers", "at", without=("intervals", "rollover")),
+                _with("listen", without=("registers", "every", "at", "intervals", "rollover")),
                 {
-                    "required": ["listen"],
-                    "not": {"anyOf": [{"required": [key]} for key in ("registers", "every", "at")]},
+                    **_with("intervals", "every", without=("registers", "at")),
+                    "properties": {"every": {"pattern": ALIGNED_FORM}},
                 },
             ]
         }
@@ -87,6 +104,10 @@ class JobEntry(Options):
 
     registers: Registers = ()
     """OBIS codes to read, or all."""
+    intervals: Totals = ()
+    """OBIS codes of totals whose increments are archived, from boundary to boundary of legal time."""
+    rollover: Span | None = None
+    """The number at which these totals begin again at zero, in the unit in which they are archived, such as 1000000."""
     every: Period | None = None
     """Period such as 15m, from 1s to 31d."""
     at: time | None = None
@@ -99,7 +120,7 @@ class JobEntry(Options):
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
         if self.listen:
-            beside = [key for key in ("registers", "every", "at") if key in self.model_fields_set]
+            beside = [key for key in ("registers", "intervals", "rollover", "every", "at") if key in self.model_fields_set]
             if beside:
                 raise ValueError(
                     f"has {', '.join(beside)} beside listen; a job that listens has no times and takes all"
@@ -107,13 +128,39 @@ class JobEntry(Options):
             return self
         if self.silence is not None:
             raise ValueError("has silence without listen; it belongs to {listen: true, silence: 25h}")
+        if self.intervals:
+            return self._aligned()
+        if self.rollover is not None:
+            raise ValueError("has rollover without intervals; it belongs to {intervals: [1-0:1.8.0], every: 15m}")
         if (self.every is None) == (self.at is None):
             found = "has neither every nor at" if self.every is None else "has both every and at"
             raise ValueError(f"{found}; expected one of them, such as every: 15m or at: 00:05")
         return self
 
+    def _aligned(self) -> Self:
+        beside = [key for key in ("registers", "at") if key in self.model_fields_set]
+        if beside:
+            raise ValueError(
+                f"has {', '.join(beside)} beside intervals; their registers are read at each boundary of every"
+            )
+        if self.every not in ALIGNED:
+            periods = ", ".join(map(minutes, ALIGNED[:-1]))
+            found = "has no every" if self.every is None else "has another period than intervals have"
+            raise ValueError(f"{found}; expected every: {periods} or {minutes(ALIGNED[-1])}")
+        if len(set(self.intervals)) < len(self.intervals):
+            raise ValueError("has a register of intervals twice; name each once")
+        return self
+
     def job(self) -> Job:
-        return Job(self.registers, self.every, self.at, listen=bool(self.listen), silence=self.silence or SILENCE)
+        return Job(
+            self.intervals or self.registers,
+            self.every,
+            self.at,
+            listen=bool(self.listen),
+            silence=self.silence or SILENCE,
+            intervals=bool(self.intervals),
+            rollover=self.rollover,
+        )
 
 
 class MeterEntry(Options):

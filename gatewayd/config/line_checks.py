@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from gatewayd.config.nodes import Fault, Loc, Node, Scalar
 from gatewayd.config.nodes import Mapping as MappingNode
+from gatewayd.config.nodes import Sequence as SequenceNode
 
 _GUARD_MS, _HANG_UP_S = Decimal(1200), Decimal(8)
 """What holds where the configuration says nothing (gatewayd/config/lines.py)."""
@@ -82,9 +83,23 @@ def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[
         return  # an unknown line, which is reported
     if calls and "phone" not in meter.entries:
         yield Fault((*loc, "phone"), "is required on a line of type modem: a telephone number such as +420601234589")
+    if calls:
+        yield from _no_intervals(loc, meter)
     if not calls and "phone" in meter.entries:
         message = f"line '{name}' does not call; leave the number out, or take a line of type modem"
         yield Fault((*loc, "phone"), message, at_key=True)
+
+
+def _no_intervals(loc: Loc, meter: MappingNode) -> Iterator[Fault]:
+    """Dialling takes longer than a boundary may wait, and each would be a call that is paid for."""
+    jobs = meter.entries.get("jobs")
+    for number, job in enumerate(jobs.items if isinstance(jobs, SequenceNode) else ()):
+        if isinstance(job, MappingNode) and "intervals" in job.entries:
+            message = (
+                "a meter that is called cannot be read at each boundary: dialling takes too long; "
+                "expected registers, such as {registers: [1-0:1.8.0], every: 1h}"
+            )
+            yield Fault((*loc, "jobs", number, "intervals"), message, at_key=True)
 
 
 def _number(line: MappingNode, key: str, default: Decimal) -> Decimal | None:

@@ -14,7 +14,7 @@ from gatewayd.config.nodes import Sequence as SequenceNode
 
 LISTENING = ("tcp_listen", "udp_listen")
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - what stands for all addresses
-_TIMED = ("registers", "profile", "every", "at")
+_TIMED = ("registers", "intervals", "profile", "every", "at")
 
 
 def faults(tree: Tree, lines: Mapping[str, Node], meters: Sequence[tuple[Loc, MappingNode]]) -> Iterator[Fault]:

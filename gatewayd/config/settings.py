@@ -7,6 +7,7 @@ two classes and the lines (lines.py) stand in the YAML as they are; the others a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from gatewayd.config.identifiers import Id
 from gatewayd.config.lines import FilePath, Line, ModemLine
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
-from gatewayd.model import Listen, Meter, MeteringType, Point, Ratio, Registers, Request
+from gatewayd.model import Increments, Listen, Meter, MeteringType, Order, Point, Ratio, Registers
 from gatewayd.obis import Obis
 from gatewayd.options import Options
 
@@ -65,7 +66,8 @@ class Job:
     """What is read from a meter and when: either `every` so often or `at` a legal time each day, or `listen` all the
     time, where a meter that is silent for longer than `silence` counts as not heard.
 
-    `registers` empty means the whole readout or every object that the map names.
+    `registers` empty means the whole readout or every object that the map names. With `intervals` they are read at the
+    boundaries of legal time and their increments archived; `rollover`: where they begin again at zero.
     """
 
     registers: tuple[Obis, ...] = ()
@@ -73,9 +75,13 @@ class Job:
     at: time | None = None
     listen: bool = False
     silence: timedelta = SILENCE
+    intervals: bool = False
+    rollover: Decimal | None = None
 
     @property
-    def request(self) -> Request:
+    def request(self) -> Order:
+        if self.intervals and self.every is not None:
+            return Increments(self.registers, self.every, self.rollover)
         return Listen() if self.listen else Registers(self.registers)
 
 

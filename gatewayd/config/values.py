@@ -4,15 +4,25 @@ Rules: each has its form in the JSON Schema, its words for messages, and becomes
 """
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from gatewayd.dialling import PhoneNumber
 from gatewayd.model import transformation
-from gatewayd.obis import Obis
+from gatewayd.obis import CURRENT, Obis
 
 LONGEST_PERIOD = timedelta(days=31)
+ALIGNED = tuple(timedelta(minutes=each) for each in (1, 5, 10, 15, 30, 60))
+"""Periods of intervals: they divide the hour, and so every legal-time day."""
+ALIGNED_FORM = f"^0*(1h|{'|'.join(f'{each.seconds // 60}m|{each.seconds}s' for each in ALIGNED)})$"
+"""Their spellings, for the JSON Schema."""
+
+
+def minutes(period: timedelta) -> str:
+    """`15m`: how one of them is written."""
+    return f"{period.seconds // 60}m"
 
 
 def _pair(text: str) -> str:
@@ -49,6 +59,24 @@ def _period(every: timedelta) -> timedelta:
     if not timedelta(seconds=1) <= every <= LONGEST_PERIOD:
         raise ValueError("is not a period from 1s to 31d")
     return every
+
+
+def _some(value: object) -> object:
+    if value == []:
+        raise ValueError("is an empty list; expected OBIS codes of totals such as 1-0:1.8.0")
+    return value
+
+
+def _total(code: Obis) -> Obis:
+    if (code.a, code.d, code.f) != (1, 8, CURRENT):
+        raise ValueError("is not a total of electric energy; expected one such as 1-0:1.8.0 or 1-0:2.8.1")
+    return code
+
+
+def _span(value: Decimal) -> Decimal:
+    if value != value.to_integral_value():
+        raise ValueError("is not a whole number; expected the range of the register such as 1000000")
+    return value
 
 
 Start = Annotated[
@@ -96,3 +124,16 @@ Registers = Annotated[
     ),
 ]
 Period = Annotated[timedelta, AfterValidator(_period)]
+Totals = Annotated[
+    tuple[Annotated[Code, AfterValidator(_total)], ...],
+    BeforeValidator(_some),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["string", "number"]},
+            "x-expected": "a list of OBIS codes of totals such as [1-0:1.8.0, 1-0:2.8.0]",
+        }
+    ),
+]
+Span = Annotated[Decimal, Field(gt=0, le=10**18), AfterValidator(_span)]

@@ -20,13 +20,17 @@ from gatewayd.daemon.modems import Modem
 from gatewayd.daemon.probe import iec_words, probe
 from gatewayd.daemon.replay import replay
 from gatewayd.daemon.run import run
+from gatewayd.daemon.scan_line import SCAN_UNITS, LineScan, Unit, scan_line
 from gatewayd.daemon.status import status_on_disk
 from gatewayd.daemon.trace import event_from, event_object, hear, hexadecimal, open_alone, printed
 
 __all__ = [
     "DRIVER_OPTIONS",
+    "SCAN_UNITS",
     "SINK_OPTIONS",
+    "LineScan",
     "Modem",
+    "Unit",
     "build_acquisition",
     "build_line",
     "build_sink",
@@ -46,5 +50,6 @@ __all__ = [
     "probe",
     "replay",
     "run",
+    "scan_line",
     "status_on_disk",
 ]

@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
@@ -48,7 +49,7 @@ from gatewayd.daemon.trace import traced
 from gatewayd.driver import Memory, Setting
 from gatewayd.listener import ListenWorker, Pushing
 from gatewayd.outbox import Start
-from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.schedule import At, Boundaries, Every, Rhythm
 from gatewayd.sink import Head, Sink
 from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.mqtt.options import MqttOptions
@@ -141,7 +142,7 @@ def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Stor
 
 
 def build_acquisition(config: Config, store: Store) -> Acquisition:
-    return Acquisition(store, now, config.gateway.zone)
+    return Acquisition(store, now, config.gateway.zone, steady=monotonic)
 
 
 def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: bool = False) -> Sink:
@@ -220,7 +221,7 @@ def _listen_worker(
 
 def _rhythm(job: JobSettings) -> Rhythm:
     if job.every is not None:
-        return Every(job.every)
+        return Boundaries(job.every) if job.intervals else Every(job.every)
     assert job.at is not None  # the configuration has exactly one of the two
     return At(job.at)
 

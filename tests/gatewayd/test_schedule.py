@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.legal_time import days
-from gatewayd.schedule import At, Every, first_due, next_due
+from gatewayd.schedule import At, Boundaries, Every, first_due, next_due
 
 PRAGUE = ZoneInfo("Europe/Prague")
 ZONES = [
@@ -49,6 +49,25 @@ def test_quarter_hours_are_the_quarters_of_the_clock_in_any_zone() -> None:
     due = next_due(Every(timedelta(minutes=15)), datetime(2026, 11, 21, 20, 44, 59, 999999, tzinfo=UTC), PRAGUE)
     assert due == datetime(2026, 11, 21, 20, 45, tzinfo=UTC)
     assert next_due(Every(timedelta(minutes=15)), due, PRAGUE) == datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Prague", "Asia/Kathmandu", "Asia/Kolkata", "UTC"])
+@pytest.mark.parametrize("minutes", [1, 5, 10, 15, 30, 60])
+@given(after=instants)
+def test_boundaries_are_those_of_the_legal_wall_clock(minutes: int, zone: str, after: datetime) -> None:
+    """Kathmandu is 5:45 ahead: its hours and tens of minutes are not those of UTC."""
+    rhythm, place = Boundaries(timedelta(minutes=minutes)), ZoneInfo(zone)
+    due = next_due(rhythm, after, place)
+    assert timedelta(0) < due - after <= rhythm.period
+    local = due.astimezone(place)
+    assert (local.minute % minutes, local.second, local.microsecond) == (0, 0, 0)
+    if place.utcoffset(after.astimezone(place).replace(tzinfo=None)) == local.utcoffset():
+        assert next_due(rhythm, due - timedelta(microseconds=1), place) == due
+
+
+def test_boundaries_run_at_once_after_a_start() -> None:
+    started = datetime(2026, 11, 21, 20, 45, 20, tzinfo=UTC)
+    assert first_due(Boundaries(timedelta(minutes=15)), started, PRAGUE) == started
 
 
 @pytest.mark.parametrize("zone", ZONES, ids=str)

@@ -59,7 +59,9 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         {Fault.TIME_INVALID, Fault.CLOCK_DOUBTFUL},
         {Fault.SEASON_CHANGED, Fault.SEASON_SUMMER},
         {Fault.METER_FATAL, Fault.METER_ERROR_BEGAN, Fault.METER_ERROR_ENDED},
-        {Fault.PARAMETERS_SET, Fault.LOG_ERASED, Fault.PROFILE_ERASED},
+        {Fault.PARAMETERS_SET, Fault.LOG_ERASED, Fault.PROFILE_ERASED, Fault.UNIT_CHANGED},
+        {Fault.OTHER_SERIAL, Fault.METER_EXCHANGED},
+        {Fault.NOT_IN_READOUT, Fault.BOUNDARY_MISSED},
     ]
     same_flag = {frozenset(f for f in Fault if TABLE[f].flag == rule.flag) for rule in TABLE.values()}
     assert {group for group in same_flag if len(group) > 1} == set(map(frozenset, alike))
@@ -82,6 +84,7 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         (Fault.TIME_TWICE, RawStatus.TRUE, Flag.TIME_AMBIGUOUS),
         (Fault.TIME_INVALID, RawStatus.TRUE, Flag.CLOCK_INVALID),
         (Fault.OTHER_SERIAL, RawStatus.TRUE, Flag.SERIAL_MISMATCH),
+        (Fault.OTHER_RATIO, RawStatus.TRUE, Flag.RATIO_MISMATCH),
         (Fault.SEASON_DOUBTFUL, RawStatus.DISTORTED, Flag.TIME_AMBIGUOUS),
         # What a meter says of an interval (requirements 4.1): measured all the same, or not to be believed.
         (Fault.POWER_FAILED, RawStatus.TRUE, Flag.POWER_DOWN),
@@ -95,6 +98,13 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         (Fault.CLOCK_DOUBTFUL, RawStatus.DISTORTED, Flag.CLOCK_INVALID),
         (Fault.METER_FATAL, RawStatus.DISTORTED, Flag.METER_ERROR),
         (Fault.BIT_UNKNOWN, RawStatus.DISTORTED, Flag.STATUS_UNKNOWN),
+        # Of increments that the gateway makes: what lies between two totals, or nothing that could be known.
+        (Fault.BOUNDARY_MISSED, RawStatus.MISSING, Flag.NOT_SENT),
+        (Fault.METER_EXCHANGED, RawStatus.DISTORTED, Flag.SERIAL_MISMATCH),
+        (Fault.TOTAL_WENT_BACK, RawStatus.DISTORTED, Flag.BACKWARD),
+        (Fault.ROLLED_OVER, RawStatus.TRUE, Flag.OVERFLOW),
+        (Fault.UNIT_CHANGED, RawStatus.DISTORTED, Flag.CONFIG_CHANGED),
+        (Fault.GATEWAY_CLOCK_SET, RawStatus.DISTORTED, Flag.GATEWAY_CLOCK),
     ],
 )
 def test_what_a_fault_does_to_a_value(fault: Fault, status: RawStatus, flag: Flag) -> None:

@@ -14,10 +14,10 @@ import pytest
 from gatewayd import worker
 from gatewayd.acquire import Acquisition, Line, Station
 from gatewayd.channel import Channel
-from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError
-from gatewayd.model import Answer, Meter, Registers, Request
+from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError, SessionDeadline
+from gatewayd.model import Answer, Increments, Meter, Registers, Request
 from gatewayd.obis import Obis
-from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.schedule import At, Boundaries, Every, Rhythm
 from gatewayd.worker import Agenda, Job, LineWorker
 from tests.gatewayd.archive.samples import everything, opened
 from tests.gatewayd.doubles import (
@@ -129,7 +129,7 @@ def test_a_meter_that_is_silent_does_not_stop_the_others(tmp_path: Path, monkeyp
     assert "silent" in done.faults["dead"]
 
 
-@pytest.mark.parametrize("fault", [MeterSilent("silent"), ProtocolError("nonsense"), ChannelError("hung up")])
+@pytest.mark.parametrize("fault", [ProtocolError("nonsense"), ChannelError("hung up")])
 def test_a_fault_is_retried_after_longer_and_longer_pauses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
@@ -149,11 +149,151 @@ def test_a_retry_that_is_later_than_the_regular_time_is_none(tmp_path: Path, mon
     plant = Plant(hours=0.1)
     every_minute = Every(timedelta(minutes=1))
     work(
-        tmp_path, monkeypatch, plant, [job(plant.meter("dead", lambda: MeterSilent("silent"), seconds=0), every_minute)]
+        tmp_path,
+        monkeypatch,
+        plant,
+        [job(plant.meter("odd", lambda: ProtocolError("nonsense"), seconds=0), every_minute)],
     )
-    times = plant.times("dead")
+    times = plant.times("odd")
     assert {at for at in times if at % 60 == 0} == {0, 60, 120, 180, 240, 300}
     assert all(len([at for at in times if slot <= at < slot + 60]) <= 4 for slot in range(0, 360, 60))
+
+
+# -- meters that do not answer -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("period", [5, 10, 60])
+def test_one_dead_among_eight_costs_the_others_no_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: int
+) -> None:
+    """Seven meters take 2.1 s, a time-out of the eighth 2.5 s: known as silent it comes last, and not each time."""
+    plant = Plant(hours=0.25)
+    every = Every(timedelta(seconds=period))
+    dead = plant.meter("dead", lambda: MeterSilent("meter dead is silent"), seconds=2.5)
+    living = [plant.meter(f"em-{n}", seconds=0.3) for n in range(7)]
+    work(tmp_path, monkeypatch, plant, [job(dead, every), *(job(one, every) for one in living)])
+    for one in living:
+        times = plant.times(one.meter.id)
+        slots = [int(at // period) for at in times]
+        assert slots == list(range(900 // period)), "each period, once"
+        assert all(at % period <= 2.1 for at in times if at >= 60), "and none waits for the one that is dead"
+    times = plant.times("dead")
+    assert len([at for at in times if at < 3 * period + 60]) >= 3
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert all(pause >= least - 1 for pause, least in zip(pauses[2:], (30, 60, 120, 240, *[300] * 99), strict=False))
+    assert all(pause <= 300 + 2 * period for pause in pauses), "and never given up"
+
+
+def test_a_meter_that_is_dead_is_asked_at_its_regular_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=2)
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("dead", lambda: MeterSilent("silent"), seconds=1))])
+    times = plant.times("dead")
+    assert times[2] < 60, "a first time and two retries"
+    assert times[3:] == [900 * n for n in range(1, 8)]
+
+
+def test_a_deadline_is_a_silence_and_a_line_that_fails_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {}
+    for fault in (SessionDeadline("meter m was not finished after 900 s"), ChannelError("hung up")):
+        plant = Plant(hours=1)
+        work(tmp_path / fault.args[0][:5], monkeypatch, plant, [job(plant.meter("m", lambda: fault, seconds=1))])  # noqa: B023
+        counts[type(fault)] = len(plant.times("m"))
+    assert counts == {SessionDeadline: 3 + 3, ChannelError: 4 * 4}
+
+
+def test_a_meter_that_answers_again_has_its_own_times_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=0.6)
+    back = START + timedelta(minutes=20)
+    minute = Every(timedelta(minutes=1))
+    meter = plant.meter("em-1", lambda: None if plant.clock.now > back else MeterSilent("em-1 is silent"), seconds=1)
+    work(tmp_path, monkeypatch, plant, [job(meter, minute, "1.8.0"), job(meter, minute, "2.8.0")])
+    times = plant.times("em-1")
+    after = next(at for at in times if at > 1199)
+    assert after <= 1200 + 300 + 60
+    assert len([at for at in times if 100 < at <= 1200]) < 15
+    for minute_of_day in range(int(after // 60) + 1, 36):
+        assert len([at for at in times if at // 60 == minute_of_day]) == 2, "both jobs, each minute"
+    assert [record.getMessage() for record in caplog.records] == [
+        "em-1 is silent",
+        "meter em-1 on line bus is read again",
+    ]
+
+
+def test_a_daily_job_is_tried_again_though_the_meter_was_dead_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers for the first time 2 min after the daily time, between two times of the other job."""
+    plant = Plant(hours=3.5)
+    back = START + timedelta(hours=3, minutes=7)
+    asked: list[tuple[Request, float]] = []
+    silent = plant.meter("em-1", lambda: None if plant.clock.now > back else MeterSilent("silent"), seconds=1)
+
+    class Noting:
+        credentials = ""
+
+        def execute(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+            asked.append((request, (plant.clock.now - START).total_seconds()))
+            return silent.driver.execute(channel, request)
+
+    meter = Station(silent.meter, Noting())
+    work(tmp_path, monkeypatch, plant, [job(meter, QUARTER, "1.8.0"), job(meter, At(time(0, 5)), "2.8.0")])
+    daily = [at for request, at in asked if request == Registers((Obis.parse("2.8.0"),))]
+    assert daily[0] >= 3 * 3600 + 300
+    assert 1 < len(daily) <= 4
+    assert daily[-1] > 3 * 3600 + 420, "it came through in the end"
+
+
+def test_a_dead_meter_gets_its_turn_on_a_line_that_is_always_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(hours=1)
+    plant.clock = TestClock(step=timedelta(0))
+    every = Every(timedelta(seconds=1))
+    dead = plant.meter("dead", lambda: MeterSilent("silent"), seconds=1)
+
+    def full() -> Exception | None:
+        if plant.clock.now >= plant.end:
+            plant.stop.set()
+        return None
+
+    work(
+        tmp_path, monkeypatch, plant, [job(dead, every), *(job(plant.meter(f"em-{n}", full), every) for n in range(2))]
+    )
+    times = plant.times("dead")
+    assert len(times) >= 3 + 3600 // 700
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 2 * 300 + 60
+
+
+def test_a_clock_that_is_set_back_does_not_leave_a_dead_meter_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(hours=1)
+    back = timedelta(hours=5)
+
+    def behaviour() -> Exception | None:
+        if len(plant.sessions) == 6:
+            plant.clock.now -= back
+            plant.end -= back
+        return MeterSilent("silent")
+
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("dead", behaviour), Every(timedelta(minutes=1)))])
+    assert len(plant.times("dead")) > 10
+
+
+def test_a_boundary_of_intervals_goes_before_what_can_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=1)
+    slow, sharp = plant.meter("slow", seconds=60), plant.meter("sharp")
+    order = Increments((Obis.parse("1.8.0"),), timedelta(minutes=15))
+    sharp_job = Job(sharp, order, Boundaries(timedelta(minutes=15)))
+    work(tmp_path, monkeypatch, plant, [job(slow), job(plant.meter("em-1", seconds=60)), sharp_job])
+    assert plant.times("sharp") == [0, 900, 1800, 2700]
+    assert plant.times("slow") == [2, 902, 1802, 2702]
+
+
+# -- refusals and defects ----------------------------------------------------------------------------------------------
 
 
 def test_a_refusal_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +335,7 @@ def test_a_meter_that_refuses_is_left_alone_until_its_credentials_change(
     assert messages[0] == (
         "ERROR",
         "meter em-1 on line bus: the password was refused; "
-        "it is asked again when the file of its password or keys has changed (password_file)",
+        "it is asked again when the file of its password or keys has changed (password_file, *_key_file)",
     )
     assert messages[1:] == [("INFO", "meter em-1 on line bus is read again")]
     assert done.faults == {}

@@ -107,7 +107,7 @@ class Link:
         self._state = State.ANSWERING
         self._secret = False
         self._answer.clear()
-        self._patience.progress(now)
+        self._patience.listen(now)
         return self._transmit(self._frame(Control(Command.RR, nr=self._vr)), now)
 
     def disconnect(self, now: float) -> tuple[Action, ...]:

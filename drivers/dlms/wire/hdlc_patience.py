@@ -39,6 +39,11 @@ class Patience:
         if not self.paused:
             self.until = max(self.until, min(now + self._settings.response_timeout, self._frame_until))
 
+    def listen(self, now: float) -> None:
+        """More is expected than was asked for: a meter that has nothing to say is not polled for long."""
+        self.progress(now)
+        self._busy_until = now + self._settings.response_timeout
+
     def pause(self, now: float) -> bool:
         """The meter is not ready: wait before it is asked again. False when it has not been for too long."""
         if self._busy_until is None:

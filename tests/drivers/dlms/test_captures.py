@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from drivers.dlms.captures import Captures, SortMethod, captures_of, forget, keep
+from drivers.dlms.captures import Captures, SortMethod, Way, captures_of, forget, keep
 from drivers.dlms.columns import Group, layout
 from drivers.dlms.scales import Scale
 from drivers.dlms.wire.service_errors import DataAccess
@@ -57,12 +57,24 @@ def test_a_gateway_whose_clock_went_back_reads_again() -> None:
     assert len(meter.asked) == 2
 
 
-def test_the_way_to_the_rows_is_kept_as_long_as_the_columns_are_the_same() -> None:
+def of_yesterday(way: Way) -> Captures:
+    return Captures(COLUMNS, 900, SortMethod.FIFO, CLOCK, 1000, 0, way)
+
+
+def test_a_way_that_works_is_kept_as_long_as_the_columns_are_the_same() -> None:
     cache = CountingMemory()
-    asyncio.run(keep(cache, PROFILE, Captures(COLUMNS, 900, SortMethod.FIFO, CLOCK, 1000, 0, "entry")))
-    assert known(ProfileMeter(), cache).way == "entry"
-    asyncio.run(keep(cache, PROFILE, Captures(COLUMNS, 900, SortMethod.FIFO, CLOCK, 1000, 0, "entry")))
+    asyncio.run(keep(cache, PROFILE, of_yesterday("range")))
+    assert known(ProfileMeter(), cache).way == "range"
+    asyncio.run(keep(cache, PROFILE, of_yesterday("range")))
     assert (known(ProfileMeter(columns=(CLOCK, IMPORT)), cache)).way == ""
+
+
+@pytest.mark.parametrize("way", ["entry", "none"])
+def test_a_refusal_is_not_for_ever(way: Way) -> None:
+    """Anybody on the line can make a plain exception, and the firmware may be mended."""
+    cache = CountingMemory()
+    asyncio.run(keep(cache, PROFILE, of_yesterday(way)))
+    assert known(ProfileMeter(), cache).way == ""
 
 
 @pytest.mark.parametrize("kept", [b"", b"\x00", b"\xff" * 9, b"\x81\xa1a\x01"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drivers.dlms.wire.hdlc_address import address
@@ -23,6 +25,7 @@ from tests.drivers.dlms.hdlc_conversation import (
     connected,
     poll,
     quiet,
+    rr,
     says,
     sent,
 )
@@ -46,6 +49,20 @@ def test_a_frame_that_has_begun_may_end_but_not_drip() -> None:
     assert link.feed(data[20:21], 6.8) == (Wait(latest),)
     assert link.feed(data[21:22], 7.2) == (Wait(latest),)
     assert sent(link.expired(7.3)) == asks(0, 0, REQUEST + b"\xc0\x01")
+
+
+def test_a_meter_that_has_nothing_more_to_say_is_not_polled_for_long() -> None:
+    patient = replace(SETTINGS, busy_limit=60.0)
+    link = connected(settings=patient)
+    link.send(REQUEST, 1.0)
+    link.feed(says(0, 1, ANSWER + b"a"), 1.1)
+    assert sent(link.listen(2.0)) == poll(1)
+    link.feed(rr(1), 2.1)
+    assert sent(link.expired(2.6)) == poll(1)
+    link.feed(rr(1), 3.9)
+    assert sent(link.expired(4.4)) == poll(1)
+    with pytest.raises(ProtocolError, match="not ready for too long"):
+        link.feed(rr(1), 4.5)
 
 
 def test_the_beginning_of_a_frame_shortens_nothing() -> None:

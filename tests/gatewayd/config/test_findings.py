@@ -11,6 +11,10 @@ ID = "an id of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'"
 PERIOD = "a period such as 15m, 60s, 1h or 1d"
 CLOCK = "a time of day such as 00:05 or 00:05:30"
 REGISTERS = "a list of OBIS codes such as [1-0:1.8.0, 1-0:2.8.0], or all"
+TOTALS = "a list of OBIS codes of totals such as [1-0:1.8.0, 1-0:2.8.0]"
+TOTAL = "is not a total of electric energy; expected one such as 1-0:1.8.0 or 1-0:2.8.1"
+ALIGNED = "expected every: 1m, 5m, 10m, 15m, 30m or 60m"
+SPAN = "a number greater than 0 and of at most 1000000000000000000"
 RATES = "one of 300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 115200, 230400"
 RATIO = "is not a ratio; expected primary/secondary such as 200/5"
 OBIS = "is not an OBIS code; expected one such as 1-0:1.8.0, 1.8.0 or C.1.0"
@@ -104,6 +108,58 @@ METERS: list[tuple[str, list[str]]] = [
     ("jobs: all", ["6: meters[0].jobs: 'all' is not a list"]),
     ("jobs: ", ["6: meters[0].jobs: is empty; expected a list, or leave the key out"]),
     ("jobs: [all]", ["6: meters[0].jobs[0]: 'all' is not a mapping of keys and values"]),
+    ("jobs: [{intervals: 1.8.0, every: 1h}]", [f"6: meters[0].jobs[0].intervals: '1.8.0' is not {TOTALS}"]),
+    (
+        "jobs: [{intervals: [], every: 1h}]",
+        ["6: meters[0].jobs[0].intervals: is an empty list; expected OBIS codes of totals such as 1-0:1.8.0"],
+    ),
+    ("jobs: [{intervals: [1.8.0, foo], every: 1h}]", [f"6: meters[0].jobs[0].intervals[1]: 'foo' {OBIS}"]),
+    ("jobs: [{intervals: [1.7.0], every: 1h}]", [f"6: meters[0].jobs[0].intervals[0]: '1.7.0' {TOTAL}"]),
+    ("jobs: [{intervals: [7-0:3.8.0], every: 1h}]", [f"6: meters[0].jobs[0].intervals[0]: '7-0:3.8.0' {TOTAL}"]),
+    ("jobs: [{intervals: [1.8.0*5], every: 1h}]", [f"6: meters[0].jobs[0].intervals[0]: '1.8.0*5' {TOTAL}"]),
+    ("jobs: [{intervals: [1.8.0]}]", [f"6: meters[0].jobs[0]: has no every; {ALIGNED}"]),
+    (
+        "jobs: [{intervals: [1.8.0], every: 7m}]",
+        [f"6: meters[0].jobs[0]: has another period than intervals have; {ALIGNED}"],
+    ),
+    (
+        "jobs: [{intervals: [1.8.0], every: 1d}]",
+        [f"6: meters[0].jobs[0]: has another period than intervals have; {ALIGNED}"],
+    ),
+    (
+        "jobs: [{intervals: [1.8.0], registers: all, at: 00:05}]",
+        [
+            "6: meters[0].jobs[0]: has registers, at beside intervals; "
+            "their registers are read at each boundary of every"
+        ],
+    ),
+    (
+        "jobs: [{intervals: [1.8.0, 1-0:1.8.0], every: 15m}]",
+        ["6: meters[0].jobs[0]: has a register of intervals twice; name each once"],
+    ),
+    (
+        "jobs: [{intervals: [1.8.0], every: 15m}, {intervals: [2.8.0, 1-0:1.8.0*255], every: 1h}]",
+        [
+            "6: meters[0].jobs[1].intervals[1]: jobs[0] makes intervals of this register already; "
+            "take it out of one of them"
+        ],
+    ),
+    (
+        "jobs: [{registers: all, every: 1h, rollover: 1000}]",
+        ["6: meters[0].jobs[0]: has rollover without intervals; it belongs to {intervals: [1-0:1.8.0], every: 15m}"],
+    ),
+    ("jobs: [{intervals: [1.8.0], every: 15m, rollover: 0}]", [f"6: meters[0].jobs[0].rollover: '0' is not {SPAN}"]),
+    (
+        "jobs: [{intervals: [1.8.0], every: 15m, rollover: 999.9}]",
+        [
+            "6: meters[0].jobs[0].rollover: '999.9' is not a whole number; "
+            "expected the range of the register such as 1000000"
+        ],
+    ),
+    (
+        "jobs: [{listen: true, intervals: [1.8.0], every: 15m}]",
+        ["6: meters[0].jobs[0]: has intervals, every beside listen; a job that listens has no times and takes all"],
+    ),
     ("jobs: [{every: 1h}]", ["6: meters[0].jobs[0].registers: is required: OBIS codes to read, or all"]),
     (
         "jobs: [{}]",
@@ -502,6 +558,13 @@ NUMBERS: list[tuple[str, list[str]]] = [
     (
         "line: one, phone: +420601234589",
         ["8: meters[0].line: line 'one' is in the pool 'night'; name the pool"],
+    ),
+    (
+        "line: night, phone: +420601234589, jobs: [{intervals: [1.8.0], every: 15m}]",
+        [
+            "8: meters[0].jobs[0].intervals: a meter that is called cannot be read at each boundary: dialling takes "
+            "too long; expected registers, such as {registers: [1-0:1.8.0], every: 1h}"
+        ],
     ),
     (
         "line: nihgt, phone: +420601234589",

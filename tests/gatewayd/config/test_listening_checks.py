@@ -65,6 +65,13 @@ def test_what_fits_together(meters: str) -> None:
             ],
         ),
         (
+            meter(1, "hes", "jobs: [{intervals: [1.8.0], every: 15m}]"),
+            [
+                "8: meters[0].jobs[0].intervals: meters call us on line 'hes', so none can be asked at a time of ours; "
+                "expected the job {listen: true}, which takes what the meter sends"
+            ],
+        ),
+        (
             meter(1, "hes", "jobs: [{listen: true}, {listen: true, silence: 1h}]"),
             ["8: meters[0].jobs[1]: listens a second time; one job takes everything that the meter sends"],
         ),

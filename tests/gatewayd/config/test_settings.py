@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gatewayd import config
 from gatewayd.dialling import PhoneNumber, Window
 from gatewayd.errors import ConfigError, Finding
-from gatewayd.model import Listen, Meter, MeteringType, Point, Ratio, Registers, ValueSide
+from gatewayd.model import Increments, Listen, Meter, MeteringType, Point, Ratio, Registers, ValueSide
 from gatewayd.obis import Obis
 from tests.gatewayd.config.doubles import (
     DRIVERS,
@@ -199,6 +199,13 @@ def test_jobs(everything: config.Config) -> None:
     assert everything.meters[1].jobs == (config.Job((), at=time(23, 59, 30)),)
     assert everything.meters[2].jobs == (config.Job((), every=timedelta(hours=1)),)
     assert first.request == Registers(first.registers)
+
+
+def test_a_job_of_intervals() -> None:
+    job = config.Job((Obis.parse("1.8.0"),), timedelta(minutes=15), intervals=True, rollover=Decimal(1000))
+    assert job.request == Increments(job.registers, timedelta(minutes=15), Decimal(1000))
+    meter = "{id: m, driver: telegram, line: l, jobs: [{intervals: [1.8.0], every: 15m, rollover: 1000}]}"
+    assert parse(f"{HEAD}meters: [{meter}]\n").meters[0].jobs == (job,)
 
 
 def test_sinks(everything: config.Config) -> None:

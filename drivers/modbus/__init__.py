@@ -1,0 +1,1 @@
+"""Modbus over serial lines and TCP. See README.md."""

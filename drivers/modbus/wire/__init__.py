@@ -1,0 +1,1 @@
+"""Modbus as bytes and values: no I/O, no clock, no logging."""
