@@ -245,8 +245,6 @@ def _last_end(
             sight = Sight(one.reading, _serials(one))
             if sight.usable and timedelta() <= one.reading.at - at <= latest and (not ended or one.exchange in ended):
                 return at, sight
-        if any(one.reading.at == at for one in made):
-            break  # it was read, and nothing counts from there
     return None, None
 
 

@@ -191,15 +191,9 @@ class LineWorker:
         self._heed(pending, fault, started, now)
 
     def _heed(self, pending: Pending, fault: GatewayError | None, started: datetime, now: datetime) -> None:
-        """A meter that does not answer is asked at regular times only, and not at all of them; when it answers again,
-        what was put off for it has its own times again."""
-        was_dead = self._silences.dead(pending.meter)
+        """A meter that does not answer is asked at its regular times only, and not at all of them."""
         self._silences.note(pending.meter, fault, started)
-        if not self._silences.dead(pending.meter):
-            for other in self._pending if was_dead else ():
-                if other.meter == pending.meter:
-                    other.due = min(other.due, next_due(other.job.rhythm, now, self._zone))
-        elif not isinstance(pending.job.rhythm, At):  # once a day: three tries more are no burden
+        if self._silences.dead(pending.meter) and not isinstance(pending.job.rhythm, At):  # daily: it is tried again
             until = self._silences.not_before(pending.meter, now, now)
             pending.put_off(max(now, until - (until - started) / 10), self._zone)
 

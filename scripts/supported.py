@@ -1,7 +1,7 @@
-"""Writes SUPPORTED.md from the vendor profiles and the vectors of models: `python -m scripts.supported`.
+"""Writes SUPPORTED.md from vendor profiles, maps and the vectors of models: `python -m scripts.supported`.
 
-Rules: nothing is called supported that no vector shows; a profile without a vector is listed as that. A test compares
-the file with what this writes.
+Rules: nothing is called supported that no vector shows; a profile without a vector is listed as that, and of a map of
+Modbus how strong its evidence is and where its facts come from. A test compares the file with what this writes.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from drivers.dlms.layouts import layouts
 from drivers.dlms.vendors import GENERIC
 from drivers.dlms.vendors import vendors as dlms_vendors
 from drivers.iec62056_21.vendors import vendors
+from drivers.modbus.maps import Map, maps
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "SUPPORTED.md"
@@ -23,10 +24,10 @@ _STRENGTH = ("manual", "capture")
 
 _HEAD = """# Supported meters
 
-Written by `python -m scripts.supported` from `drivers/*/vendors/`, `drivers/dlms/layouts/` and `tests/vectors/`; do not
-edit.
+Written by `python -m scripts.supported` from `drivers/*/vendors/`, `drivers/dlms/layouts/`, `drivers/modbus/maps/` and
+`tests/vectors/`; do not edit.
 
-A model is listed here because a test has its bytes and what has to come of them:
+A model of IEC 62056-21 or DLMS is listed here because a test has its bytes and what has to come of them:
 
 * **capture**: bytes that a real meter sent.
 * **manual**: bytes laid out as a document describes them, with values of our own. No meter of that model was read.
@@ -72,6 +73,29 @@ Profiles for status words of load profiles, made of documents:
 |---|---|
 """
 
+_MODBUS = """
+## Modbus
+
+A device is read by the [map](drivers/modbus/MAPS.md) that its `map` names. How sure a map is of its facts:
+
+* **capture**: a test has octets that a real device sent.
+* **manual**: the maker's own document was read, or the specification.
+* **map**: from what others have published, which may be wrong. Compare the first reading with the display.
+
+{summary}
+
+A scan knows a device by registers that hold its model, by its device identification or by SunSpec models; **-**: its
+map has to be named by hand. Ratios of transformers are read and compared with the configured ones.
+
+| models | map | evidence | known by a scan | serial number | ratios |
+|---|---|---|---|---|---|
+"""
+
+_SOURCES = """
+### Where the facts come from
+
+"""
+
 
 class Evidence(NamedTuple):
     """What one vector shows: of which model, by which profile, in which part, and how strong it is."""
@@ -104,7 +128,7 @@ def page(found: tuple[Evidence, ...]) -> str:
                 shown.append(f"| {model} | `{vendor.name}` | {chosen} | {cells} |\n")
             else:
                 bare.append(f"| {model} | `{vendor.name}` | {chosen} |\n")
-    return _HEAD + "".join(shown) + _WITHOUT + "".join(bare) + dlms()
+    return _HEAD + "".join(shown) + _WITHOUT + "".join(bare) + dlms() + modbus(tuple(maps().values()))
 
 
 def dlms() -> str:
@@ -124,6 +148,39 @@ def dlms() -> str:
 
 def _pushed(sources: tuple[str, ...]) -> str:
     return "capture" if any(source.startswith("capture ") for source in sources) else "manual"
+
+
+def modbus(found: tuple[Map, ...]) -> str:
+    """The part about Modbus: what each map is for, how strong its evidence is, and its sources."""
+    counts = {kind: sum(one.evidence == kind for one in found) for kind in ("capture", "manual", "map")}
+    summary = ", ".join(f"{count} by {kind}" for kind, count in counts.items())
+    if not counts["capture"]:
+        summary += ". **No device was read for real yet**"
+    rows = [
+        f"| {', '.join(one.models)} | `{one.name}` | {one.evidence} | {_known_by(one) or '-'} | {_serial(one)} "
+        f"| {_ratios(one) or '-'} |\n"
+        for one in found
+    ]
+    sources = [f"* `{one.name}`: {'; '.join(one.sources)}\n" for one in found]
+    return _MODBUS.format(summary=f"{len(found)} maps: {summary}.") + "".join(rows) + _SOURCES + "".join(sources)
+
+
+def _known_by(one: Map) -> str:
+    way = one.identification
+    signs = (
+        ("device identification", way is not None and way.device_id is not None),
+        ("registers", way is not None and way.registers),
+        ("SunSpec models", one.sunspec is not None),
+    )
+    return ", ".join(name for name, has in signs if has)
+
+
+def _serial(one: Map) -> str:
+    return "yes" if one.serial is not None or one.sunspec is not None else "-"
+
+
+def _ratios(one: Map) -> str:
+    return ", ".join(name for name, has in (("CT", one.ct), ("VT", one.vt)) if has is not None)
 
 
 def _strongest(found: tuple[Evidence, ...], profile: str, model: str, part: str) -> str:

@@ -17,11 +17,13 @@ from drivers.modbus.conversation import Conversation
 from drivers.modbus.device import Device, device_of
 from drivers.modbus.identity import identity_cells
 from drivers.modbus.image import Image
+from drivers.modbus.lines import exchange_of
 from drivers.modbus.map_registers import Cell
 from drivers.modbus.options import DEFAULT_BAUD, ModbusOptions
 from drivers.modbus.ratios import ratio_cells
 from drivers.modbus.reading_plan import Forbidden, select
-from drivers.modbus.wire.dialogue import Exchange
+from drivers.modbus.wire.dialogue import Exchange, Transport
+from drivers.modbus.wire.tcp import TRANSACTIONS
 from drivers.modbus.wire.transaction import exchange
 from gatewayd.channel import Channel
 from gatewayd.driver import Driver, DriverKind, Setting
@@ -30,6 +32,8 @@ from gatewayd.model import Answer, Clock, Listen, Profile, Registers, Request, S
 from gatewayd.naming import named
 
 _SET_LINE_TIMEOUT = 30.0
+_NUMBERS = 1024
+"""Transaction numbers that a connection has for itself: more requests than a session has."""
 
 
 class ModbusDriver:
@@ -40,8 +44,9 @@ class ModbusDriver:
         self._options = options
         self._key = f"modbus/forbidden/{options.map}"
         self._settings = options.settings(setting.line_baud)
-        self._exchange = exchange(options.frames, self._settings)
+        self._exchange: Exchange | None = None  # of Modbus TCP
         self._connection: Channel | None = None
+        self._connections = 0
         self._forbidden: Forbidden | None = None  # as remembered, once that was asked for
 
     @property
@@ -84,7 +89,7 @@ class ModbusDriver:
         fault: GatewayError | None = None
         try:
             async with Conversation(channel, self._exchange_on(channel)) as conversation:
-                if self._options.transport == "rtu":
+                if self._options.frames is Transport.RTU:
                     await conversation.pause(self._settings.pause_s)  # what lies in a buffer of the line is nobody's
                 reader = Reader(conversation, self._manner, setting.clock, forbidden)
                 device = await device_of(reader, self._options, setting.memory, setting.zone)
@@ -96,7 +101,8 @@ class ModbusDriver:
             fault = error
         if reader.learned and not seen.image.empty:  # who refuses everything is out of order, and has its registers
             self._forbidden = forbidden.learned(reader.learned, today)
-            await setting.memory.remember(self._key, self._forbidden.encoded())
+            if self._forbidden != forbidden:  # a disk is not written in each session
+                await setting.memory.remember(self._key, self._forbidden.encoded())
         source = Source(setting.meter.id, setting.meter.ratio_on(today), setting.clock())
         fault = fault or refusal(self._options.unit, seen)
         if fault is None or not seen.image.empty:
@@ -128,10 +134,14 @@ class ModbusDriver:
         await channel.set_line(baud or DEFAULT_BAUD, options.character, deadline=deadline)
 
     def _exchange_on(self, channel: Channel) -> Exchange:
-        """Of a line the one that it had before; of Modbus TCP a new one for each connection."""
-        if self._options.transport == "tcp" and channel is not self._connection:
-            self._connection = channel
-            self._exchange = exchange(self._options.frames, self._settings)
+        """Of a line the one that all its meters have; of Modbus TCP a new one for each connection."""
+        if self._options.frames is Transport.RTU:
+            return exchange_of(self._setting.meter.line, self._settings)
+        if self._exchange is None or channel is not self._connection:
+            # There are gateways that send a late answer to whoever is connected: no number comes again soon.
+            first = self._connections * _NUMBERS % TRANSACTIONS
+            self._connection, self._connections = channel, self._connections + 1
+            self._exchange = exchange(self._options.frames, self._settings, first)
         return self._exchange
 
     @property

@@ -211,7 +211,7 @@ def _print(findings: list[Finding], hints: tuple[str, ...], line: str) -> None:
                 table.add_row(name, text)
         screen.print(table)
         screen.print()
-        click.echo(snippet(finding, line, meter=f"meter-{number}", known_drivers=list(daemon.DRIVER_OPTIONS)))
+        click.echo(snippet(finding, line, meter=f"meter-{number}"))
 
 
 def _object(finding: Finding, line: str) -> dict[str, object]:
@@ -228,7 +228,7 @@ def _object(finding: Finding, line: str) -> dict[str, object]:
         "address": finding.address or None,
         "options": dict(finding.options),
         "notes": list(finding.notes),
-        "snippet": snippet(finding, line, known_drivers=list(daemon.DRIVER_OPTIONS)),
+        "snippet": snippet(finding, line),
     }
 
 

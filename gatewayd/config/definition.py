@@ -120,7 +120,8 @@ class JobEntry(Options):
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
         if self.listen:
-            beside = [key for key in ("registers", "intervals", "rollover", "every", "at") if key in self.model_fields_set]
+            others = ("registers", "intervals", "rollover", "every", "at")
+            beside = [key for key in others if key in self.model_fields_set]
             if beside:
                 raise ValueError(
                     f"has {', '.join(beside)} beside listen; a job that listens has no times and takes all"

@@ -32,13 +32,13 @@ class Tried:
         return bool(self.attempt.send) and self.attempt.send in self.received
 
 
-def snippet(finding: Finding, line: str, *, meter: str = "meter-1", known_drivers: Sequence[str]) -> str:
+def snippet(finding: Finding, line: str, *, meter: str = "meter-1") -> str:
     """The entry of the meter for `meters:`, as YAML; only comments where gatewayd has no driver for it."""
     if not finding.driver:
         return f"# gatewayd has no driver for {finding.protocol}\n"
+    if finding.driver == "modbus":
+        return _modbus(finding, line)
     rows = []
-    if finding.driver not in known_drivers:
-        rows.append(f"# this version of gatewayd has no driver '{finding.driver}' yet")
     if finding.driver != "iec62056_21" and finding.rated:
         rows.append(f"# line {line}: baud: {finding.baud}, framing: {finding.framing.value}")
     elif finding.rated and finding.framing is not Framing.E71:  # what this driver sets by itself
@@ -52,9 +52,13 @@ def snippet(finding: Finding, line: str, *, meter: str = "meter-1", known_driver
         *([f"  {finding.driver}: {{{options}}}"] if options else []),
         "  jobs: [{registers: all, every: 15m}]",
     ]
-    head = ["meters:"] if finding.driver in known_drivers else ["# meters:"]
-    comment = "" if finding.driver in known_drivers else "# "
-    return "\n".join([*head, *(f"  {row}" if not comment else f"#   {row.removeprefix('# ')}" for row in rows)]) + "\n"
+    return "\n".join(["meters:", *(f"  {row}" for row in rows)]) + "\n"
+
+
+def _modbus(finding: Finding, line: str) -> str:
+    """An entry needs the map of the device, and a single answer does not tell which it is."""
+    rated = f"# line {line}: baud: {finding.baud}, framing: {finding.framing.value}\n" if finding.rated else ""
+    return f"{rated}# gatewayd scan {line} --units {finding.address}    # finds its map and writes its entry\n"
 
 
 def advice(tried: Sequence[Tried]) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from drivers.dlms.layouts import layouts
 from drivers.dlms.vendors import vendors as dlms_vendors
 from drivers.iec62056_21.vendors import vendors
-from scripts.supported import EVIDENCE, PAGE, Evidence, dlms, evidence, page
+from drivers.modbus.maps import Map, maps
+from scripts.supported import EVIDENCE, PAGE, Evidence, dlms, evidence, modbus, page
 from tests.drivers.dlms.push_bytes import NAMES
+
+ROOT = PAGE.parent
 
 
 def test_the_list_of_supported_meters_is_what_the_script_writes() -> None:
@@ -61,3 +64,36 @@ def test_a_layout_with_a_capture_names_one_that_the_tests_decode() -> None:
         assert set(named) <= set(NAMES)
         shown = f"`{layout.name}` | capture |" in dlms()
         assert shown == bool(named)
+
+
+def test_modbus_lists_every_map_with_its_models_evidence_and_sources() -> None:
+    told = modbus(tuple(maps().values()))
+    for one in maps().values():
+        assert f"| {', '.join(one.models)} | `{one.name}` | {one.evidence} | " in told
+        assert f"* `{one.name}`: {'; '.join(one.sources)}\n" in told
+
+
+def some_map(**more: object) -> Map:
+    meter = {"name": "m", "models": ["M"], "sources": ["S"], "evidence": "map"}
+    registers = [{"obis": "1-0:1.8.0", "address": 0, "type": "u32", "unit": "Wh"}]
+    return Map.model_validate({**meter, "registers": registers, **more})
+
+
+def test_a_map_of_modbus_says_what_a_scan_and_a_session_know_of_its_device() -> None:
+    ratio = {"ratio": {"address": 9, "type": "u16"}}
+    signs = {"registers": [{"address": 7, "type": "u16", "equals": [1]}], "device_id": {"vendor": "V", "product": "P"}}
+    known = some_map(serial={"address": 4, "type": "u32"}, identification=signs, vt=ratio)
+    assert "| M | `m` | map | - | - | - |" in modbus((some_map(),))
+    assert "| M | `m` | map | device identification, registers | yes | VT |" in modbus((known,))
+    assert "| `sunspec-201-204` | manual | SunSpec models | yes | - |" in modbus((maps()["sunspec-201-204"],))
+
+
+def test_that_no_device_was_read_is_said_as_long_as_it_is_so() -> None:
+    assert "No device was read for real yet" in modbus((some_map(),))
+    assert "No device was read for real yet" not in modbus((some_map(), some_map(evidence="capture")))
+
+
+def test_a_map_made_of_octets_of_a_real_device_has_them_among_the_vectors() -> None:
+    for one in maps().values():
+        has = (ROOT / "tests" / "vectors" / "modbus" / one.name).exists()
+        assert has == (one.evidence == "capture"), f"{one.name} says {one.evidence}"

@@ -13,7 +13,9 @@ What is assumed, and what happens where it does not hold:
    that was overtaken may be taken for a later request's of the same unit, function and length.
 2. An answer is complete `late_s` after its request was sent, or never comes. Later ones cost time, not truth: the
    latest DOUBTS of them are thrown away when they come, for DOUBT_LASTS times `late_s`. One that is later still, or is
-   late for the session before, may be taken for another of its unit, function and length.
+   late for the process before, may be taken for another of its unit, function and length. Where nobody listened when
+   the time was over (the connection broke), a serial server may keep the answer for whoever connects next: that doubt
+   lasts until it is settled.
 3. One request has one answer. A second one that follows at once, before the next request leaves (`pause_s`), is
    dropped. For a gateway that asks again by itself there is `repeats`: nothing is sent that could be confused with what
    was asked in the last `late_s`. The first answer that nobody is left to ask for switches it on, but comes too late if
@@ -88,8 +90,14 @@ class RtuExchange:
         self._until = -inf
         self._quiet_until = self._quiet_limit = -inf
         self._listened = -inf  # what has come until then is known
+        self._unheard: set[int] = set()  # numbers of those that may have come while nobody listened
         self._repeats = settings.repeats
         self._asked: dict[_Kind, _Owed] = {}  # the latest of each kind, in the order of asking
+
+    def adapt(self, settings: Settings) -> None:
+        """Another meter of the line is asked from now on; what is owed stays."""
+        self._settings = settings
+        self._repeats = self._repeats or settings.repeats
 
     def start(self, unit: int, request: Request, now: float) -> tuple[Action, ...]:
         if self._state is _State.ASKING or self._wanted is not None:
@@ -100,7 +108,7 @@ class RtuExchange:
         return self._drain(now)
 
     def feed(self, data: bytes, now: float) -> tuple[Action, ...]:
-        self._listened = now
+        self._listen(now)
         self._quiet_until = now + self._settings.pause_s
         self._heard += data
         self._drop_echo()
@@ -121,7 +129,7 @@ class RtuExchange:
         return self._go_on(now) if self._state is _State.DRAINING else ()
 
     def expired(self, now: float) -> tuple[Action, ...]:
-        self._listened = now
+        self._listen(now)
         match self._state:
             case _State.IDLE:
                 return ()
@@ -186,7 +194,9 @@ class RtuExchange:
 
     def _still_owed(self, now: float) -> list[_Owed]:
         oldest = now - DOUBT_LASTS * self._settings.late_s
-        doubts = [owed for owed in self._owed if owed.number != self._number and owed.sent > oldest]
+        older = [owed for owed in self._owed if owed.number != self._number]
+        doubts = [owed for owed in older if owed.sent > oldest or owed.number in self._unheard]
+        self._unheard &= {owed.number for owed in doubts}
         return doubts[-DOUBTS:] + [owed for owed in self._owed if owed.number == self._number]
 
     # -- while it is under way ---------------------------------------------------------------------------------------
@@ -213,6 +223,11 @@ class RtuExchange:
         self._state, self._wanted = _State.IDLE, None
 
     # -- what has come -----------------------------------------------------------------------------------------------
+
+    def _listen(self, now: float) -> None:
+        if self._listened < self._debt_until and now - self._listened > 2 * self._settings.late_s:
+            self._unheard |= {owed.number for owed in self._owed}  # whoever waits looks more often
+        self._listened = now
 
     def _dues(self) -> Sequence[Due]:
         return [owed.due for owed in self._owed]

@@ -10,8 +10,9 @@ from drivers.modbus.conversation import LEAVE_TIMEOUT, Conversation
 from drivers.modbus.wire.dialogue import Settings, Transport
 from drivers.modbus.wire.pdu import Function, Identify, Read, Refused, ReportServerId, Words
 from drivers.modbus.wire.transaction import exchange
-from gatewayd.errors import ChannelError, MeterSilent, ProtocolError
+from gatewayd.errors import ChannelError, ChannelTimeout, MeterSilent, ProtocolError
 from tests.drivers.modbus.devices import Device, Line, LineChannel, run, words
+from tests.drivers.modbus.rtu_bytes import check
 
 SETTINGS = Settings(timeout_s=1.0, late_s=3.0, pause_s=0.004)
 OLD = Read(Function.READ_HOLDING_REGISTERS, 100, 2)
@@ -86,6 +87,45 @@ def test_an_error_of_the_protocol_keeps_its_octets() -> None:
     assert error.raw.startswith(bytes.fromhex("01 03 02 0001"))
 
 
+class LateLoop(LineChannel):
+    """The loop was late: octets have come in the very turn in which the time is over."""
+
+    def __init__(self, line: Line, late: bytes) -> None:
+        super().__init__(line)
+        self._late = late
+
+    async def receive(self, *, deadline: float) -> bytes:
+        if self._late:
+            await asyncio.sleep(deadline - now())
+            self._line.come(self._late)
+            self._late = b""
+            raise ChannelTimeout("line bus: nothing received in time")
+        return await super().receive(deadline=deadline)
+
+
+def test_what_came_in_the_turn_in_which_the_pause_was_over_answers_nothing() -> None:
+    async def main() -> None:
+        line = Line([device()])
+        stale = bytes((1, 3, 4)) + words(0x7777, 0x7777)
+        channel = LateLoop(line, stale + check(stale))
+        async with Conversation(channel, exchange(Transport.RTU, SETTINGS)) as conversation:
+            assert await conversation.ask(1, NEW) == Words(words(3, 4))
+
+    run(main())
+
+
+def test_who_has_paused_does_not_pause_again() -> None:
+    async def main() -> None:
+        line = Line([device()])
+        begun = now()
+        async with Conversation(line.channel(), exchange(Transport.RTU, SETTINGS)) as conversation:
+            await conversation.pause(0.004)
+            await conversation.ask(1, OLD)
+        assert line.sent[0][0] - begun == pytest.approx(0.004)
+
+    run(main())
+
+
 def test_who_is_not_answered_waits_until_nothing_is_owed() -> None:
     """A dead unit costs the debt of its line, and nobody else's answer."""
 
@@ -135,7 +175,7 @@ def test_cancelled_at_every_await_the_next_session_gets_its_own_answer(delay: fl
             assert await conversation.ask(1, NEW) == Words(words(3, 4))
         return was_cancelled
 
-    ended = [run(attempt(cancel)) for cancel in range(1, 7)]
+    ended = [run(attempt(cancel)) for cancel in range(1, 10)]
     assert ended[:3] == [True, True, True]
     assert ended[-1] is False  # there are no more awaits than that
 

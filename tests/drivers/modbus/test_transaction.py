@@ -224,9 +224,35 @@ def test_what_began_before_a_request_never_answers_it(doubts: int) -> None:
 def test_doubts_do_not_last_for_ever() -> None:
     line = begun()
     silent(line, ONE, 1.0)
+    assert line.leave(2.0) == (Drain(4.0),)
+    assert line.expired(4.0) == ()
     at = 1.0 + DOUBT_LASTS * SETTINGS.late_s
     assert asked(line, 1, SAME_LENGTH, at) == sent(SAME_LENGTH, at + 1)
     assert line.feed(answer(500), at + 0.1) == words(500)
+
+
+def test_what_nobody_was_there_to_hear_is_doubtful_until_it_has_come() -> None:
+    """The connection broke; a serial server keeps the answer for whoever connects next, a quarter of an hour later."""
+    line = begun()
+    assert asked(line, 1, ONE, 1.0) == sent(ONE, 2.0)
+    line.leave(1.2)
+    line.expired(900.0)
+    assert asked(line, 1, SAME_LENGTH, 900.1) == sent(SAME_LENGTH, 901.1)
+    assert line.feed(answer(100), 900.2) == sent(SAME_LENGTH, 901.2)
+    assert line.feed(answer(500), 900.3) == words(500)
+    assert asked(line, 1, SAME_LENGTH, 1900.0) == sent(SAME_LENGTH, 1901.0)
+    assert line.feed(answer(501), 1900.1) == words(501)  # settled: nothing is asked twice for ever
+
+
+def test_another_meter_of_the_line_has_its_own_patience_and_the_same_debt() -> None:
+    line = begun()
+    silent(line, ONE, 1.0)
+    line.adapt(Settings(timeout_s=0.5, late_s=0.5))
+    assert not line.settled(3.9)
+    assert asked(line, 1, SAME_LENGTH, 2.0) == (Drain(4.0),)
+    assert line.expired(4.0) == sent(SAME_LENGTH, 4.5)
+    assert line.feed(answer(100), 4.1) == sent(SAME_LENGTH, 4.6)
+    assert line.feed(answer(500), 4.2) == words(500)
 
 
 def test_only_so_many_doubts_are_kept() -> None:

@@ -23,7 +23,7 @@ def test_what_is_proposed_for_a_meter_loads() -> None:
     for judge, said in ((words.judge, b"/LGZ4\\2ZMD310\r\n"), (words.telegram, b"/XMX5LGBB\r\n\r\n!1234\r\n")):
         finding = judge(said, True, 2400)
         assert finding is not None
-        text = BASE + snippet(finding, "optical", known_drivers=list(DRIVER_OPTIONS))
+        text = BASE + snippet(finding, "optical")
         config = parse(text, "proposal.yaml", DRIVER_OPTIONS, SINK_OPTIONS)
         assert config.warnings == ()
         options = config.meters[0].options
@@ -42,7 +42,7 @@ def test_what_is_proposed_for_a_meter_loads() -> None:
 )
 def test_what_is_proposed_for_a_dlms_meter_loads(options: tuple[tuple[str, str], ...]) -> None:
     finding = Finding("DLMS", 9600, Framing.N81, "dlms", options=options)
-    text = BASE + snippet(finding, "optical", known_drivers=list(DRIVER_OPTIONS))
+    text = BASE + snippet(finding, "optical")
     config = parse(text, "proposal.yaml", DRIVER_OPTIONS, SINK_OPTIONS)
     dumped = config.meters[0].options.model_dump(mode="json")
     assert {name: dumped[name] for name, _ in options if name != "push"} == {
@@ -50,26 +50,18 @@ def test_what_is_proposed_for_a_dlms_meter_loads(options: tuple[tuple[str, str],
     }
 
 
-def test_a_driver_that_is_not_there_makes_comments() -> None:
+def test_of_modbus_a_scan_tells_the_map() -> None:
     finding = Finding(
         "Modbus RTU", 9600, Framing.E81, "modbus", address="3", options=(("unit", "3"), ("transport", "rtu"))
     )
-    assert snippet(finding, "bus", known_drivers=["iec62056_21"]).splitlines() == [
-        "# meters:",
-        "#   this version of gatewayd has no driver 'modbus' yet",
-        "#   line bus: baud: 9600, framing: 8E1",
-        "#   - id: meter-1",
-        "#     driver: modbus",
-        "#     line: bus",
-        "#     metering_type: C              # A | B | C | AMM, as the contract says",
-        "#     modbus: {unit: 3, transport: rtu}",
-        "#     jobs: [{registers: all, every: 15m}]",
+    assert snippet(finding, "bus").splitlines() == [
+        "# line bus: baud: 9600, framing: 8E1",
+        "# gatewayd scan bus --units 3    # finds its map and writes its entry",
     ]
-    known = snippet(finding, "bus", known_drivers=["modbus"]).splitlines()
-    assert known[:3] == ["meters:", "  # line bus: baud: 9600, framing: 8E1", "  - id: meter-1"]
-    assert snippet(Finding("SML", 9600, Framing.N81), "optical", known_drivers=[]).startswith(
-        "# gatewayd has no driver"
-    )
+
+
+def test_of_what_has_no_driver_there_is_only_a_comment() -> None:
+    assert snippet(Finding("SML", 9600, Framing.N81), "optical") == "# gatewayd has no driver for SML\n"
 
 
 def said(*tried: Tried) -> str:
