@@ -169,8 +169,10 @@ class LineWorker:
 
     def _rank(self, pending: Pending, when: datetime, now: datetime) -> tuple[bool, bool, datetime, bool]:
         """The least goes first: what is due, of a meter that has answered the last time, the longest due, a boundary of
-        intervals. On a line that is always busy a meter that does not answer gets its turn all the same."""
-        behind = self._silences.silent(pending.meter) and now - when < PAUSES[-1]
+        intervals. On a line that is always busy a meter that does not answer gets its turn all the same, and soon where
+        only an answer was lost."""
+        longest = PAUSES[-1] if self._silences.dead(pending.meter) else PAUSES[0]
+        behind = self._silences.silent(pending.meter) and now - when < longest
         return when > now, behind, when, not isinstance(pending.job.request, Increments)
 
     async def _work(self, pending: Pending) -> None:

@@ -42,7 +42,8 @@ def readings_of(rows: Iterable[Placed], asked: Asked) -> Made:
     made: list[Reading] = []
     odd = 0
     start, last = window.start, window.end
-    groups = [(statuses, [(*column[:5], column) for column in columns]) for statuses, columns in asked.layout.groups]
+    groups = [(statuses, [(*column[:6], column) for column in columns]) for statuses, columns in asked.layout.groups]
+    add = made.append
     for placed in rows:
         end, faults, meter_time, row = placed.end, placed.faults, placed.text, placed.row
         if end is None:
@@ -66,11 +67,11 @@ def readings_of(rows: Iterable[Placed], asked: Asked) -> Made:
             if verdict is None:
                 verdict = verdicts[faults, said] = judge((*faults, *said))
             status, flags = verdict
-            for place, obis, code, unit, scaler, column in columns:
+            for place, obis, code, unit, scaler, plain, column in columns:
                 value = values[place]
                 content = value.content
-                if content.__class__ is int and column.plain:
-                    made.append(
+                if plain and content.__class__ is int:
+                    add(
                         Reading(
                             meter,
                             obis,
@@ -89,7 +90,7 @@ def readings_of(rows: Iterable[Placed], asked: Asked) -> Made:
                         )
                     )
                 else:
-                    made.append(_reading(column, placed, (*faults, *said), more, end, asked))
+                    add(_reading(column, placed, (*faults, *said), more, end, asked))
     return Made(tuple(made), odd)
 
 

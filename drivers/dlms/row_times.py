@@ -84,14 +84,17 @@ class RowClock:
 
     def read_all(self, stamps: Iterable[bytes | None]) -> list[RowTime]:
         """The times of these rows; None is one without a time. ProtocolError unless there are twelve octets in each."""
-        days, minutes = self._days, _MINUTES
+        minutes = _MINUTES
         times: list[RowTime] = []
+        head = tail = b""
+        day: _Day | None = None
         for octets in stamps:
             if octets is None:
                 times.append(NO_TIME)
                 continue
-            key = (octets[:5], octets[8:])
-            day = days[key] if key in days else self._learn(key, octets)
+            if octets[:5] != head or octets[8:] != tail:  # rows of one day stand together
+                head, tail = octets[:5], octets[8:]
+                day = self._day(head, tail, octets)
             minute = minutes.get(octets[5:8])
             if day is None or minute is None:
                 times.append(row_time(octets, self._rules))
@@ -100,6 +103,10 @@ class RowClock:
             passed, text, seconds = minute
             times.append(RowTime(midnight + passed, faults, before + text + behind, seconds))
         return times
+
+    def _day(self, head: bytes, tail: bytes, octets: bytes) -> _Day | None:
+        key = (head, tail)
+        return self._days[key] if key in self._days else self._learn(key, octets)
 
     def _learn(self, key: tuple[bytes, bytes], octets: bytes) -> _Day | None:
         if len(self._days) >= _KEPT:

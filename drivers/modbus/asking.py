@@ -94,8 +94,8 @@ class Reader:
             case Refused(code) as refused:
                 parts = split(read, image.wanted) if code in ADDRESSES else ()
                 answered = [await self._read(part, image) for part in parts]
+                image.refuse(read, refused)  # behind the parts: what is as long as the request is none of them
                 if not parts:
-                    image.refuse(read, refused)
                     self.learned |= {(read.function, read.address, read.count)} if code in ADDRESSES else set()
                 elif all(answered):
                     self.learned.update(_borders(parts))

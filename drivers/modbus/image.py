@@ -45,7 +45,7 @@ class Image:
         self._answers.append(_Answer(read, octets, at))
 
     def refuse(self, read: Read, refused: Refused) -> None:
-        """A request that cannot be divided was refused."""
+        """A request was refused, and whatever it could be divided into has been asked for."""
         self._refused.append((read, refused))
 
     @property
@@ -55,7 +55,7 @@ class Image:
 
     @property
     def refused(self) -> tuple[tuple[Read, Refused], ...]:
-        """Requests that were refused and could not be divided."""
+        """Requests that were refused; what came of their parts stands before them."""
         return tuple(self._refused)
 
     def register(self, register: Register) -> Snapshot | Refused | None:

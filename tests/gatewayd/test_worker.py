@@ -617,3 +617,25 @@ def test_a_clock_that_is_set_back_a_little_reads_nothing_twice_and_what_is_late_
     assert caplog.text.count("the clock was set back") == 1
     agenda.look(START - timedelta(minutes=30))
     assert caplog.text.count("the clock was set back") == 1
+
+
+def test_one_answer_that_is_lost_costs_no_five_minutes_on_a_line_that_is_always_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(hours=0.5)
+    every = Every(timedelta(seconds=1))
+    lost = iter([MeterSilent("silent")])
+
+    def once() -> Exception | None:
+        return next(lost, None) if len(plant.times("unlucky")) == 20 else None
+
+    def full() -> Exception | None:
+        if plant.clock.now >= plant.end:
+            plant.stop.set()
+        return None
+
+    unlucky = job(plant.meter("unlucky", once, seconds=1), every)
+    work(tmp_path, monkeypatch, plant, [unlucky, *(job(plant.meter(f"em-{n}", full), every) for n in range(2))])
+    times = plant.times("unlucky")
+    assert len(times) > 100
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 60
