@@ -1,8 +1,9 @@
 """Modbus: requests a second beside the bare pymodbus client, requests for a meter, a slow line, two hundred meters.
 
 Rules: both clients ask the same foreign server (pymodbus's, a process of its own). The floor of the slow line is
-computed from the bytes that went over it, the silence of 3.5 characters and the reaction of the simulated meter. Two
-hundred meters are read the way the daemon reads them, into a real archive; the processor time is ours alone.
+computed from the bytes that went over it, the silence of 3.5 characters before each request, and the slave's delay: the
+same silence, by which it knows that the request has ended, and its reaction. Two hundred meters are read the way the
+daemon reads them, into a real archive; the processor time is ours alone.
 """
 
 import asyncio
@@ -130,7 +131,9 @@ async def _slow_line() -> list[Result]:
             requests = channel.sent
             character = CHARACTER_BITS_ON_THE_LINE / BAUD
             octets = channel.octets_sent + channel.octets_received
-            floor = octets * character + requests * (3.5 * character + REACTION_S)
+            # Both sides wait for 3.5 characters: we before a request, the slave until it knows that it has ended.
+            slave_delay = 3.5 * character + REACTION_S
+            floor = octets * character + requests * (3.5 * character + slave_delay)
             best = min(best, seconds)
     over = best / floor
     return [

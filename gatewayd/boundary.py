@@ -57,7 +57,7 @@ class Tracks:
     def draft(self, meter: Meter, order: Increments, readings: Sequence[Reading], serials: Sequence[str]) -> Draft:
         """What comes of an answer. The registers in it are forgotten until the draft is kept."""
         skew = None if self._steady is None else self._skew(self._steady())
-        names = frozenset(map(plain_serial, serials))
+        names, own = frozenset(map(plain_serial, serials)), plain_serial(meter.serial)
         made: list[Reading] = []
         tracks: list[tuple[_Key, Track]] = []
         for code in order.registers:
@@ -65,7 +65,8 @@ class Tracks:
             track = self._known.pop((meter.id, order.period, code), None) if found is not None else None
             if found is None or track is None:
                 continue
-            track, new = step(track, self._terms(order, code), Sight(found, names, None if found.meter_time else skew))
+            sight = Sight(found, names, None if found.meter_time else skew, own)
+            track, new = step(track, self._terms(order, code), sight)
             tracks.append(((meter.id, order.period, code), track))
             made += new
         return Draft(tuple(made), tuple(tracks))

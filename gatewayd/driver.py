@@ -95,6 +95,8 @@ class Setting:
     memory: Memory = field(default_factory=Forgetful)
     enter_hdlc: EnterHdlc | None = None
     """Handed in by the composition root, because drivers do not know each other."""
+    beside: dict[str, object] = field(default_factory=dict)
+    """What the drivers of one line share, each kind under its own name: the same for all meters of the line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact
 from zoneinfo import ZoneInfo
 
+from gatewayd.fallen import Fallen, after, is_back, measure, total
 from gatewayd.legal_time import boundary
 from gatewayd.model import Archived, Flag, Kind, RawStatus, Reading, number
 from gatewayd.obis import CURRENT, Obis
@@ -25,7 +26,6 @@ _ROLLED = 10
 _TOTAL, _INCREMENT = 8, 29
 """Group D: time integral 1, from the first start on; time integral 5, the recording interval (IEC 62056-6-1)."""
 _ELECTRICITY = 1
-_RUNS = 16
 _LONGEST_NUMBER = 64
 _EXACT = Context(prec=512, traps=[Inexact])
 
@@ -63,11 +63,12 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """A register as it was read. `serials` are what the meter called itself, `skew` is the gateway's clock minus one
-    that nobody sets; both only where they are known."""
+    that nobody sets; both only where they are known. `configured` is the serial number that it should have had."""
 
     reading: Reading
     serials: frozenset[str] = frozenset()
     skew: timedelta | None = None
+    configured: str = ""
 
     @property
     def usable(self) -> bool:
@@ -93,13 +94,15 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Track:
     """What is known of a register: the boundary up to which everything is told; the reading at `base`, from which the
-    next increment counts; what was told; and the last reading with a total, for the unit of what is missing."""
+    next increment counts; what was told; the last reading with a total, for the unit of what is missing; and where the
+    total at `base` stood before it went back."""
 
     seen: datetime | None = None
     base: datetime | None = None
     end: Sight | None = None
     told: tuple[Run, ...] = ()
     like: Reading | None = None
+    high: Fallen | None = None
 
     def has(self, end: datetime, valued: bool) -> bool:
         """Whether an interval was told: with a value, or in any way."""
@@ -124,15 +127,24 @@ def step(track: Track, terms: Terms, sight: Sight) -> tuple[Track, tuple[Reading
         made.append(_missing(end, terms, sight, known, Fault.BOUNDARY_MISSED))
     else:
         on_time = True  # not really, but the next interval may begin here as this one ends here: nothing is lost
-        sight = sight if sight.serials else replace(sight, serials=begin.serials)
-        made.append(_increment(begin, sight, end, terms))
+        made.append(_increment(begin, sight, end, terms, track.high))
+        if not sight.serials and not _exchanged(begin, sight):
+            sight = replace(sight, serials=begin.serials)
     new = tuple(reading for reading in made if not known.has(reading.at, reading.status is not RawStatus.MISSING))
     told = _told(known.told, new, terms.period)
-    return _from(replace(known, told=told), end, sight if on_time else None), new
+    high = after(track.high, made[-1])
+    return replace(_from(replace(known, told=told), end, sight if on_time else None), high=high), new
+
+
+def _exchanged(begin: Sight, sight: Sight) -> bool:
+    """Whether it is another meter: by what it calls itself, else where somebody has configured that it is another."""
+    if begin.serials and sight.serials:
+        return not begin.serials & sight.serials
+    return bool(begin.configured and sight.configured) and begin.configured != sight.configured
 
 
 def _from(track: Track, end: datetime, sight: Sight | None) -> Track:
-    return replace(track, seen=end, base=None if sight is None else end, end=sight)
+    return replace(track, seen=end, base=None if sight is None else end, end=sight, high=None)
 
 
 def _hole(seen: datetime, end: datetime, period: timedelta) -> Iterator[datetime]:
@@ -149,7 +161,7 @@ def _told(told: Sequence[Run], made: Iterable[Reading], period: timedelta) -> tu
             runs[-1] = replace(runs[-1], last=reading.at)
         else:
             runs.append(Run(reading.at, reading.at, valued))
-    return tuple(runs[-_RUNS:])
+    return tuple(runs[-(LONGEST_HOLE // period) :])  # on a bad line every boundary may end one
 
 
 def _missing(end: datetime, terms: Terms, sight: Sight, track: Track, fault: Fault) -> Reading:
@@ -160,40 +172,43 @@ def _missing(end: datetime, terms: Terms, sight: Sight, track: Track, fault: Fau
     return _interval(like, end, terms, "", Verdict(RawStatus.MISSING, flags), ())
 
 
-def _increment(begin: Sight, sight: Sight, end: datetime, terms: Terms) -> Reading:
-    """From one end to the other; without a value where the two cannot be compared."""
-    before, after = begin.reading, sight.reading
+def _increment(begin: Sight, sight: Sight, end: datetime, terms: Terms, high: Fallen | None) -> Reading:
+    """From one end to the other; without a value where the two cannot be compared. `high`: Track.high."""
+    before, last = begin.reading, sight.reading
     text, faults = "", []
-    if begin.serials and sight.serials and not begin.serials & sight.serials:
+    if _exchanged(begin, sight):
         faults.append(Fault.METER_EXCHANGED)
-    elif (before.unit, before.scaler) != (after.unit, after.scaler):
+    elif measure(before) != measure(last):
         faults.append(Fault.UNIT_CHANGED)
+    elif is_back(high, before, last, end):
+        faults.append(Fault.TOTAL_WENT_BACK)  # it had only seemed to: what was shown between was no total
     else:
-        text, fault = _difference(before, after, terms.rollover)
+        text, fault = _difference(before, last, terms.rollover)
         faults += [] if fault is None else [fault]
-    lateness = [at - terms.boundary(at) for at in (before.at, after.at)]
+    lateness = [at - terms.boundary(at) for at in (before.at, last.at)]
+    if text and Flag.RATIO_MISMATCH in before.flags ^ last.flags:
+        faults.append(Fault.UNIT_CHANGED)  # somebody has set the ratio in the meter, and its totals may have jumped
     if max(lateness) > terms.tolerance:
         faults.append(Fault.INTERVAL_PARTIAL)
     if begin.skew is not None and sight.skew is not None and abs(sight.skew - begin.skew) > terms.tolerance:
         faults.append(Fault.GATEWAY_CLOCK_SET)
     status, flags = judge(faults)
     verdict = Verdict(
-        RawStatus.worst((before.status, after.status, status)),
-        before.flags | after.flags | flags,
+        RawStatus.worst((before.status, last.status, status)),
+        before.flags | last.flags | flags,
     )
-    more = (before.raw_text, after.raw_text, f"read {lateness[1].total_seconds():+.1f} s")
-    return _interval(after, end, terms, text, verdict, more)
+    more = (before.raw_text, last.raw_text, f"read {lateness[1].total_seconds():+.1f} s")
+    return _interval(last, end, terms, text, verdict, more)
 
 
-def _difference(before: Reading, after: Reading, rollover: Decimal | None) -> tuple[str, Fault | None]:
+def _difference(before: Reading, behind: Reading, rollover: Decimal | None) -> tuple[str, Fault | None]:
     """The text of the increment, and what is to be said of it; no text where the total went back."""
-    first, last = number(before.raw_text), number(after.raw_text)
-    assert first is not None and last is not None, "both ends are usable"
+    first, last = total(before), total(behind)
     gained = _EXACT.subtract(last, first)
     if gained >= 0:
         return format(gained, "f"), None
     if rollover is not None:
-        span = _EXACT.scaleb(rollover, -after.scaler)
+        span = _EXACT.scaleb(rollover, -behind.scaler)
         gained = _EXACT.add(gained, span)
         if last >= 0 and first < span and _EXACT.multiply(gained, Decimal(_ROLLED)) <= span:
             return format(gained, "f"), Fault.ROLLED_OVER
@@ -223,12 +238,23 @@ def _interval(
 def restored(terms: Terms, made: Sequence[Archived], read: Sequence[Archived], now: datetime) -> Track:
     """What is known of a register after a start, from its intervals of the last LONGEST_HOLE and later, and its own
     readings since the last boundary but one; both in the order of the archive, serials in plain spelling."""
-    told = _told((), (one.reading for one in sorted(made, key=lambda one: one.reading.at)), terms.period)
+    intervals = sorted((one.reading for one in made), key=lambda one: one.at)
+    told = _told((), intervals, terms.period)
     here = terms.boundary(now)
     seen = max((one.reading.at for one in made if one.reading.at <= here), default=None)
     base, end = _last_end(terms, made, read, here)
-    like = end.reading if end is not None else max(made, key=lambda one: one.reading.at).reading if made else None
-    return Track(base if seen is None else seen, base, end, told, like)
+    like = end.reading if end is not None else intervals[-1] if made else None
+    return Track(base if seen is None else seen, base, end, told, like, _high(intervals, base, terms.period))
+
+
+def _high(intervals: Iterable[Reading], base: datetime | None, period: timedelta) -> Fallen | None:
+    """Track.high."""
+    high, at = None, None
+    for one in intervals:
+        high, at = after(high if at == one.at - period else None, one), one.at
+        if at == base:
+            return high
+    return None
 
 
 def _last_end(
@@ -242,7 +268,8 @@ def _last_end(
         ended = {one.exchange for one in made if one.reading.at == at and one.reading.status is not RawStatus.MISSING}
         latest = terms.latest if ended else terms.tolerance
         for one in read:
-            sight = Sight(one.reading, _serials(one))
+            serials = _serials(one)
+            sight = Sight(one.reading, serials, configured=next(iter(serials), ""))
             if sight.usable and timedelta() <= one.reading.at - at <= latest and (not ended or one.exchange in ended):
                 return at, sight
     return None, None

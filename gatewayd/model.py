@@ -326,6 +326,10 @@ class Exchange:
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)\s*", re.ASCII)
 
 
+WEIGHT = "weight "
+"""So begins what stands in `more` of a reading that was made of pulses: what one of them is worth."""
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of one OBIS code at one instant, as the meter sent it.
 

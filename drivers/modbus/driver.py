@@ -105,8 +105,9 @@ class ModbusDriver:
                 await setting.memory.remember(self._key, self._forbidden.encoded())
         source = Source(setting.meter.id, setting.meter.ratio_on(today), setting.clock())
         fault = fault or refusal(self._options.unit, seen)
-        if fault is None or not seen.image.empty:
-            yield answer_of(source, request, seen, complete=fault is None)
+        answer = answer_of(source, request, seen, complete=fault is None)
+        if fault is None or answer.readings:  # a serial number alone would hide the fault behind an empty readout
+            yield answer
         if fault is not None:
             raise fault
 
@@ -136,7 +137,7 @@ class ModbusDriver:
     def _exchange_on(self, channel: Channel) -> Exchange:
         """Of a line the one that all its meters have; of Modbus TCP a new one for each connection."""
         if self._options.frames is Transport.RTU:
-            return exchange_of(self._setting.meter.line, self._settings)
+            return exchange_of(self._setting.beside, self._settings)
         if self._exchange is None or channel is not self._connection:
             # There are gateways that send a late answer to whoever is connected: no number comes again soon.
             first = self._connections * _NUMBERS % TRANSACTIONS

@@ -87,7 +87,9 @@ def identity_of(found: Map, given: Given) -> Identity:
 
 def _told(cell: Cell | None, given: Given) -> str:
     octets = given(cell) if cell is not None else None
-    return "" if cell is None or octets is None else cell_text(cell, octets)
+    if cell is None or octets is None or not any(octets.strip(b"\xff")):
+        return ""  # a number that nobody has given the device
+    return cell_text(cell, octets)
 
 
 def cell_text(cell: Cell, octets: bytes) -> str:

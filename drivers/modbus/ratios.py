@@ -6,7 +6,7 @@
 Rules: pure. A ratio of the device is never applied to anything: it is told, and where it differs from the configured
 one (Meter.ratio_on) the readings are flagged and an alarm is raised. Where none is configured it is only told. A device
 that does not multiply (ratio 1) and a ratio configured for secondary values go together: then gatewayd multiplies. Both
-multiplying is an alarm as well. Alarms are stable texts (gatewayd/alarms.py).
+multiplying is flagged and an alarm as well. Alarms are stable texts (gatewayd/alarms.py).
 """
 
 from dataclasses import dataclass
@@ -64,10 +64,15 @@ def compared(found: Map, given: Given, configured: Ratio) -> Compared:
     primary = any(register.side is ValueSide.PRIMARY for register in found.registers)
     for name, transformer, text in (("CT", found.ct, configured.ct), ("VT", found.vt, configured.vt)):
         device = _told(transformer, given) if transformer is not None else None
+        secondary = configured.value_side is ValueSide.SECONDARY
+        if transformer is None and text and secondary and primary:
+            details.append(
+                f"gatewayd multiplies by the {name} ratio {text}: right only where that of the meter, which its map "
+                "does not know, is set to 1"
+            )
         if device is None:
             continue
         wanted = transformation(text) if text else Decimal(1)
-        secondary = configured.value_side is ValueSide.SECONDARY
         if device.factor is None:
             details.append(f"the {name} ratio that is set in the meter is none: {device.text}")
         elif not some:
@@ -79,6 +84,7 @@ def compared(found: Map, given: Given, configured: Ratio) -> Compared:
             details.append(said)
             alarms.append(f"{said}: correct whichever is wrong")
         elif secondary and primary and device.factor != 1:
+            differs = True
             alarms.append(
                 f"the meter multiplies by its {name} ratio {device.text}, and so does gatewayd: "
                 "configure `value_side: primary`"

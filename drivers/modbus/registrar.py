@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from drivers.modbus.map_registers import REGISTERS, Cell, Exact, Register
 from drivers.modbus.maps import Pulse
 from drivers.modbus.wire.values import Number, Type, Undecodable, decode
-from gatewayd.model import Kind, Reading
+from gatewayd.model import WEIGHT, Kind, Reading
 from gatewayd.obis import Obis
 from gatewayd.options import Options
 from gatewayd.status import Fault, judge
@@ -54,6 +54,12 @@ class Weight(Options):
         if (self.at_pulses is None) != (self.at_value is None):
             raise ValueError("`at_pulses` and `at_value` belong together: give both or neither")
         return self
+
+    @property
+    def text(self) -> str:
+        """What a pulse is worth, and from where on; two totals with different ones cannot be compared."""
+        start = f" from {self.at_value:f} at {self.at_pulses} pulses" if self.at_value is not None else ""
+        return f"{WEIGHT}{self.weight:f} {self.unit}{start}"
 
     def value(self, pulses: Decimal) -> Decimal | None:
         """The total for a count; None for one from before `at_pulses`."""
@@ -176,7 +182,7 @@ def _valued(one: Input, cell: Cell, octets: bytes, day: date) -> tuple[str, tupl
     weight = one.weight_on(day)
     if weight is None:  # pulses that nobody knows the worth of
         return "", (pulses,), (Fault.NOT_DECODABLE,)
-    more = (pulses, f"weight {weight.weight:f} {weight.unit}")
+    more = (pulses, weight.text)
     value = weight.value(count.value)
     if value is None:  # the counter began again, or is another one
         return "", more, (Fault.NOT_DECODABLE,)

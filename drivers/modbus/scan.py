@@ -26,7 +26,7 @@ from drivers.modbus.identity import (
 )
 from drivers.modbus.map_registers import Cell, DeviceId, Identification
 from drivers.modbus.maps import Map, maps
-from drivers.modbus.sunspec import Chain, walk
+from drivers.modbus.sunspec import Chain, walk, whose
 from drivers.modbus.wire.dialogue import Settings
 from drivers.modbus.wire.pdu import ExceptionCode, Function, Read, Refused, Reply, Request, Words
 from drivers.modbus.wire.values import Type
@@ -104,7 +104,7 @@ async def recognised(ask: Ask, known: Mapping[str, Map] | None = None) -> Device
         texts.append(" ".join(filter(None, map(chain.text, (_MAKER, _MODEL, _VERSION)))))
         texts.append(f"SunSpec models {chain.numbers}")
     identity = await _identity(asking, known[fitting[0]], chain) if fitting else NOBODY
-    if not identity.serial and chain is not None:
+    if not identity.serial and chain is not None and not (fitting and known[fitting[0]].sunspec):
         identity = replace(identity, serial=_serial_of(chain, known))
     return Device(fitting, identity, ", ".join(filter(None, dict.fromkeys(texts))))
 
@@ -192,7 +192,7 @@ def _is(wanted: DeviceId, said: DeviceIdentification) -> bool:
 
 async def _identity(ask: Ask, found: Map, chain: Chain | None) -> Identity:
     if found.sunspec is not None and chain is not None:
-        return chain.identity(found.sunspec)
+        return await whose(ask, chain, found.sunspec)
     octets: dict[Cell, bytes | None] = {}
     for cell in identity_cells(found):
         reply = await ask(Read(cell.reads, cell.address, cell.form.words))

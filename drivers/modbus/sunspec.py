@@ -2,13 +2,15 @@
 
     located(ask, memory, map, unit, most)    -> Located(map, identity, detail)
     walk(ask, most)                          -> Chain | None, for a scan
+    whose(ask, chain, wanted, most)          -> Identity of what the models of a map belong to
 
 A device has the marker `SunS` at one of three addresses, behind it model after model: number, length, content; number
 FFFF ends the chain (SunSpec Device Information Model Specification). A map counts from the number of its model.
 
 Rules: the chain is bounded, as a device may say anything. What is remembered holds as long as the common model says the
-same: maker, model, version, serial number. Losing it costs a walk. A scale factor is read in one request with what it
-scales, as the groups of the map say.
+same (maker, model, version, serial number) and the model of the map is where it was. Losing it costs a walk. Who a
+model belongs to says the common model before it: an inverter may have those of its meters behind its own. A scale
+factor is read in one request with what it scales, as the groups of the map say.
 """
 
 import hashlib
@@ -68,14 +70,18 @@ class Chain:
         """The models that a map is for."""
         return tuple(one for one in self.models if one.number in wanted.models)
 
+    def common_of(self, wanted: SunSpec) -> Model:
+        """The common model that says whose the first model of a map is."""
+        place = next((place for place, one in enumerate(self.models) if one.number in wanted.models), 0)
+        return next((one for one in reversed(self.models[:place]) if one.number == COMMON), self.models[0])
+
     def identity(self, wanted: SunSpec) -> Identity:
-        """Serial number and version of the common model."""
-        return Identity(self.text(wanted.common_serial), self.text(wanted.common_firmware))
+        """Serial number and version of the first common model."""
+        return _identity(wanted, self.common)
 
     def text(self, cell: Cell) -> str:
-        """A text of the common model, by its offset."""
-        octets = self.common[2 * cell.address : 2 * cell.end]
-        return cell_text(cell, octets) if len(octets) == 2 * cell.form.words else ""
+        """A text of the first common model, by its offset."""
+        return _text(cell, self.common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +93,31 @@ class Located:
     detail: str = ""
 
 
+def _identity(wanted: SunSpec, common: bytes) -> Identity:
+    return Identity(_text(wanted.common_serial, common), _text(wanted.common_firmware, common))
+
+
+def _text(cell: Cell, common: bytes) -> str:
+    octets = common[2 * cell.address : 2 * cell.end]
+    return cell_text(cell, octets) if len(octets) == 2 * cell.form.words else ""
+
+
+async def whose(ask: Ask, chain: Chain, wanted: SunSpec, most: int = MAX_REGISTERS) -> Identity:
+    """Who the device is that the models of a map belong to; nobody where it refuses to say. Errors of `ask`."""
+    common = chain.common_of(wanted)
+    if common is chain.models[0]:
+        return chain.identity(wanted)
+    octets = await _read(ask, common.address, min(_HEADER + common.length, _HEADER + max(_COMMON_LENGTHS)), most)
+    return _identity(wanted, octets or b"")
+
+
 async def located(ask: Ask, memory: Memory, found: Map, unit: int, most: int = MAX_REGISTERS) -> Located:
     """The registers of a SunSpec map in the device that is asked. `most`: registers of one request.
 
     MeterDiffers where it is no such device or has none of the models; errors of `ask`; ArchiveError."""
     wanted = found.sunspec
     assert wanted is not None, "a map without `sunspec` needs no walk"
-    chain = await _remembered(ask, memory, unit, most)
+    chain = await _remembered(ask, memory, wanted, unit, most)
     if chain is None:
         chain = await walk(ask, most)
         if chain is None:
@@ -111,7 +135,7 @@ async def located(ask: Ask, memory: Memory, found: Map, unit: int, most: int = M
             "its firmware is wrong, or the model a newer one that needs a map of its own"
         )
     several = f"has {len(models)} models of {names}: the first one is read" if len(models) > 1 else ""
-    return Located(moved(found, model.address), chain.identity(wanted), several)
+    return Located(moved(found, model.address), await whose(ask, chain, wanted, most), several)
 
 
 def moved(found: Map, address: int) -> Map:
@@ -189,8 +213,9 @@ def _encoded(chain: Chain, unit: int) -> bytes:
     return json.dumps({"unit": unit, "base": chain.base, "models": models, "mark": chain.mark}).encode()
 
 
-async def _remembered(ask: Ask, memory: Memory, unit: int, most: int) -> Chain | None:
-    """The chain of last time, where the device's marker and common model are still the same."""
+async def _remembered(ask: Ask, memory: Memory, wanted: SunSpec, unit: int, most: int) -> Chain | None:
+    """The chain of last time, where the device's marker and common model are still the same, and the model of the map
+    is where it was: a device may get another one in front of it, or have them in another order when it starts."""
     known = await memory.recall(_KEY)
     try:
         content = json.loads(known or b"null")
@@ -201,8 +226,17 @@ async def _remembered(ask: Ask, memory: Memory, unit: int, most: int) -> Chain |
         return None
     if not same_unit or not models or base not in SUNSPEC_BASES or models[0].end > REGISTERS:
         return None
-    octets = await _read(ask, base, models[0].end - base, most)
+    end = models[0].end
+    there = next((one for one in models if one.number in wanted.models), None)
+    behind = there is not None and there.address == end  # then one request does for both, if the device gives that
+    octets = await _read(ask, base, end + _HEADER - base, most) if behind else None
+    octets = octets or await _read(ask, base, end - base, most)
     if octets is None or octets[: len(MARKER)] != MARKER:
         return None
-    chain = Chain(base, models, octets[len(MARKER) :])
-    return chain if chain.mark == mark else None
+    chain = Chain(base, models, octets[len(MARKER) : 2 * (end - base)])
+    if chain.mark != mark:
+        return None
+    if there is None:
+        return chain
+    header = octets[2 * (end - base) :] or await _read(ask, there.address, _HEADER, most)
+    return chain if header == there.number.to_bytes(2) + there.length.to_bytes(2) else None

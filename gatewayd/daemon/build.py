@@ -115,8 +115,11 @@ def _line(settings: LineSettings, tap: Tap | None) -> Line:
             return build_listening_line(settings)
 
 
-def build_station(config: Config, settings: MeterSettings, memory: Memory) -> Station:
-    """A configured meter with its driver and what that remembers (Store.memory_of)."""
+def build_station(
+    config: Config, settings: MeterSettings, memory: Memory, beside: dict[str, object] | None = None
+) -> Station:
+    """A configured meter with its driver and what that remembers (Store.memory_of). `beside`: the same for all meters
+    of a line."""
     line = config.lines_of(settings.line)[0]
     setting = Setting(
         meter=settings.meter,
@@ -126,6 +129,7 @@ def build_station(config: Config, settings: MeterSettings, memory: Memory) -> St
         zone=config.gateway.zone,
         memory=memory,
         enter_hdlc=optical_head(settings.id, settings.line),
+        beside={} if beside is None else beside,
     )
     return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone, settings.peer)
 
@@ -186,11 +190,12 @@ def build_workers(
     """One worker for each line and each pool that has jobs; `taps` by line, `memory_of` by meter."""
     workers: list[Worker] = []
     for name in (*config.lines, *config.pools):
+        beside: dict[str, object] = {}
         pairs = [
             (station, job)
             for settings in config.meters
             if settings.line == name
-            for station in [build_station(config, settings, memory_of(settings.id))]
+            for station in [build_station(config, settings, memory_of(settings.id), beside)]
             for job in settings.jobs
         ]
         jobs = [Job(station, job.request, _rhythm(job)) for station, job in pairs if not job.listen]

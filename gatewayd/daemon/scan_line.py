@@ -24,6 +24,8 @@ _SET_LINE_SECONDS = 30.0
 _SILENCE = 3.5
 _REQUEST_OCTETS = 8
 _WRONG_IN_A_ROW = 3
+_FEW = 16
+"""So many units may well be alike, and all there: where no serial number tells them apart, each is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def scan_line(channel: Channel, how: LineScan, on_done: Callable[[int], No
         found: dict[int, Unit] = {unit: Unit(unit, note=DAMAGED) for unit in there}
         for unit in (sound[0], sound[-1]) if alone else sound:
             found[unit] = _unit(unit, await recognised(partial(conversation.ask, unit)))
-        if alone and _same(found[sound[0]], found[sound[-1]]):
+        if alone and _same(found[sound[0]], found[sound[-1]]) and (found[sound[0]].serial or len(sound) > _FEW):
             first = found[sound[0]]
             return (Unit(first.unit, first.maps, first.serial, first.firmware, first.said, SAME),)
         for unit in sound[1:-1] if alone else ():

@@ -203,6 +203,14 @@ def test_a_register_that_the_meter_does_not_have(tmp_path: Path) -> None:
     assert site.intervals("2.29.0") == [(1, "", "missing"), (2, "", "missing")]
 
 
+def test_another_serial_number_in_the_configuration_is_an_exchange(tmp_path: Path) -> None:
+    Site(tmp_path, replace(METER, serial="0035031234")).read((0, "100", "5"), (1, "101", "6"))
+    results = Site(tmp_path, replace(METER, serial="35039999")).read((2, "250", "7"), (3, "251", "8"))
+    made = [one.reading for result in results for one in result.readings if one.reading.obis_raw == "1.8.0"]
+    gains = [(one.raw_text, one.flags) for one in made if one.kind is Kind.INTERVAL]
+    assert gains == [("", Flag.SERIAL_MISMATCH), ("1", Flag(0))]
+
+
 @pytest.mark.parametrize("configured", ["", "0035031234"])
 def test_another_serial_number_is_an_exchange_also_over_a_restart(tmp_path: Path, configured: str) -> None:
     site = Site(tmp_path, replace(METER, serial=configured))

@@ -176,9 +176,81 @@ def test_a_register_without_a_total_costs_both_its_intervals(lost: dict[str, obj
 
 
 def test_a_total_that_goes_back_has_no_increment() -> None:
-    _, results = told(seen(0, "100"), seen(1, "99.999"), seen(2, "101"))
+    _, results = told(seen(0, "100"), seen(1, "2.999"), seen(2, "4"))
     assert [verdict(*made) for made in results[1:]] == [("", "distorted", Flag.BACKWARD), ("1.001", "true", NO_FLAGS)]
-    assert results[1][0].more == ("100", "99.999", "read +0.5 s")
+    assert results[1][0].more == ("100", "2.999", "read +0.5 s")
+
+
+BACK = ("", "distorted", Flag.BACKWARD)
+
+
+@pytest.mark.parametrize(
+    ("totals", "expected"),
+    [
+        (["5000", "0", "5000.5", "5001"], [BACK, BACK, ("0.5", "true", NO_FLAGS)]),  # zero while the meter starts
+        (["5000", "0", "0", "5000"], [BACK, ("0", "true", NO_FLAGS), BACK]),
+        (["5000", "10", "5", "4999", "5000"], [BACK, BACK, ("4994", "true", NO_FLAGS), BACK]),
+        (["5000", "0", "1", "2", "3"], [BACK, *[("1", "true", NO_FLAGS)] * 3]),
+    ],
+)
+def test_a_total_that_is_back_where_it_was_gained_nothing(
+    totals: list[str], expected: list[tuple[str, str, Flag]]
+) -> None:
+    track, results = told(*(seen(number, text) for number, text in enumerate(totals)))
+    assert [verdict(*made) for made in results[1:]] == expected
+    kept = [
+        Archived(number, one, one.at, "", 1, DIRECT, exchange)
+        for exchange, made in enumerate(results)
+        for number, one in enumerate((seen(exchange, totals[exchange]), *made))
+    ]
+    made, read = ([one for one in kept if one.reading.kind is kind] for kind in (Kind.INTERVAL, Kind.REGISTER))
+    end = START + (len(totals) - 1) * QUARTER + timedelta(minutes=3)
+    assert restored(TERMS, made, read, end).high == track.high, "a restart changes nothing"
+
+
+def test_a_total_that_is_back_after_a_day_was_counted() -> None:
+    hours = replace(TERMS, period=timedelta(hours=1))
+    high = seen(0, "5000"), seen(4, "0"), *(seen(4 * hour, "1") for hour in range(2, 26))
+    assert verdict(last(*high, seen(4 * 26, "5000"), terms=hours)) == ("4999", "true", NO_FLAGS)
+    assert verdict(last(*high[:-1], seen(4 * 25, "5000"), terms=hours)) == BACK
+
+
+def weighed(quarter: int, text: str, weight: str, pulses: int) -> Reading:
+    return seen(quarter, text, more=(f"pulses {pulses}", f"weight {weight} kWh"))
+
+
+def test_another_weight_of_a_pulse_is_no_energy() -> None:
+    ends = weighed(0, "1000", "0.001", 1_000_000), weighed(1, "2000.002", "0.002", 1_000_001)
+    assert verdict(last(*ends)) == ("", "distorted", Flag.CONFIG_CHANGED)
+    assert verdict(last(*ends, weighed(2, "2000.004", "0.002", 1_000_002))) == ("0.002", "true", NO_FLAGS)
+
+
+def test_a_ratio_that_somebody_sets_in_the_meter_makes_its_interval_doubtful() -> None:
+    ends = seen(0, "5000"), seen(1, "200000", flags=Flag.RATIO_MISMATCH), seen(2, "200040", flags=Flag.RATIO_MISMATCH)
+    assert verdict(last(*ends[:2])) == ("195000", "distorted", Flag.RATIO_MISMATCH | Flag.CONFIG_CHANGED)
+    assert verdict(last(*ends)) == ("40", "true", Flag.RATIO_MISMATCH)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "exchanged"),
+    [
+        (Sight(seen(0, "1"), configured="a"), Sight(seen(1, "2"), configured="b"), True),
+        (Sight(seen(0, "1"), configured="a"), Sight(seen(1, "2"), configured="a"), False),
+        (Sight(seen(0, "1"), configured="a"), Sight(seen(1, "2")), False),
+        # What the meter says of itself counts for more than what somebody has written.
+        (
+            Sight(seen(0, "1"), frozenset("b"), configured="a"),
+            Sight(seen(1, "2"), frozenset("b"), configured="b"),
+            False,
+        ),
+        (Sight(seen(0, "1"), frozenset("b"), configured="a"), Sight(seen(1, "2"), configured="a"), False),
+    ],
+)
+def test_a_meter_that_tells_no_serial_number_is_another_one_when_that_is_configured(
+    before: Sight, after: Sight, exchanged: bool
+) -> None:
+    expected = ("", "distorted", Flag.SERIAL_MISMATCH) if exchanged else ("1", "true", NO_FLAGS)
+    assert verdict(last(before, after)) == expected
 
 
 @pytest.mark.parametrize(
@@ -297,6 +369,16 @@ def test_the_code_of_an_increment(total: str, gain: str) -> None:
 @pytest.mark.parametrize("code", ["1.7.0", "1.8.0*5", "7-0:3.8.0", "1-0:1.29.0"])
 def test_what_is_no_total_has_no_increment(code: str) -> None:
     assert increment_code(Obis.parse(code)) is None
+
+
+def test_a_clock_that_is_set_back_on_a_bad_line_gives_no_interval_two_values() -> None:
+    track, valued = Track(), list[datetime]()
+    for number in (*range(96), *range(2, 96)):
+        bad = not number % 4
+        register = seen(number, "" if bad else str(number), status=RawStatus.MISSING if bad else RawStatus.TRUE)
+        track, made = step(track, TERMS, Sight(register))
+        valued += [one.at for one in made if one.status is not RawStatus.MISSING]
+    assert len(valued) == len(set(valued)) == 48
 
 
 # -- whatever happens --------------------------------------------------------------------------------------------------

@@ -128,6 +128,13 @@ def test_a_full_bus_behind_a_gateway_is_no_single_device() -> None:
     assert (alone.unit, alone.serial, alone.note) == (3, "35031003", "")
 
 
+@pytest.mark.parametrize(("count", "found"), [(2, 2), (16, 16), (17, 1)])
+def test_a_few_units_without_a_serial_number_may_be_alike(count: int, found: int) -> None:
+    units = range(1, count + 1)
+    line = Line([Slave({3: {0: 0, 1: 0}}, unit) for unit in units], tcp=True)
+    assert [one.unit for one in scanned(line, how(units, "tcp"))[0]] == list(range(1, found + 1))
+
+
 def test_a_full_bus_is_no_single_device_either() -> None:
     found, _, _ = scanned(Line(anybody(1, (1, 2))), how((1, 2)))
     assert [one.unit for one in found] == [1, 2], "on a bus each number is a device"

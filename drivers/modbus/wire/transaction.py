@@ -18,8 +18,8 @@ What is assumed, and what happens where it does not hold:
    lasts until it is settled.
 3. One request has one answer. A second one that follows at once, before the next request leaves (`pause_s`), is
    dropped. For a gateway that asks again by itself there is `repeats`: nothing is sent that could be confused with what
-   was asked in the last `late_s`. The first answer that nobody is left to ask for switches it on, but comes too late if
-   the one before it was taken already.
+   was asked in the last `late_s`. The first answer that nobody is left to ask for switches it on, for DOUBLES_LASTS
+   requests, but comes too late if the one before it was taken already.
 4. Nobody else asks on this line. Of another master's frames those with another unit, function or length are passed
    over; others may be taken.
 
@@ -44,6 +44,8 @@ DOUBTS = 8
 """Answers that are kept in mind when their time has passed."""
 DOUBT_LASTS = 10
 """For so many times late_s."""
+DOUBLES_LASTS = 300
+"""For so many requests without an answer too many: one frame of somebody else does not make a line slow for ever."""
 
 
 def exchange(transport: Transport, settings: Settings, transaction: int = 0) -> Exchange:
@@ -91,13 +93,12 @@ class RtuExchange:
         self._quiet_until = self._quiet_limit = -inf
         self._listened = -inf  # what has come until then is known
         self._unheard: set[int] = set()  # numbers of those that may have come while nobody listened
-        self._repeats = settings.repeats
+        self._doubles = 0  # for so many requests more the line is taken to double
         self._asked: dict[_Kind, _Owed] = {}  # the latest of each kind, in the order of asking
 
     def adapt(self, settings: Settings) -> None:
         """Another meter of the line is asked from now on; what is owed stays."""
         self._settings = settings
-        self._repeats = self._repeats or settings.repeats
 
     def start(self, unit: int, request: Request, now: float) -> tuple[Action, ...]:
         if self._state is _State.ASKING or self._wanted is not None:
@@ -174,7 +175,7 @@ class RtuExchange:
 
     def _confusable_until(self) -> float:
         """Until when something could still come twice that fits what is wanted, or anybody's where nothing is."""
-        if not self._repeats:
+        if not self._settings.repeats and not self._doubles:
             return -inf
         alike = self._asked.values() if self._wanted is None else (self._asked.get(_kind(self._wanted)),)
         return max((owed.sent for owed in alike if owed), default=-inf) + self._settings.late_s
@@ -183,6 +184,7 @@ class RtuExchange:
         data = rtu.frame(wanted.unit, wanted.request.encoded)
         sent = now + len(data) * self._settings.character_s
         self._owed = self._still_owed(now)
+        self._doubles = max(self._doubles - 1, 0)
         self._forget()
         self._owed.append(_Owed(wanted, sent, self._number))
         self._asked.pop(_kind(wanted), None)  # so that it comes last
@@ -250,7 +252,7 @@ class RtuExchange:
         latest = islice(reversed(self._asked.values()), DOUBTS)
         recent = [owed.due for owed in latest if owed not in self._owed]
         while (found := rtu.find(self._heard, recent)) is not None:
-            self._repeats = True
+            self._doubles = DOUBLES_LASTS
             self._cut(found.end)
 
     def _forget(self) -> None:

@@ -28,13 +28,20 @@ class Session:
     """A driver of the meter `em-1` on line `bus`, its memory, and a clock that a test may move."""
 
     def __init__(
-        self, *, baud: int | None = 9600, ratio: Ratio | None = None, memory: Forgetful | None = None, **options: Any
+        self,
+        *,
+        baud: int | None = 9600,
+        ratio: Ratio | None = None,
+        memory: Forgetful | None = None,
+        beside: dict[str, object] | None = None,
+        **options: Any,
     ) -> None:
         self.now = NOON
         self.memory = memory or Forgetful()
         chosen = ModbusOptions.model_validate({"unit": 1, "map": MAP} | options)
         meter = Meter("em-1", "modbus", "bus", ratios=() if ratio is None else (ratio,))
-        setting = Setting(meter, chosen, baud, self.clock, PRAGUE, self.memory)
+        beside = {} if beside is None else beside
+        setting = Setting(meter, chosen, baud, self.clock, PRAGUE, self.memory, beside=beside)
         driver = KIND.build(setting)
         assert isinstance(driver, ModbusDriver)
         self.driver = driver

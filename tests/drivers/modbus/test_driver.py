@@ -30,6 +30,7 @@ from gatewayd.model import (
     Registers,
     Request,
     Scan,
+    ValueSide,
 )
 from gatewayd.obis import Obis
 from gatewayd.verdicts import fault_of
@@ -415,8 +416,10 @@ def test_ratios_that_differ_are_flagged_and_alarmed_and_not_applied() -> None:
         code = maps()["siemens-pac3200"].registers[0].code
         device.put(3, 50011, 0, 200, 0, 5)
         device.put(3, 50005, 0, 400, 0, 400)
-        right = Session(map="siemens-pac3200", ratio=Ratio(ct="200/5", since=date(2020, 1, 1)))
-        wrong = Session(map="siemens-pac3200", ratio=Ratio(ct="250/5", since=date(2020, 1, 1)))
+        right, wrong = (
+            Session(map="siemens-pac3200", ratio=Ratio(ct=ct, value_side=ValueSide.PRIMARY, since=date(2020, 1, 1)))
+            for ct in ("200/5", "250/5")
+        )
         return await right.read(Line([device]), code), await wrong.read(Line([device]), code)
 
     right, wrong = run(main())
@@ -469,10 +472,10 @@ def test_what_one_meter_s_session_leaves_owing_is_known_to_the_next_meter_of_the
 
     async def main() -> None:
         device = sdm630(delay=lambda number: 3.5 if number == 0 else 0.6)
-        line = Line([device])
-        _, error = await Session(read_serial=False).ask(line.channel(), Registers((ENERGY,)))
+        line, beside = Line([device]), dict[str, object]()
+        _, error = await Session(read_serial=False, beside=beside).ask(line.channel(), Registers((ENERGY,)))
         assert error.startswith("MeterSilent")
-        answer = await Session(read_serial=False).read(line, Obis.parse("1-0:32.7.0"))
+        answer = await Session(read_serial=False, beside=beside).read(line, Obis.parse("1-0:32.7.0"))
         assert answer.readings[0].raw == words(0, 1)
 
     run(main())
@@ -617,5 +620,15 @@ def test_what_lay_in_a_buffer_of_the_line_answers_nothing() -> None:
             answer = await session.read(line, ENERGY)
             assert one(answer, "1-0:1.8.0").value == Decimal("1234.5")
             await asyncio.sleep(60)
+
+    run(main())
+
+
+def test_a_serial_number_alone_does_not_hide_why_the_registers_did_not_come() -> None:
+    async def main() -> None:
+        device = sdm630(delay=lambda number: 0.1 if number == 0 else 60.0)
+        answers, error = await Session().ask(Line([device]).channel(), Registers((ENERGY,)))
+        assert answers == []
+        assert error.startswith("MeterSilent")
 
     run(main())

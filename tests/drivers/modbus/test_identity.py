@@ -70,6 +70,11 @@ def test_what_is_refused_is_empty_and_no_fault() -> None:
     assert (who, who.serials, who.identification) == (Identity(), (), "")
 
 
+@pytest.mark.parametrize("octets", [bytes(4), b"\xff" * 4])
+def test_a_number_that_nobody_has_given_a_device_is_no_serial_number(octets: bytes) -> None:
+    assert identity_of(maps()["eastron-sdm120"], Unit().put(0xFC00, octets).given).serials == ()
+
+
 def test_a_map_without_identity_asks_for_nothing() -> None:
     assert identity_cells(maps()["pulse-u32"]) == ()
 

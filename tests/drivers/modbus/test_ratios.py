@@ -122,9 +122,17 @@ def test_where_nothing_is_configured_the_ratio_is_only_told() -> None:
 
 def test_two_that_multiply_are_an_alarm_without_a_difference() -> None:
     result = compared(CVM, cvm((200, 5)).given, Ratio(ct="200/5"))
-    assert (result.faults, result.detail) == ((), "")
+    assert (result.faults, result.detail) == ((Fault.OTHER_RATIO,), ""), "what is multiplied twice is no true value"
     (alarm,) = result.alarms
     assert "multiplies by its CT ratio 200/5, and so does gatewayd: configure `value_side: primary`" in alarm
+
+
+def test_a_ratio_that_the_map_does_not_know_is_spoken_of_where_gatewayd_multiplies() -> None:
+    found = maps()["abb-b23"]
+    said = compared(found, Unit().given, Ratio(ct="200/5"))
+    assert said.detail.startswith("gatewayd multiplies by the CT ratio 200/5: right only where that of the meter")
+    assert (said.faults, said.alarms) == ((), ())
+    assert compared(found, Unit().given, primary("200/5")) == compared(found, Unit().given, DIRECT) == Compared()
 
 
 @pytest.mark.parametrize("configured", [DIRECT, primary("200/5"), Ratio(ct="200/5")])

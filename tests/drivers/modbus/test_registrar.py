@@ -138,7 +138,7 @@ def test_a_total_that_goes_on_does_not_jump(at: datetime, pulses: int, value: st
 def test_a_counter_that_began_again_has_no_value() -> None:
     reading = read(GOES_ON, "000003e7")
     assert (reading.raw_text, reading.status, reading.flags) == ("", RawStatus.DISTORTED, Flag.UNDECODABLE)
-    assert reading.more == ("pulses 999", "weight 2 kWh")
+    assert reading.more == ("pulses 999", "weight 2 kWh from 500.0 at 1000 pulses")
 
 
 def test_before_the_first_weight_the_pulses_have_no_value() -> None:

@@ -142,6 +142,13 @@ def test_a_sunspec_device() -> None:
     assert found.said == "Maker Model 1.07, SunSpec models 1, 103, 213"
 
 
+@pytest.mark.parametrize("serial", ["METER", ""])
+def test_a_meter_behind_an_inverter_is_itself(serial: str) -> None:
+    """The block has the serial number that the driver will see."""
+    found = look(device(common("INVERTER"), model(103, 50), common(serial), model(203, 105)))
+    assert (found.maps, found.identity.serial) == (("sunspec-201-204",), serial)
+
+
 def test_a_sunspec_device_without_a_meter_says_who_it_is() -> None:
     found = look(device(common(), model(103, 50)))
     assert (found.maps, found.identity.serial) == ((), "SN-0042")

@@ -204,7 +204,39 @@ def test_the_second_session_asks_once() -> None:
     unit.asked.clear()
     second = find(unit, memory)
     assert (second.map, second.identity) == (first.map, first.identity)
-    assert [(one.address, one.count) for one in unit.asked if isinstance(one, Read)] == [(40000, 70)]
+    assert [(one.address, one.count) for one in unit.asked if isinstance(one, Read)] == [(40000, 70), (40122, 2)]
+
+
+def test_a_model_behind_the_common_one_costs_one_request() -> None:
+    unit, memory = device(common(), model(203, 105)), Forgetful()
+    first = find(unit, memory)
+    unit.asked.clear()
+    assert find(unit, memory) == first
+    assert [(one.address, one.count) for one in unit.asked if isinstance(one, Read)] == [(40000, 72)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "address"),
+    [
+        ((model(203, 105),), (model(103, 50), model(203, 105)), 40122),  # something was put in front of it
+        ((model(103, 50), model(203, 105)), (model(203, 105), model(103, 50)), 40070),
+        ((model(103, 50), model(203, 105)), (model(103, 60), model(203, 105)), 40132),
+    ],
+)
+def test_a_model_that_has_moved_is_looked_for_again(
+    before: tuple[bytes, ...], after: tuple[bytes, ...], address: int
+) -> None:
+    memory = Forgetful()
+    find(device(common(), *before), memory)
+    there = find(device(common(), *after), memory)
+    assert there.map.registers[0].address == address + 46, "and never what stands there now"
+
+
+def test_whose_a_model_is_says_the_common_one_before_it() -> None:
+    unit, memory = device(common("INVERTER"), model(103, 50), common("METER"), model(203, 105)), Forgetful()
+    assert [find(unit, memory).identity.serial for _ in range(2)] == ["METER", "METER"]
+    other = device(common("INVERTER"), model(103, 50), common("OTHER"), model(203, 105))
+    assert find(other, memory).identity.serial == "OTHER", "an exchange of the meter is seen"
 
 
 @pytest.mark.parametrize("other", [common("SN-0043"), common(version="1.08")])

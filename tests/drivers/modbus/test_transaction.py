@@ -8,7 +8,7 @@ from drivers.modbus.wire.connection import TcpExchange
 from drivers.modbus.wire.dialogue import Action, Answered, Drain, Send, Settings, Transport, Wait
 from drivers.modbus.wire.pdu import Function, Identify, Read, Refused, Request, Words
 from drivers.modbus.wire.rtu import HEARD_LIMIT, Damaged, Stranger, frame
-from drivers.modbus.wire.transaction import DOUBT_LASTS, DOUBTS, RtuExchange, exchange
+from drivers.modbus.wire.transaction import DOUBLES_LASTS, DOUBT_LASTS, DOUBTS, RtuExchange, exchange
 from gatewayd.errors import MeterSilent, ProtocolError
 from tests.drivers.modbus.rtu_bytes import rtu
 
@@ -532,6 +532,20 @@ def test_the_first_answer_too_many_says_that_the_line_doubles() -> None:
     assert line.feed(answer(2), 1.5) == (Wait(2.4),)
     assert line.feed(answer(3, OTHER_FUNCTION), 1.6) == words(3, OTHER_FUNCTION)
     assert asked(line, 1, ONE, 1.7) == (Drain(4.2),)
+
+
+def test_one_answer_too_many_does_not_make_a_line_slow_for_ever() -> None:
+    line = begun()
+    asked(line, 1, ONE, 1.0)
+    assert line.feed(answer(1) + answer(1), 1.1) == words(1)
+    assert asked(line, 1, SAME_LENGTH, 1.2) == (Drain(4.0),)
+    assert line.expired(4.0) == sent(SAME_LENGTH, 5.0)
+    assert line.feed(answer(2), 4.1) == words(2)
+    for number in range(1, DOUBLES_LASTS):
+        asked(line, 1, ONE, 10.0 * number)
+        assert line.feed(answer(number), 10.0 * number + 0.1) == words(number)
+        assert line.settled(10.0 * number + 0.1) is (number == DOUBLES_LASTS - 1)
+    assert asked(line, 1, SAME_LENGTH, 10.0 * number + 0.2) == sent(SAME_LENGTH, 10.0 * number + 1.2)
 
 
 def test_a_line_that_doubles_is_left_when_nothing_can_come_any_more() -> None:
