@@ -7,14 +7,14 @@ source does not tell is left at what the standard says.
 
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from drivers.dlms.wire.axdr_value import PLAIN
 from gatewayd.options import Options
-from gatewayd.status import Fault
+from gatewayd.status_word import StatusBits
 
 GENERIC = "generic"
 _RANGES = {
@@ -34,31 +34,11 @@ Access = Literal["auto", "range", "entry", "none"]
 """How rows are chosen: by range, by entry, not at all, or whichever of them works, in this order."""
 
 
-class StatusWord(Options):
+class StatusWord(StatusBits):
     """The status word of a profile: its width, and what each bit means (names of gatewayd.status.Fault)."""
 
     bits: Literal[8, 16, 32, 64] = 8
     """Width as the meter sends it; a word of another width is another word, of which nothing is known."""
-    meaning: dict[int, Fault | None] = Field(default_factory=dict)
-    """Mask of the bit -> fault, written in lower case; null for a bit that says nothing about the value."""
-
-    @field_validator("meaning", mode="before")
-    @classmethod
-    def _faults(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        names = {fault.name.lower(): fault for fault in Fault}
-        unknown = [name for name in value.values() if isinstance(name, str) and name not in names]
-        if unknown:
-            raise ValueError(f"{unknown} are no faults of gatewayd.status")
-        return {mask: names[name] if isinstance(name, str) else name for mask, name in value.items()}
-
-    @model_validator(mode="after")
-    def _masks(self) -> Self:
-        for mask in self.meaning:
-            if mask.bit_count() != 1 or not 0 < mask < 1 << self.bits:
-                raise ValueError(f"mask {mask:#x} is not one bit of a word of {self.bits} bits")
-        return self
 
 
 class Vendor(Options):

@@ -9,14 +9,14 @@ import re
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from gatewayd.obis import Obis
 from gatewayd.options import Options
-from gatewayd.status import Fault
+from gatewayd.status_word import StatusBits
 
 Rate = Literal[300, 600, 1200, 2400, 4800, 9600, 19200]
 """The rates that an acknowledgement can choose (IEC 62056-21 6.3.14)."""
@@ -44,31 +44,11 @@ class Password(Options):
     """False where profiles can be read without one."""
 
 
-class StatusWord(Options):
+class StatusWord(StatusBits):
     """The status word of a table: its width in bits, and what each bit means (names of gatewayd.status.Fault)."""
 
     bits: Literal[8, 16, 24, 32] = 16
     """Width as the meter writes it: two hexadecimal digits for eight bits."""
-    meaning: dict[int, Fault | None] = Field(default_factory=dict)
-    """Mask of the bit -> fault, written in lower case; null for a bit that says nothing about the value."""
-
-    @field_validator("meaning", mode="before")
-    @classmethod
-    def _faults(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        names = {fault.name.lower(): fault for fault in Fault}
-        unknown = [name for name in value.values() if isinstance(name, str) and name not in names]
-        if unknown:
-            raise ValueError(f"{unknown} are no faults of gatewayd.status")
-        return {mask: names[name] if isinstance(name, str) else name for mask, name in value.items()}
-
-    @model_validator(mode="after")
-    def _masks(self) -> Self:
-        for mask in self.meaning:
-            if mask.bit_count() != 1 or not 0 < mask < 1 << self.bits:
-                raise ValueError(f"mask {mask:#x} is not one bit of a word of {self.bits} bits")
-        return self
 
 
 class Table(Options):
