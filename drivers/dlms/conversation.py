@@ -14,6 +14,7 @@ from typing import Self
 from drivers.dlms.wire.hdlc_dialogue import Action, Connected, Disconnected, Event, Received, Send, State, Wait
 from drivers.dlms.wire.transport import Transport
 from gatewayd.channel import Channel
+from gatewayd.channel.leaving import to_its_end
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
 
 SEND_TIMEOUT = 30.0
@@ -46,7 +47,7 @@ class Conversation:
     ) -> None:
         if isinstance(error, ChannelError) and not isinstance(error, ChannelTimeout):
             return
-        await self._leave()
+        await to_its_end(self._take_leave(), "leaving a meter")
 
     @property
     def now(self) -> float:
@@ -117,19 +118,6 @@ class Conversation:
         return None, until
 
     # -- the way out -------------------------------------------------------------------------------------------------
-
-    async def _leave(self) -> None:
-        leaving = asyncio.create_task(self._take_leave(), name="leaving a meter")
-        cancelled: asyncio.CancelledError | None = None
-        while not leaving.done():
-            try:
-                await asyncio.wait({leaving})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-        if not leaving.cancelled():
-            leaving.result()
 
     async def _take_leave(self) -> None:
         deadline = self.now + LEAVE_TIMEOUT

@@ -12,6 +12,7 @@ from typing import Self
 
 from drivers.iec62056_21.wire.session import Action, Event, HandedOver, Send, Session, SetRate, Wait, on_the_wire
 from gatewayd.channel import Channel
+from gatewayd.channel.leaving import to_its_end
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError
 
 _SEND_TIMEOUT = 30.0
@@ -45,7 +46,8 @@ class Conversation:
     ) -> None:
         if isinstance(error, ChannelError) and not isinstance(error, ChannelTimeout):
             return
-        await self._leave(isinstance(error, asyncio.CancelledError))
+        hear_out = isinstance(error, asyncio.CancelledError)
+        await to_its_end(self._take_leave(hear_out), "leaving a meter")
 
     @property
     def now(self) -> float:
@@ -101,19 +103,6 @@ class Conversation:
                     return event, until
             del self._pending[0]
         return None, until
-
-    async def _leave(self, hear_out: bool) -> None:
-        leaving = asyncio.create_task(self._take_leave(hear_out), name="leaving a meter")
-        cancelled: asyncio.CancelledError | None = None
-        while not leaving.done():
-            try:
-                await asyncio.wait({leaving})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-        if not leaving.cancelled():
-            leaving.result()
 
     async def _take_leave(self, hear_out: bool) -> None:
         deadline = self._time() + _LEAVE_TIMEOUT

@@ -15,6 +15,7 @@ from drivers.modbus.naming import asked
 from drivers.modbus.wire.dialogue import Action, Answered, Drain, Exchange, Send, Wait
 from drivers.modbus.wire.pdu import Reply, Request
 from gatewayd.channel import Channel
+from gatewayd.channel.leaving import to_its_end
 from gatewayd.errors import ChannelError, ChannelTimeout, GatewayError, MeterSilent, ProtocolError
 
 SEND_TIMEOUT = 10.0
@@ -41,7 +42,8 @@ class Conversation:
         actions = self._exchange.leave(self.now)
         failed = isinstance(error, ChannelError) and not isinstance(error, ChannelTimeout)
         if actions and not failed:
-            await self._leave(actions, cancelled=isinstance(error, asyncio.CancelledError))
+            cancelled = isinstance(error, asyncio.CancelledError)
+            await to_its_end(self._drained(actions), "draining a line", grace=LEAVE_TIMEOUT, cancelled=cancelled)
 
     @property
     def now(self) -> float:
@@ -84,23 +86,6 @@ class Conversation:
         return self._exchange.expired(self.now)
 
     # -- the way out -------------------------------------------------------------------------------------------------
-
-    async def _leave(self, actions: tuple[Action, ...], *, cancelled: bool) -> None:
-        draining = asyncio.create_task(self._drained(actions), name="draining a line")
-        limit = self.now + LEAVE_TIMEOUT if cancelled else None
-        cancellation: asyncio.CancelledError | None = None
-        while not draining.done():
-            try:
-                await asyncio.wait({draining}, timeout=None if limit is None else max(limit - self.now, 0))
-            except asyncio.CancelledError as error:
-                cancellation = error
-                limit = self.now + LEAVE_TIMEOUT if limit is None else limit
-            if limit is not None and self.now >= limit:
-                draining.cancel()
-        if cancellation is not None:
-            raise cancellation
-        if not draining.cancelled():
-            draining.result()
 
     async def _drained(self, actions: tuple[Action, ...]) -> None:
         # What failed before is the error that counts.
