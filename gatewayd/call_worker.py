@@ -15,13 +15,15 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gatewayd import worker
-from gatewayd.acquire import Acquisition, Line, Session, unlikely_to_go_on
+from gatewayd.acquire import Acquisition, Session
 from gatewayd.calls import PAID_IN_VAIN, Due, Ledger, paid
 from gatewayd.channel.modem_options import BACK_OFF, CallRecord, CallResult
 from gatewayd.dialling import PhoneNumber
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.refusals import LeftAlone
+from gatewayd.station import Line
+from gatewayd.talk import unlikely_to_go_on
 from gatewayd.worker import LONGEST_WAIT, Agenda, Job, MeterStates, Pending
 
 _PAUSES = BACK_OFF[CallResult.LOST].seconds

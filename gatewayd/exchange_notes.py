@@ -11,7 +11,6 @@ from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock
 from gatewayd.legal_time import legal_day
 from gatewayd.model import DIRECT, Answer, Exchange, Kind, Meter, Outcome, Ratio, Reading, Request
-from gatewayd.verdicts import checked_serial
 
 
 class Notes:
@@ -31,9 +30,9 @@ class Notes:
         """The next request of the session."""
         self._request, self._started = request, self._clock()
 
-    def answered(self, answer: Answer, made: tuple[Reading, ...] = ()) -> Entry:
-        """The driver is through with an exchange; `made`: the readings that the gateway has made of its answer."""
-        readings = checked_serial(self._meter, answer) + made
+    def answered(self, answer: Answer, readings: tuple[Reading, ...]) -> Entry:
+        """The driver is through with an exchange; `readings`: what of it is new to the archive, and what the gateway
+        has made of it."""
         serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
         return self._entry(answer.outcome, answer.detail, readings, serial, answer.behind)
 

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gatewayd.acquire import Acquisition, Line, OnCall, Station
+from gatewayd.acquire import Acquisition
 from gatewayd.channel import Channel
 from gatewayd.channel.listening import ConnectionOver, Port
 from gatewayd.channel.modem_options import CallRecord
@@ -24,6 +24,7 @@ from gatewayd.driver import Clock, Driver
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
 from gatewayd.model import Answer, Listen, Request
 from gatewayd.refusals import LeftAlone, remedy
+from gatewayd.station import Line, OnCall, Station
 from gatewayd.verdicts import fault_of
 from gatewayd.worker import BACK_OFF_SECONDS
 

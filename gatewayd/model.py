@@ -73,6 +73,8 @@ class Flag(IntFlag):
     DISTURBED = auto()
     METER_ERROR = auto()
     STATUS_UNKNOWN = auto()
+    CLOCK_DEVIATION = auto()
+    NOT_READ = auto()
 
     @property
     def texts(self) -> list[str]:
@@ -183,11 +185,36 @@ class Meter:
     serial: str = ""
     point: Point = NOWHERE
     ratios: tuple[Ratio, ...] = ()
+    parts: "tuple[Part, ...]" = ()
+    """Of a registrar: its metering points. What no part takes is the registrar's own."""
+
+    def owner(self, code: Obis | None) -> "Meter":
+        """Whose a reading is: the part that takes the code, else this meter itself."""
+        if code is not None:
+            for part in self.parts:
+                if part.takes(code):
+                    return part.meter
+        return self
 
     def ratio_on(self, day: date) -> Ratio:
         """The ratio in force on a legal-time day; direct connection when none was configured."""
         valid = [ratio for ratio in self.ratios if ratio.since <= day]
         return max(valid, key=lambda ratio: ratio.since, default=DIRECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One metering point of a registrar: a meter of its own in the archive and for everybody behind it, with the
+    registrar's driver, line and serial number. `channels`: A and B of the codes that are its own (1-2 is 1, 2);
+    `codes`: single codes besides."""
+
+    meter: Meter
+    channels: tuple[tuple[int, int], ...] = ()
+    codes: tuple[Obis, ...] = ()
+
+    def takes(self, code: Obis) -> bool:
+        """Whether a reading of this code belongs to the metering point."""
+        return (code.a, code.b) in self.channels or code in self.codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +300,27 @@ class Increments:
         return Registers(self.registers)
 
 
-Order = Request | Increments
+@dataclass(frozen=True, slots=True)
+class LoadProfile:
+    """A load profile or log is kept complete in the archive: what is new is asked for, then what is not there, the
+    newest first (gatewayd/upkeep.py makes a Profile request of each piece).
+
+    `months`: how far back what was never read is asked for. `period`: the length of its intervals where the
+    configuration says so; None: as the meter tells. `channels`: what a row must have; () for whatever the meter keeps.
+    """
+
+    obis: Obis
+    months: int = 36
+    period: timedelta | None = None
+    channels: tuple[Obis, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """For logs and the archive."""
+        return f"load profile {self.obis}"
+
+
+Order = Request | Increments | LoadProfile
 """What a job wants."""
 
 

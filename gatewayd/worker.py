@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.acquire import Acquisition
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, PasswordUnclear, ProtocolError
 from gatewayd.model import Increments, Order
 from gatewayd.refusals import LeftAlone, remedy
 from gatewayd.schedule import At, Rhythm, first_due, next_due
 from gatewayd.silences import PAUSES, Silences
+from gatewayd.station import Line, Station
 
 RETRIES = 3
 BACK_OFF_SECONDS = (10.0, 30.0, 90.0)

@@ -6,8 +6,9 @@ or written once is answered from memory, as nobody else writes it. Losing the fi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -16,6 +17,7 @@ from gatewayd.errors import ArchiveDamaged, ArchiveError
 
 _PUT = "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)"
 _GET = "SELECT value FROM memory WHERE meter = ? AND key = ?"
+_GET_ALL = "SELECT meter, key, value FROM memory WHERE substr(key, 1, ?) = ?"
 _GATEWAY = ""
 """The counters of the gateway stand under no meter's id."""
 
@@ -89,20 +91,39 @@ def put(state: apsw.Connection, meter: str, key: str, value: bytes) -> None:
         raise ArchiveError(f"what is remembered of meter {meter} cannot be written down: {error}") from error
 
 
+def put_all(state: apsw.Connection, rows: Sequence[tuple[str, str, bytes]]) -> None:
+    """Write down many in one transaction. ArchiveError."""
+    try:
+        with state:
+            state.executemany(_PUT, rows)
+    except apsw.Error as error:
+        raise ArchiveError(f"what is remembered of {len(rows)} things cannot be written down: {error}") from error
+
+
+def recalled_all(folder: Path, prefix: str) -> dict[tuple[str, str], bytes]:
+    """What is written down under keys that begin so, by meter and key. ArchiveError."""
+    found = _looked_up(folder, _GET_ALL, (len(prefix), prefix))
+    return {(str(meter), str(key)): bytes(value) for meter, key, value in found}
+
+
 def recalled(folder: Path, meter: str, key: str) -> bytes | None:
     """What is written down, None where nothing is. ArchiveError."""
+    found = _looked_up(folder, _GET, (meter, key))
+    return bytes(found[0][0]) if found else None
+
+
+def _looked_up(folder: Path, sql: str, values: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
     path = state_path(folder)
     if not path.exists():
-        return None
+        return []
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             connection.set_busy_timeout(5000)
-            row = connection.execute(_GET, (meter, key)).fetchone()
+            return connection.execute(sql, values).fetchall()
         finally:
             connection.close()
     except apsw.SQLError:  # a file of an earlier version, which the store has not opened yet
-        return None
+        return []
     except (apsw.Error, ValueError) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from error
-    return bytes(row[0]) if row is not None else None

@@ -185,6 +185,14 @@ class Store:
         """Forget that a meter refused. ArchiveError."""
         await self._state_call(lambda state: refused.clear(state, meter))
 
+    async def remember_all(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        """Write down (meter, key, value) of many in one transaction; returns when it is on the disk. ArchiveError."""
+        await self._state_call(lambda state: memory.put_all(state, rows))
+
+    async def recall_all(self, prefix: str) -> dict[tuple[str, str], bytes]:
+        """What is written down under keys that begin so, by meter and key. ArchiveError."""
+        return await asyncio.to_thread(memory.recalled_all, self.folder, prefix)
+
     def memory_of(self, meter: str) -> memory.MeterMemory:
         """What a driver keeps of its meter; the store has to be open when it is used."""
         return memory.MeterMemory(meter, self.folder, self._state_call)

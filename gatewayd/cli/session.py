@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 import click
 
 from gatewayd import daemon
-from gatewayd.acquire import Result
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
@@ -19,6 +18,7 @@ from gatewayd.control import NotRunning, ask
 from gatewayd.errors import GatewayError
 from gatewayd.model import Request
 from gatewayd.obis import Obis
+from gatewayd.talk import Result
 
 _PROFILES = 99
 _UNITS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)

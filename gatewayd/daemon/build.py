@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from drivers import DRIVERS
 from gatewayd import __version__, legal_time
-from gatewayd.acquire import Acquisition, Line, OnCall, Station
+from gatewayd.acquire import Acquisition
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import GROUP_SECONDS, Store
@@ -54,6 +54,7 @@ from gatewayd.sink import Head, Sink
 from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.mqtt.options import MqttOptions
 from gatewayd.sink.postgresql.options import PostgresqlOptions
+from gatewayd.station import Line, OnCall, Station
 from gatewayd.worker import Job, LineWorker
 
 DRIVER_OPTIONS: Mapping[str, type[BaseModel]] = {name: kind.options for name, kind in DRIVERS.items()}

@@ -7,7 +7,7 @@ one of them, waits as long as is configured, and goes with it.
 import random
 from collections.abc import Sequence
 
-from gatewayd.acquire import Acquisition, Line, OnCall, Station
+from gatewayd.acquire import Acquisition
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.listening import Port, TcpPort
 from gatewayd.channel.tracing import Tap
@@ -16,6 +16,7 @@ from gatewayd.config import ListeningLine, TcpListenLine, UdpListenLine
 from gatewayd.daemon.trace import traced
 from gatewayd.driver import Clock
 from gatewayd.listener import ListenWorker, Pushing
+from gatewayd.station import Line, OnCall, Station
 
 
 def build_listening_line(settings: ListeningLine) -> Line:

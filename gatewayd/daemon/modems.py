@@ -10,7 +10,6 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from gatewayd.acquire import Line, OnCall, Station
 from gatewayd.channel import Channel, ControlLines, Framing
 from gatewayd.channel.modem import ModemLine, check_modem, open_modem
 from gatewayd.channel.modem_options import DEFAULT_STEPS, CallRecord, ModemOptions, ModemStatus, PinUse, SimPin
@@ -23,6 +22,7 @@ from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.driver import Clock
 from gatewayd.errors import ChannelError
 from gatewayd.refusals import BeforePin
+from gatewayd.station import Line, OnCall, Station
 
 
 class Modem:

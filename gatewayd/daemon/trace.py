@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from gatewayd.acquire import Line, OnCall, Station
 from gatewayd.channel import Channel
 from gatewayd.channel.masking import Shown
 from gatewayd.channel.tracing import Tap, Traced, TracingChannel, What
 from gatewayd.control import Stream
 from gatewayd.errors import ChannelTimeout, GatewayError
 from gatewayd.model import Answer, Meter, Request
+from gatewayd.station import Line, OnCall, Station
 
 _BYTES = (What.SENT, What.RECEIVED)
 

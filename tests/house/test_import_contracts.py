@@ -29,6 +29,13 @@ PURE = {
     "gatewayd.increments",
     "gatewayd.fallen",
     "gatewayd.silences",
+    "gatewayd.policy",
+    "gatewayd.agenda",
+    "gatewayd.breaker",
+    "gatewayd.coverage",
+    "gatewayd.clocks",
+    "gatewayd.identity",
+    "gatewayd.backward",
     "gatewayd.channel.modem_options",
     "gatewayd.channel.telnet",
     "gatewayd.channel.masking",
@@ -40,7 +47,8 @@ STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
     gatewayd/publish  gatewayd/quality  gatewayd/calls  gatewayd/dialling  gatewayd/verdicts
-    gatewayd/increments  gatewayd/fallen  gatewayd/silences
+    gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/agenda  gatewayd/breaker
+    gatewayd/coverage  gatewayd/clocks  gatewayd/identity  gatewayd/backward
     gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/channel/at  gatewayd/channel/modem_options  gatewayd/channel/telnet

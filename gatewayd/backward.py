@@ -1,0 +1,1 @@
+"""Registers that went back although nobody exchanged the meter: pure."""

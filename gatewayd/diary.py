@@ -1,0 +1,1 @@
+"""When the daily jobs were done last, over restarts."""

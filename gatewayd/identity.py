@@ -1,0 +1,1 @@
+"""Which meter answers: that it was exchanged for another one. Pure."""

@@ -1,0 +1,1 @@
+"""Whether the gateway's own clock is synchronised, as the kernel says (adjtimex)."""
