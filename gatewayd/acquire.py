@@ -64,15 +64,20 @@ class Acquisition:
     ) -> None:
         """`steady` is a clock in seconds that nobody sets: it tells when the other one was set."""
         self.alarms = Alarms()
-        self.upkeep = upkeep or Upkeep(store, clock, zone)
+        self.upkeep = upkeep or Upkeep(store, clock, zone, steady=steady)
         tracks = Tracks(store.folder, clock, zone, steady)
         self._tools = Tools(store, tracks, self.upkeep, self.alarms, clock, zone)
         self._store = store
         self._clock = clock
         self._session_seconds = session_seconds
         self._refusals = Refusals(store, clock)
-        self._examiner = examiner or Examiner()
+        self._examiner = examiner or Examiner(store, clock)
         self._clocks_set: dict[str, datetime] = {}
+
+    async def save(self) -> None:
+        """Write down what is known of meters: the short cut of the next start. ArchiveError."""
+        await self.upkeep.save()
+        await self._examiner.save()
 
     async def run(self, line: Line, station: Station, order: Order, on_progress: Progress | None = None) -> Result:
         """A session with one order. Faults of line and meter come back in the result; ArchiveError is raised."""
@@ -120,6 +125,7 @@ class Acquisition:
         finally:
             if line.sim is not None:
                 await self._refusals.judge(line.id, line.sim)
+        await self._examiner.save()
         if not isinstance(talk.results[-1].fault, MeterRefused | SessionDeadline):  # a deadline may cut in anywhere
             await login.harmless()
         results = _in_order(meter.id, orders, wanted, talk.results)
@@ -135,7 +141,7 @@ class Acquisition:
     def _to_set(self, station: Station, ahead: timedelta | None) -> bool:
         """Whether the meter's clock is to be put right now: at most once a day."""
         policy, meter = station.policy, station.meter.id
-        if not policy.set_clock or ahead is None or abs(ahead) <= policy.clock_limit:
+        if not policy.set_clock or ahead is None or abs(ahead) <= policy.clock_limit or not self._examiner.sure():
             return False
         now = self._clock()
         before = self._clocks_set.get(meter)

@@ -52,7 +52,8 @@ class Tracks:
             key = meter.id, order.period, code
             if key not in self._known:
                 terms = self._terms(order, code)
-                self._known[key] = await asyncio.to_thread(self._restored, meter.id, terms, self._clock())
+                owner = meter.owner(code).id  # a metering point of a registrar is a meter of its own in the archive
+                self._known[key] = await asyncio.to_thread(self._restored, owner, terms, self._clock())
 
     def draft(self, meter: Meter, order: Increments, readings: Sequence[Reading], serials: Sequence[str]) -> Draft:
         """What comes of an answer. The registers in it are forgotten until the draft is kept."""

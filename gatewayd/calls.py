@@ -1,10 +1,10 @@
 """Who may be called when: call windows, back-off of numbers and modems, and which call is next. Pure: no clock, no I/O.
 
 Rules: no call outside the modem's windows, none to a number or by a modem before its back-off is over, never two calls
-to one number at once; what has waited longest goes first. A failure is the number's or the modem's (BACK_OFF): that of
-a number holds for every modem that shares this ledger, that of a modem for no other. After what only a person can mend
-the modem or the number is parked. A number at which call after call was paid for in vain is given up: whoever keeps the
-jobs then calls it at their regular times only.
+to one number at once; what is most urgent goes first, of equals what has waited longest. A failure is the number's or
+the modem's (BACK_OFF): that of a number holds for every modem that shares this ledger, that of a modem for no other.
+After what only a person can mend the modem or the number is parked. A number at which call after call was paid for in
+vain is given up: whoever keeps the jobs then calls it at their regular times only.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,6 +67,8 @@ class Due:
     number: PhoneNumber
     at: datetime
     meter: str = ""
+    priority: int = 0
+    """Of what is due: the least goes first, then what has waited longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Ledger:
         ready = [(when, due) for due in dues if (when := self._ready(modem, due, now)) is not None]
         callable_now = [due for when, due in ready if when <= now]
         if callable_now and self.open(modem, now):
-            return min(callable_now, key=lambda due: due.at)
+            return min(callable_now, key=lambda due: (due.priority, due.at))
         # Of two instants the later one never finds the earlier window: the earliest stands for all.
         return next_open(self._windows[modem], min(when for when, _ in ready), self._zone) if ready else None
 
@@ -123,6 +125,10 @@ class Ledger:
             if now >= trouble.since - _MINUTE:  # else the clock was set back, and nobody knows how long ago that was
                 ready = max(ready, trouble.until)
         return ready
+
+    def calling(self, number: PhoneNumber) -> bool:
+        """Whether a call to it is under way."""
+        return number in self._called
 
     def begin(self, number: PhoneNumber) -> None:
         """A call to this number is under way from here on."""

@@ -1,16 +1,22 @@
 """The control socket: how the command line asks a running gateway. One line of JSON each way, then the connection ends.
-What goes on for longer (a trace) is answered by one line for each event, until one of the two closes the connection.
+What goes on for longer (a trace, a session with a meter) is answered by one line for each event, until one of the two
+closes the connection.
 
-Rules: a local socket beside the archive, for the user and the group of the gateway; a request only looks; it is short
-and so is its time. Whoever connects and says nothing costs nobody anything, and whoever does not take what was asked
-for is dropped: the gateway never waits for a reader.
+Rules: a local socket beside the archive, for the user and the group of the gateway; no secret crosses it. A request is
+short, and who has made it the kernel says. What is asked for in the name of somebody who has gone is given up. Whoever
+connects and says nothing costs nobody anything, and whoever does not take what was asked for is dropped: the gateway
+never waits for a reader.
 """
 
 import asyncio
 import contextlib
 import os
+import pwd
+import socket
+import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +26,27 @@ from gatewayd.errors import GatewayError
 
 NAME = "control.sock"
 _LONGEST = 64 * 1024 * 1024
-_REQUEST_LONGEST = 4096
+_REQUEST_LONGEST = 64 * 1024
 _PATIENCE_S = 5.0
+_UCRED = struct.Struct("3i")
+"""What SO_PEERCRED gives (socket(7)): process, user and group."""
 
-Handler = Callable[[], Awaitable[dict[str, object]]]
-Stream = Callable[[Mapping[str, str]], AsyncGenerator[dict[str, object], None]]
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. `user` is the name of whoever has connected, as the kernel says, and no word of his own."""
+
+    name: str
+    details: Mapping[str, str]
+    user: str
+
+    def get(self, key: str) -> str:
+        """A detail; "" where it is not given."""
+        return self.details.get(key, "")
+
+
+Handler = Callable[[Request], Awaitable[dict[str, object]]]
+Stream = Callable[[Request], AsyncGenerator[dict[str, object], None]]
 """Answers a request by one object for each event; GatewayError before the first one for what it refuses. The first
 object comes at once: it says that the request was understood."""
 
@@ -44,10 +66,10 @@ async def listening(
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 line = await reader.readline()
-            request = _request(line)
-            stream = (streams or {}).get(request.get("request", ""))
+            request = _request(line, _user(writer))
+            stream = (streams or {}).get(request.name)
             if stream is not None:
-                pump = asyncio.create_task(_pump(writer, stream(request)), name=f"stream {request['request']}")
+                pump = asyncio.create_task(_pump(writer, stream(request)), name=f"stream {request.name}")
                 running.add(pump)
                 await _until_gone(reader, pump)
                 return
@@ -136,22 +158,36 @@ def _checked(line: bytes) -> dict[str, Any]:
     return answer
 
 
-def _request(line: bytes) -> dict[str, str]:
-    """What is asked for; empty when that is no request."""
+def _request(line: bytes, user: str) -> Request:
+    """What is asked for; without a name when that is no request."""
     try:
-        return msgspec.json.decode(line, type=dict[str, str])
+        details = msgspec.json.decode(line, type=dict[str, str])
     except msgspec.MsgspecError:
-        return {}
+        details = {}
+    return Request(details.pop("request", ""), details, user)
 
 
-async def _answer(request: Mapping[str, str], handlers: Mapping[str, Handler]) -> dict[str, object]:
-    name = request.get("request")
-    if name is None:
+def _user(writer: asyncio.StreamWriter) -> str:
+    peer: socket.socket = writer.get_extra_info("socket")
+    _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return user_name(uid)
+
+
+def user_name(uid: int) -> str:
+    """The name of a user of this machine; his number where he has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+async def _answer(request: Request, handlers: Mapping[str, Handler]) -> dict[str, object]:
+    if not request.name:
         return {"error": "that is no request"}
-    handler = handlers.get(name)
+    handler = handlers.get(request.name)
     if handler is None:
-        return {"error": f"there is no request '{name}'; is one of the two of another version?"}
-    return await handler()
+        return {"error": f"there is no request '{request.name}'; is one of the two of another version?"}
+    return await handler(request)
 
 
 async def _pump(writer: asyncio.StreamWriter, events: AsyncGenerator[dict[str, object], None]) -> None:

@@ -1,16 +1,33 @@
 """The exchange that is under way: its times, its bytes, and the archive entry that they make.
 
-Rules: every byte that the recorder has taken goes into exactly one entry; what we sent goes into none.
+Rules: every byte that the recorder has taken goes into exactly one entry; what we sent goes into none. What a registrar
+has told of its metering points becomes an entry for each of them, beside the one that has the bytes, in one
+transaction.
 """
 
+import dataclasses
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from gatewayd.archive.records import Entry
+from msgspec.structs import replace
+
+from gatewayd.archive.records import Bundle, Entry
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock
 from gatewayd.legal_time import legal_day
 from gatewayd.model import DIRECT, Answer, Exchange, Kind, Meter, Outcome, Ratio, Reading, Request
+
+
+def routed(meter: Meter, answer: Answer) -> Answer:
+    """The answer with each reading at the metering point of a registrar that it belongs to."""
+    if not meter.parts:
+        return answer
+    return dataclasses.replace(answer, readings=tuple([_routed(meter, reading) for reading in answer.readings]))
+
+
+def _routed(meter: Meter, reading: Reading) -> Reading:
+    owner = meter.owner(reading.obis).id if reading.meter == meter.id else reading.meter
+    return reading if owner == reading.meter else replace(reading, meter=owner)
 
 
 class Notes:
@@ -22,7 +39,7 @@ class Notes:
         self._request = request
         self._clock = clock
         self._zone = zone
-        self._started = clock()
+        self._started = self._looked = clock()
         self._received = b""
         self.channel: RecordingChannel | None = None
 
@@ -30,28 +47,34 @@ class Notes:
         """The next request of the session."""
         self._request, self._started = request, self._clock()
 
-    def answered(self, answer: Answer, readings: tuple[Reading, ...]) -> Entry:
+    def answered(self, answer: Answer, readings: tuple[Reading, ...]) -> Entry | Bundle:
         """The driver is through with an exchange; `readings`: what of it is new to the archive, and what the gateway
-        has made of it."""
-        serial = self._meter.serial or (answer.serials[0] if answer.serials else "")
-        return self._entry(answer.outcome, answer.detail, readings, serial, answer.behind)
+        has made of it. A Bundle where some of them belong to metering points of a registrar."""
+        meter, serial = self._meter, self._meter.serial or (answer.serials[0] if answer.serials else "")
+        exchange = self._exchange(answer.outcome, answer.detail, answer.behind)
+        record: Entry | Bundle = (
+            self._bundle(exchange, readings, serial) if meter.parts else self._entry(exchange, meter, readings, serial)
+        )
+        self._told()
+        return record
 
     def ended(self, outcome: Outcome, detail: str) -> Entry:
         """The session is over before the driver got an answer."""
-        return self._entry(outcome, detail, (), self._meter.serial)
+        exchange = self._exchange(outcome, detail)
+        entry = self._entry(exchange, self._meter, (), self._meter.serial)
+        self._told()
+        return entry
 
     @property
     def waiting(self) -> bool:
         """True when bytes were received that no exchange tells of yet."""
         return bool(self._received) or (self.channel is not None and self.channel.waiting)
 
-    def _entry(
-        self, outcome: Outcome, detail: str, readings: tuple[Reading, ...], serial: str, behind: int = 0
-    ) -> Entry:
-        now = self._clock()
+    def _exchange(self, outcome: Outcome, detail: str, behind: int = 0) -> Exchange:
+        now = self._looked = self._clock()
         if self.channel is not None:
             self._received += self.channel.take(behind)
-        exchange = Exchange(
+        return Exchange(
             meter=self._meter.id,
             line=self._line,
             request=self._request.text,
@@ -61,20 +84,48 @@ class Notes:
             outcome=outcome,
             detail=detail,
         )
-        ratios = self._ratios(readings)
-        entry = Entry(exchange, readings, ratios, serial, self._meter.point, self._meter.metering_type)
-        # Only now: where readings cannot be made into an entry, the bytes go into the one that tells of the defect.
-        self._started, self._received = now, b""
-        return entry
 
-    def _ratios(self, readings: tuple[Reading, ...]) -> tuple[Ratio, ...]:
+    def _told(self) -> None:
+        """The exchange is an entry. Not before: the bytes of what cannot be made into one go into the one that tells
+        of the defect."""
+        self._started, self._received = self._looked, b""
+
+    def _bundle(self, exchange: Exchange, readings: tuple[Reading, ...], serial: str) -> Entry | Bundle:
+        """The registrar's own entry, and one without bytes for each of its metering points of which there is news."""
+        meter = self._meter
+        readings = tuple([_routed(meter, reading) for reading in readings])
+        places: dict[str, list[int]] = {part.meter.id: [] for part in meter.parts}
+        own: list[int] = []
+        for place, reading in enumerate(readings):
+            places.get(reading.meter, own).append(place)
+        order, entries = list(own), [self._entry(exchange, meter, tuple(readings[place] for place in own), serial)]
+        for part in meter.parts:
+            if found := places[part.meter.id]:
+                told = dataclasses.replace(
+                    exchange,
+                    meter=part.meter.id,
+                    request=f"{exchange.request} of {meter.id}",
+                    received=b"",
+                    detail=f"bytes: exchange of {meter.id}",
+                )
+                entries.append(self._entry(told, part.meter, tuple(readings[place] for place in found), serial))
+                order += found
+        if len(entries) == 1:
+            return entries[0]
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return Bundle(tuple(entries), tuple(back))
+
+    def _entry(self, exchange: Exchange, meter: Meter, readings: tuple[Reading, ...], serial: str) -> Entry:
+        return Entry(exchange, readings, self._ratios(meter, readings), serial, meter.point, meter.metering_type)
+
+    def _ratios(self, meter: Meter, readings: tuple[Reading, ...]) -> tuple[Ratio, ...]:
         """The ratio in force for each; the values of a profile's row, of which a day has hundreds, share theirs."""
-        if not self._meter.ratios:
+        if not meter.ratios:
             return (DIRECT,) * len(readings)
         found: dict[tuple[datetime, Kind], Ratio] = {}
         for reading in readings:
             if (reading.at, reading.kind) not in found:
-                found[reading.at, reading.kind] = self._meter.ratio_on(_day(reading, self._zone))
+                found[reading.at, reading.kind] = meter.ratio_on(_day(reading, self._zone))
         return tuple([found[reading.at, reading.kind] for reading in readings])
 
 

@@ -2,7 +2,8 @@
 
 Rules: pure, no clock and no archive. A day has the intervals that legal time gives it (92, 96 or 100 quarter-hours); an
 interval is named by its end. A value of any status but `missing` fills its interval; an interval that the archive
-holds as `missing` is a gap too, with its own reason. Completeness is rounded down: 100 % means nothing is missing.
+holds as `missing` is a gap too, with its own reason. Completeness is rounded down: 100 % means nothing is missing. An
+evaluation interval is complete when every interval in it has a value.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from enum import Enum
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from gatewayd.legal_time import PRAGUE, QUARTER, interval_ends
-from gatewayd.model import RawStatus
+from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds, interval_ends
+from gatewayd.model import RawStatus, Reading
 
 _TENTH = Decimal("0.1")
 
@@ -27,12 +29,19 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Intervals in a row that have no value for the same reason: ends of the first and the last one, and how many."""
+    """Intervals in a row that have no value for the same reason: ends of the first and the last one, and how many.
+    `why`: the reason in words, "" where nobody has given one."""
 
     first: datetime
     last: datetime
     count: int
     reason: Reason
+    why: str = ""
+
+    @property
+    def text(self) -> str:
+        """`absent`, `missing: the meter has no row`."""
+        return f"{self.reason.value}: {self.why}" if self.why else self.reason.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +70,26 @@ def completeness(present: int, expected: int) -> Decimal:
     return (Decimal(100 * present) / expected).quantize(_TENTH, ROUND_DOWN)
 
 
+def why(reading: Reading) -> str:
+    """Why an interval that is archived as missing is: as the gateway has put it down, else what the meter said."""
+    if not reading.raw and reading.more:
+        return reading.more[0]
+    return ", ".join(text.replace("_", " ") for text in reading.flags.texts)
+
+
 def gaps_of_day(
-    day: date, found: Mapping[datetime, RawStatus], period: timedelta = QUARTER, zone: ZoneInfo = PRAGUE
+    day: date,
+    found: Mapping[datetime, RawStatus],
+    period: timedelta = QUARTER,
+    zone: ZoneInfo = PRAGUE,
+    reasons: Mapping[datetime, str] = MappingProxyType({}),
 ) -> Day:
-    """Compare a day with the ends of intervals (UTC) that are there, each with its status.
+    """Compare a day with the ends of intervals (UTC) that are there, each with its status; `reasons` says of those that
+    are missing why.
 
     `found` may hold more than the day. ValueError when the period does not divide the day.
     """
-    ends = interval_ends(day, period, zone)
+    ends = _ends(day, period, zone)
     gaps: list[Gap] = []
     present = 0
     for end in ends:
@@ -76,10 +97,32 @@ def gaps_of_day(
         if status is not None and status is not RawStatus.MISSING:
             present += 1
             continue
-        reason = Reason.ABSENT if status is None else Reason.MISSING
+        reason, words = (Reason.ABSENT, "") if status is None else (Reason.MISSING, reasons.get(end, ""))
         before = gaps[-1] if gaps else None
-        if before is not None and before.reason is reason and before.last + period == end:
-            gaps[-1] = Gap(before.first, end, before.count + 1, reason)
+        goes_on = before is not None and (before.reason, before.why) == (reason, words)
+        if before is not None and goes_on and before.last + period == end:
+            gaps[-1] = Gap(before.first, end, before.count + 1, reason, words)
         else:
-            gaps.append(Gap(end, end, 1, reason))
+            gaps.append(Gap(end, end, 1, reason, words))
     return Day(day, len(ends), present, tuple(gaps))
+
+
+def evaluated(
+    day: date, found: Mapping[datetime, RawStatus], period: timedelta, evaluation: timedelta, zone: ZoneInfo = PRAGUE
+) -> tuple[int, int]:
+    """How many evaluation intervals a day has, and how many are complete; those of a longer period are its own."""
+    ends = _ends(day, period, zone)
+    many = max(evaluation // period, 1)
+    valued = [found.get(end, RawStatus.MISSING) is not RawStatus.MISSING for end in ends]
+    parts = [valued[begin : begin + many] for begin in range(0, len(valued), many)]
+    return len(parts), sum(all(part) for part in parts)
+
+
+def expected(day: date, period: timedelta, zone: ZoneInfo = PRAGUE) -> int:
+    """How many intervals a day has. ValueError when the period does not divide it."""
+    return len(_ends(day, period, zone))
+
+
+def _ends(day: date, period: timedelta, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """A day of legal time is one interval of a day, however long it is."""
+    return (day_bounds(day, zone)[1],) if period == timedelta(days=1) else interval_ends(day, period, zone)

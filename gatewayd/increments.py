@@ -193,12 +193,19 @@ def _increment(begin: Sight, sight: Sight, end: datetime, terms: Terms, high: Fa
     if begin.skew is not None and sight.skew is not None and abs(sight.skew - begin.skew) > terms.tolerance:
         faults.append(Fault.GATEWAY_CLOCK_SET)
     status, flags = judge(faults)
-    verdict = Verdict(
-        RawStatus.worst((before.status, last.status, status)),
-        before.flags | last.flags | flags,
-    )
+    first = _as_beginning(before)
+    ends = (first.flags | last.flags) & ~Flag.OVERFLOW  # that is said here, or not at all
+    verdict = Verdict(RawStatus.worst((first.status, last.status, status)), ends | flags)
     more = (before.raw_text, last.raw_text, f"read {lateness[1].total_seconds():+.1f} s")
     return _interval(last, end, terms, text, verdict, more)
+
+
+def _as_beginning(reading: Reading) -> Verdict:
+    """Status and flags of a register at which an interval begins: that it went back there, which makes an otherwise
+    sound one distorted, was in the interval before."""
+    if Flag.BACKWARD in reading.flags:
+        return Verdict(RawStatus.TRUE, reading.flags & ~Flag.BACKWARD)
+    return Verdict(reading.status, reading.flags)
 
 
 def _difference(before: Reading, behind: Reading, rollover: Decimal | None) -> tuple[str, Fault | None]:

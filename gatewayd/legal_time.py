@@ -6,13 +6,19 @@ No clock is read here.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 PRAGUE = ZoneInfo("Europe/Prague")
 QUARTER = timedelta(minutes=15)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_OFF_GRID = 100
+"""An interval that ends beside the grid by less than this part of its length ends on it."""
 GAS_DAY_START = time(6, 0)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TODAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Some instant of these years: zones had other offsets long ago."""
 
 
 def instant(day: date, at: time, zone: ZoneInfo = PRAGUE) -> datetime:
@@ -62,6 +68,79 @@ def boundary(at: datetime, period: timedelta, zone: ZoneInfo = PRAGUE) -> dateti
     Shifts of the zone count whole: in zones of half hours an hour ends where people say that it does."""
     shift = at.astimezone(zone).utcoffset() or timedelta()
     return at - (at - _EPOCH + shift) % period
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The ends of intervals of one length as whole numbers that follow each other, summer and winter.
+
+    `period` divides the hour, or is a day of legal time; ValueError for another. Days are numbered by the date of the
+    midnight at which they end, other intervals by their count since 1970.
+    """
+
+    period: timedelta
+    zone: ZoneInfo = PRAGUE
+
+    def __post_init__(self) -> None:
+        if not self.fits(self.period):
+            raise ValueError(f"intervals of {self.period} have no grid: expected a part of an hour, or a day")
+
+    @staticmethod
+    def fits(period: timedelta) -> bool:
+        """Whether intervals of this length have a grid."""
+        return period == _DAY or (period > timedelta(0) and not _HOUR % period)
+
+    @property
+    def daily(self) -> bool:
+        return self.period == _DAY
+
+    def number(self, end: datetime) -> int | None:
+        """The interval that ends then, or so near that it is meant; None for an instant beside the grid. Of a day that
+        is the nearest midnight: meters that know no summer time end it an hour later."""
+        if self.daily:
+            return (end.astimezone(self.zone).replace(tzinfo=None) + _DAY / 2).toordinal()
+        count, rest = divmod(end - _EPOCH + self._shift, self.period)
+        limit = self.period / _OFF_GRID
+        return count if rest <= limit else count + 1 if rest >= self.period - limit else None
+
+    def last(self, at: datetime) -> int:
+        """The last interval that has ended."""
+        if self.daily:
+            return at.astimezone(self.zone).toordinal()
+        return (at - _EPOCH + self._shift) // self.period
+
+    def end(self, number: int) -> datetime:
+        """When an interval ends, in UTC."""
+        if self.daily:
+            return instant(date.fromordinal(number), time(0, 0), self.zone)
+        return _EPOCH + self.period * number - self._shift
+
+    def day(self, day: date) -> tuple[int, int]:
+        """The first and the last interval of a legal-time day."""
+        if self.daily:
+            return day.toordinal() + 1, day.toordinal() + 1
+        begin, end = day_bounds(day, self.zone)
+        return self.last(begin) + 1, self.last(end)
+
+    @property
+    def _shift(self) -> timedelta:
+        """In zones of half hours an hour ends where people say that it does."""
+        return (_TODAY.astimezone(self.zone).utcoffset() or timedelta()) % self.period
+
+
+def ends_between(start: datetime, end: datetime, period: timedelta, zone: ZoneInfo = PRAGUE) -> tuple[datetime, ...]:
+    """The ends of all intervals after `start` and not after `end`, ascending, in UTC; days end at legal midnight. Those
+    of a period that divides no day are counted from the start."""
+    if Grid.fits(period):
+        grid = Grid(period, zone)
+        return tuple(grid.end(number) for number in range(grid.last(start) + 1, grid.last(end) + 1))
+    found: list[datetime] = []
+    for day in days(legal_day(start, zone), legal_day(end, zone)):
+        try:
+            found += interval_ends(day, period, zone)
+        except ValueError:
+            return tuple(start + period * n for n in range(1, (end - start) // period + 1))
+    return tuple(at for at in found if start < at <= end)
 
 
 def end_label(end: datetime, zone: ZoneInfo = PRAGUE) -> str:

@@ -16,18 +16,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gatewayd.acquire import Acquisition
+from gatewayd.breaker import Condition
 from gatewayd.channel import Channel
 from gatewayd.channel.listening import ConnectionOver, Port
 from gatewayd.channel.modem_options import CallRecord
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock, Driver
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
+from gatewayd.live import LineState, MeterState, UnderWay
 from gatewayd.model import Answer, Listen, Request
 from gatewayd.refusals import LeftAlone, remedy
 from gatewayd.station import Line, OnCall, Station
 from gatewayd.verdicts import fault_of
-from gatewayd.worker import BACK_OFF_SECONDS
 
+BACK_OFF_SECONDS = (10.0, 30.0, 90.0)
+"""Before a meter is listened to again after a fault; the last one stays."""
 SETTLED_SECONDS = 3600.0
 """Before a meter is listened to again that cannot be: a driver that does not listen, a refusal that stands."""
 _FORGIVEN = 2
@@ -60,9 +63,11 @@ class ListenWorker:
         self.line = line
         self.ears = tuple(Ear(meter, line.id, clock) for meter in meters)
         self._acquisition = acquisition
+        self._clock = clock
         self._jitter = jitter
         self._port = port
         self._rest = pause
+        self._port_fault = ""
 
     @property
     def name(self) -> str:
@@ -72,6 +77,18 @@ class ListenWorker:
     def faults(self) -> Mapping[str, str]:
         """Meters that are not heard at present, and why."""
         return {ear.meter: ear.fault for ear in self.ears if ear.fault}
+
+    def state(self) -> LineState:
+        """How the line and its meters are doing; OPEN while its port cannot be had."""
+        return LineState(
+            self.name,
+            Condition.OPEN if self._port_fault else Condition.CLOSED,
+            fault=self._port_fault,
+            under_way=tuple(
+                UnderWay(ear.meter, self.name, ear.connected_at) for ear in self.ears if ear.connected_at is not None
+            ),
+            meters=tuple(ear.state() for ear in self.ears),
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; what is under way then is cancelled, and what it had received is archived."""
@@ -102,12 +119,14 @@ class ListenWorker:
                 failures += 1
                 if failures == 1:
                     log.error("%s", error)
+                self._port_fault = str(error)
                 for ear in self.ears:
                     ear.unheard(error, told=True)
                 await self._rest(self._back_off(failures))
                 continue
             if failures:
                 log.info("line %s: its port is open again", self.name)
+            self._port_fault = ""
             for ear in self.ears:
                 ear.reachable()
             return
@@ -152,11 +171,11 @@ class ListenWorker:
             return fault, False
         heard = _Hearing(station.driver, ear)
         line = replace(self.line, open=_handing(channel), session_seconds=math.inf)
-        ear.connected = True
+        ear.connected_at = self._clock()
         try:
             session = await self._acquisition.session(line, replace(station, driver=heard), (Listen(),))
         finally:
-            ear.connected = False
+            ear.connected_at = None
             await channel.close()
         end = heard.end if heard.asked else session.results[-1].fault
         if end is not None and not (heard.sound and isinstance(end, ConnectionOver)):
@@ -169,12 +188,13 @@ class Ear:
 
     def __init__(self, meter: Pushing, line: str, clock: Clock) -> None:
         self.station = meter.station
-        self.connected = False
-        """Whether there is a connection, or an open line, at present."""
+        self.connected_at: datetime | None = None
+        """Since when there is a connection, or an open line; None: there is none at present."""
         self.last: datetime | None = None
         """When the last message came, sound or not; None: none since the start."""
         self.fault = ""
         """Why the meter counts as not heard; "" while it is."""
+        self.fault_since: datetime | None = None
         self._line = line
         self._silence = meter.silence
         self._clock = clock
@@ -185,6 +205,19 @@ class Ear:
     @property
     def meter(self) -> str:
         return self.station.meter.id
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, or an open line, at present."""
+        return self.connected_at is not None
+
+    def state(self) -> MeterState:
+        """How the meter is doing."""
+        return MeterState(self.meter, self.last, self.fault, self.fault_since, silent=self._silent)
+
+    def _is(self, fault: str, *, silent: bool = False) -> None:
+        self.fault, self._silent = fault, silent
+        self.fault_since = (self.fault_since or self._clock()) if fault else None
 
     def heard(self, request: Request, answer: Answer) -> bool:
         """A message has come; True when it was sound."""
@@ -197,7 +230,7 @@ class Ear:
             return False
         if first or self.fault:
             log.info("meter %s on line %s is heard%s", self.meter, self._line, " again" if self.fault else "")
-        self.fault, self._silent = "", False
+        self._is("")
         return True
 
     def unheard(self, fault: GatewayError, *, defect: Exception | None = None, told: bool = False) -> None:
@@ -208,11 +241,11 @@ class Ear:
         news = not self.fault or self._silent or (defect is not None and self.fault != text)
         if news and not told:
             log.warning("%s", text, exc_info=defect)
-        self.fault, self._silent = text, False
+        self._is(text)
 
     def reachable(self) -> None:
         """What kept every meter from being heard is over."""
-        self.fault, self._silent = "", False
+        self._is("")
 
     async def watch(self) -> None:
         """Tell when nothing has come for too long. Never ends."""
@@ -229,7 +262,7 @@ class Ear:
         if self.fault:
             return  # why nothing comes is known
         since = f"since {_utc(self.last)}" if self.last is not None else f"since the start at {_utc(self._started)}"
-        self.fault, self._silent = f"meter {self.meter} on line {self._line} is not heard {since}", True
+        self._is(f"meter {self.meter} on line {self._line} is not heard {since}", silent=True)
         log.warning("%s; does it have power and its way to us?", self.fault)
 
 

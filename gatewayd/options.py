@@ -23,6 +23,12 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+def has_load_profiles(options: type[BaseModel]) -> bool:
+    """Whether meters of a driver with these options may have load profiles; LOAD_PROFILES = False in the class: none
+    has."""
+    return bool(getattr(options, "LOAD_PROFILES", True))
+
+
 class PasswordReference(Options):
     """Where a password is found. At most one of the three may be given; the password itself never stands in YAML."""
 

@@ -134,6 +134,7 @@ class Outbox:
 
     def close(self) -> None:
         """Force the cursor to the disk, and end."""
+        self._store.forget(self._committed)
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.sync()

@@ -6,12 +6,15 @@ interval may be off by 1 % (9 s of 15 min).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time, timedelta
+from typing import Any
 
 from gatewayd.model import MeteringType
 
-_QUARTER = timedelta(minutes=15)
+_QUARTER, _HOUR = timedelta(minutes=15), timedelta(hours=1)
+_CLOCK_SHARE = 100
+"""A clock may be off by this part of the metering period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,20 @@ class Policy:
     """How long after its end an interval that was not read counts as outstanding; then it is archived as missing."""
     backfill_months: int = 36
     """How far back a meter is read that was never read before."""
-    clock_limit: timedelta = _QUARTER / 100
+    clock_limit: timedelta = _QUARTER / _CLOCK_SHARE
     """How far the meter's clock may be from the gateway's."""
     set_clock: bool = False
     """Whether a clock that is further off is put right, where the driver's own options allow that."""
+
+    def changed(self, changes: Mapping[str, Any]) -> "Policy":  # Any: each attribute has a type of its own
+        """This policy with other values of the attributes named. A new period brings its own clock limit, and the
+        longer evaluation interval where it does not divide the one that there is."""
+        policy = replace(self, **changes)
+        if "period" in changes and "clock_limit" not in changes:
+            policy = replace(policy, clock_limit=policy.period / _CLOCK_SHARE)
+        if "period" in changes and "evaluation" not in changes and policy.evaluation % policy.period:
+            policy = replace(policy, evaluation=_HOUR)
+        return policy
 
 
 POLICY = Policy()

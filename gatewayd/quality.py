@@ -222,4 +222,6 @@ FLAG_CODES: dict[Flag, tuple[Code, ...]] = {
         Code(System.EDIS, "bit 0", "fatal error"),
     ),
     Flag.STATUS_UNKNOWN: (),
+    Flag.CLOCK_DEVIATION: (Code(System.IEC_61968_9, "1.1.9", "clock error of the meter"),),
+    Flag.NOT_READ: (),
 }

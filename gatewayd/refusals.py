@@ -113,6 +113,7 @@ class Refusals:
         self._store = store
         self._clock = clock
         self._known: dict[str, Refused] | None = None
+        self._first = asyncio.Lock()
 
     async def standing(self, meter: str, line: str, credentials: str) -> LeftAlone | None:
         """The refusal that still holds: the credentials are those that were refused."""
@@ -192,12 +193,14 @@ class Refusals:
         await self.note(sim_of(line), sim.credentials, MeterRefused(f"line {line}: the PIN"))
 
     async def _all(self) -> dict[str, Refused]:
-        if self._known is None:
-            try:
-                found = await asyncio.to_thread(refused.listed, self._store.folder)
-            except ArchiveError as error:
-                log.error("%s; meters that refused before are asked again", error)
-                found = []
-            if self._known is None:  # nobody was quicker
+        if self._known is not None:
+            return self._known
+        async with self._first:  # hundreds of sessions begin at once
+            if self._known is None:
+                try:
+                    found = await asyncio.to_thread(refused.listed, self._store.folder)
+                except ArchiveError as error:
+                    log.error("%s; meters that refused before are asked again", error)
+                    found = []
                 self._known = {entry.meter: entry for entry in found}
         return self._known

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from gatewayd.model import NO_FLAGS, Flag, RawStatus
+from gatewayd.model import NO_FLAGS, Flag, Outcome, RawStatus
 
 
 class Fault(Enum):
@@ -52,6 +52,14 @@ class Fault(Enum):
     ROLLED_OVER = auto()
     UNIT_CHANGED = auto()
     GATEWAY_CLOCK_SET = auto()
+    INTERVAL_NOT_IN_METER = auto()
+    METER_NOT_READ = auto()
+    CONFLICTING = auto()
+    DOUBLE_ROW = auto()
+    CAME_LATE = auto()
+    CLOCK_DEVIATES = auto()
+    GATEWAY_CLOCK_UNKNOWN = auto()
+    REGISTER_BACKWARD = auto()
 
 
 class Verdict(NamedTuple):
@@ -137,14 +145,56 @@ TABLE: dict[Fault, Rule] = {
     Fault.TOTAL_WENT_BACK: Rule(
         RawStatus.DISTORTED, Flag.BACKWARD, "the register showed less at the end of the interval than before"
     ),
-    Fault.ROLLED_OVER: Rule(RawStatus.TRUE, Flag.OVERFLOW, "the register began again at zero in the interval"),
+    Fault.ROLLED_OVER: Rule(RawStatus.TRUE, Flag.OVERFLOW, "the register began again at zero"),
     Fault.UNIT_CHANGED: Rule(
         RawStatus.DISTORTED, Flag.CONFIG_CHANGED, "unit or scaler of the register changed in the interval"
     ),
     Fault.GATEWAY_CLOCK_SET: Rule(
         RawStatus.DISTORTED, Flag.GATEWAY_CLOCK, "the gateway's clock was set in the interval"
     ),
+    # Of intervals that never came, came late, or came twice (gatewayd/upkeep.py).
+    Fault.INTERVAL_NOT_IN_METER: Rule(
+        RawStatus.MISSING, Flag.NOT_SENT, "the meter was asked for the interval and has no row of it"
+    ),
+    Fault.METER_NOT_READ: Rule(
+        RawStatus.MISSING, Flag.NOT_READ, "the meter could not be asked for the interval before its retry window closed"
+    ),
+    Fault.CONFLICTING: Rule(
+        RawStatus.DISTORTED, Flag.CONFLICT, "the archive has another value of the same meter, code and interval"
+    ),
+    Fault.DOUBLE_ROW: Rule(RawStatus.DISTORTED, Flag.DUPLICATE, "the meter has two rows of one interval"),
+    Fault.CAME_LATE: Rule(
+        RawStatus.TRUE, Flag.LATE, "the value came after the interval was archived as missing, and takes its place"
+    ),
+    # What the gateway finds on what it has read (gatewayd/examine.py).
+    Fault.CLOCK_DEVIATES: Rule(
+        RawStatus.TRUE, Flag.CLOCK_DEVIATION, "the meter's clock was further off than its policy allows"
+    ),
+    Fault.GATEWAY_CLOCK_UNKNOWN: Rule(
+        RawStatus.TRUE,
+        Flag.GATEWAY_CLOCK,
+        "the gateway's clock was not synchronised when it stamped the value, or found the meter's clock to be off",
+    ),
+    Fault.REGISTER_BACKWARD: Rule(
+        RawStatus.DISTORTED, Flag.BACKWARD, "the total is less than the one before it of the same meter"
+    ),
 }
+
+_NO_VALUES = "there are no values: what was received is kept as it came, and values of exchanges before it stand"
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.DONE: "the answer came whole and sound: each value has its own status",
+    Outcome.CHECK_FAILED: "check character, CRC or parity failed: all values are distorted. Of a pushed DLMS message "
+    "whose authentication tag or check sequence fails nothing is decoded: there are no values",
+    Outcome.TRUNCATED: "the answer stopped before its end mark: all values of it are distorted",
+    Outcome.SILENT: f"the meter did not answer; {_NO_VALUES}",
+    Outcome.REFUSED: f"the meter refused the password, the keys or the access; {_NO_VALUES}",
+    Outcome.PROTOCOL_ERROR: "the answer is none that the protocol allows, its authentication tag (DLMS) fails, it is "
+    f"not ciphered as it has to be, or repeats an old one; {_NO_VALUES}",
+    Outcome.LINE_FAILED: f"the line failed; {_NO_VALUES}",
+    Outcome.DEADLINE: f"the session took longer than it may; {_NO_VALUES}",
+    Outcome.CANCELLED: f"the gateway was stopped, or somebody else had to be asked; {_NO_VALUES}",
+}
+"""What the end of an exchange means for its values."""
 
 
 def judge(faults: Collection[Fault]) -> Verdict:

@@ -7,7 +7,9 @@ complete is asked for piece by piece, as long as there is time and nobody else w
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +18,15 @@ from zoneinfo import ZoneInfo
 from gatewayd import deed_log
 from gatewayd.alarms import Alarms
 from gatewayd.alarms import audit_of as alarm_audit
+from gatewayd.archive.records import Bundle, Entry, Receipt
 from gatewayd.archive.store import Store
 from gatewayd.boundary import Draft, Tracks
 from gatewayd.channel import Channel
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, MeterRefused, MeterSilent, SessionDeadline
-from gatewayd.examine import Sitting
-from gatewayd.exchange_notes import Notes
+from gatewayd.examine import Examined, Sitting
+from gatewayd.exchange_notes import Notes, routed
 from gatewayd.model import (
     Answer,
     Archived,
@@ -45,6 +48,9 @@ from gatewayd.verdicts import fault_of, outcome_of
 
 FILL_SECONDS = 60.0
 """How long a session goes on asking for what is missing of a profile; the rest is for the next one."""
+_AHEAD = 16
+"""Pieces of a profile that may be on their way to the disk: a group of commits takes a quarter of a second."""
+_BEHIND = "after the last answer"
 _FAULTS = 2
 """Pieces of a profile that may fail in one session."""
 
@@ -81,6 +87,18 @@ class Tools:
     zone: ZoneInfo
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An answer on its way to the disk: its record, what the archive will say, and what holds when it has said it."""
+
+    entry: Entry | Bundle
+    receipt: "Future[Receipt]"
+    deeds: tuple["Future[Receipt]", ...]
+    sifted: tuple[Reading | Archived, ...]
+    draft: Draft
+    examined: Examined
+
+
 class Talk:
     """One session: the request that is being asked, what it has brought, and the results before it."""
 
@@ -93,6 +111,8 @@ class Talk:
         self._station = station
         self._login = login
         self._sitting = sitting
+        self._written: list[_Written] = []
+        self._rests: list[Future[Receipt]] = []
         self._notes = Notes(station.meter, line.id, self._first_request(order), tools.clock, tools.zone)
         self._begin(order, first=True)
 
@@ -200,17 +220,27 @@ class Talk:
     async def _request(self, channel: RecordingChannel, request: Request) -> GatewayError | None:
         """One request to the driver, to its end: what an answer of it was not as it should be."""
         found: GatewayError | None = None
-        async with aclosing(self._station.driver.execute(channel, request)) as answers:
-            async for answer in answers:
-                fault = fault_of(self._station.meter, self._line.id, request, answer)
-                await self._remember(fault)
-                archived = await self._archive(answer)
-                if not isinstance(request, Listen):  # that may go on for years
-                    self._archived += archived
-                    self._remarks += (answer.detail,) if answer.detail else ()
-                self._objects += answer.objects
-                if found is None or isinstance(fault, MeterRefused):
-                    found = fault
+        listens = isinstance(request, Listen)  # that may go on for years
+        ahead = _AHEAD if isinstance(request, Profile) else 1
+        try:
+            async with aclosing(self._station.driver.execute(channel, request)) as answers:
+                async for answer in answers:
+                    fault = fault_of(self._station.meter, self._line.id, request, answer)
+                    await self._remember(fault)
+                    await self._archive(answer)
+                    if answer.deeds or len(self._written) >= ahead:
+                        await self._settled(keep=not listens)
+                    if not listens:
+                        self._remarks += (answer.detail,) if answer.detail else ()
+                    self._objects += answer.objects
+                    if found is None or isinstance(fault, MeterRefused):
+                        found = fault
+        except GatewayError:
+            await self._settled(keep=not listens)
+            raise
+        if self._notes.waiting:
+            self._rests.append(self._tools.store.submit(self._notes.ended(Outcome.DONE, _BEHIND)))
+        await self._settled(keep=not listens)
         if self._fault is None or isinstance(found, MeterRefused):
             self._fault = found
         return found
@@ -218,7 +248,8 @@ class Talk:
     async def _complete(self, channel: RecordingChannel, order: LoadProfile, go_on: Callable[[], bool]) -> None:
         """What is new and what is missing of a profile, piece by piece, the newest first."""
         meter, upkeep = self._station.meter, self._tools.upkeep
-        until, failed = asyncio.get_running_loop().time() + FILL_SECONDS, 0
+        fill, failed = math.inf if self._line.calls else FILL_SECONDS, 0  # who is called is called for all of it
+        until = asyncio.get_running_loop().time() + fill
         asked: set[Profile] = set()
         while pieces := upkeep.pieces(meter, order):
             piece = pieces[0]
@@ -226,7 +257,6 @@ class Talk:
             if asked and (late or not go_on() or piece in asked or failed >= _FAULTS):
                 break
             if asked:
-                await self._rest()
                 self._notes.begin(piece)
             asked.add(piece)
             try:
@@ -241,33 +271,50 @@ class Talk:
                 self._fault = self._fault or error
                 fault = error
             else:
-                upkeep.answered(meter, order, piece, fault)
+                upkeep.answered(meter, order, piece, fault, evidence=self._sitting.evidence)
             failed += fault is not None
         self._left = len(upkeep.pieces(meter, order))
 
-    async def _archive(self, answer: Answer) -> tuple[Archived, ...]:
-        """Returns when the answer and its deeds are on the disk: only then may the driver go on and do them. Gives its
-        readings with their places in the archive, those that were there before as well."""
+    async def _archive(self, answer: Answer) -> None:
+        """Hand the answer and its deeds to the archive, which writes them in this order."""
         tools, meter, line = self._tools, self._station.meter.id, self._line.id
         deeds = [tools.store.submit(deed_log.audit_of(deed, meter, line, tools.clock())) for deed in answer.deeds]
+        answer = routed(self._station.meter, answer)
+        await self._sitting.ready(answer)
         examined = self._sitting.look(answer)
         draft = Draft()
         if isinstance(self._order, Increments):
             draft = tools.tracks.draft(self._station.meter, self._order, examined.readings, answer.serials)
-        sifted = await tools.upkeep.sift(self._station.meter, (*examined.readings, *draft.readings))
+        sifted = await tools.upkeep.sift(self._station.meter, (*examined.readings, *draft.readings), self._order)
         new = tuple(one for one in sifted if isinstance(one, Reading))
-        added = await tools.store.append(self._notes.answered(answer, new))
-        tools.tracks.keep(draft)
-        tools.upkeep.keep(added)
-        self._sitting.kept(examined.readings)
-        for audit in examined.audits:
-            tools.store.submit(audit)
-        self._tell(tools.alarms.raised(meter, examined.alarms), "raised")
-        self._heard += examined.alarms
-        for receipt in deeds:
+        entry = self._notes.answered(answer, new)
+        self._written.append(_Written(entry, tools.store.submit(entry), tuple(deeds), sifted, draft, examined))
+
+    async def _settled(self, *, keep: bool) -> None:
+        """Returns when all answers so far and their deeds are on the disk: only then may the driver go on and do these,
+        and anybody know of those. Puts down their readings with their places, those that were there before as well."""
+        tools, meter = self._tools, self._station.meter
+        written, self._written = self._written, []
+        added: list[Archived] = []
+        for one in written:
+            found = one.entry.archived(await asyncio.wrap_future(one.receipt))
+            for receipt in one.deeds:
+                await asyncio.wrap_future(receipt)
+            added += found
+            places = iter(found)
+            shown = [next(places) if isinstance(each, Reading) else each for each in one.sifted]
+            self._archived += shown if keep else ()
+            tools.tracks.keep(one.draft)
+            for audit in one.examined.audits:
+                tools.store.submit(audit)
+            self._tell(tools.alarms.raised(meter.id, one.examined.alarms), "raised")
+            self._heard += one.examined.alarms
+        rests, self._rests = self._rests, []
+        for receipt in rests:
             await asyncio.wrap_future(receipt)
-        places = iter(added)
-        return tuple(next(places) if isinstance(one, Reading) else one for one in sifted)
+        if written:
+            tools.upkeep.keep(meter, added, self._order)
+            self._sitting.kept(written[-1].examined.readings)
 
     def _tell(self, alarms: Sequence[str], result: str) -> None:
         meter = self._station.meter.id
@@ -276,21 +323,16 @@ class Talk:
             log.log(level, "meter %s on line %s: alarm %s: %s", meter, self._line.id, result, text)
             self._tools.store.submit(alarm_audit(meter, text, result, self._tools.clock()))
 
-    async def _rest(self) -> None:
-        """What has come behind the last answer belongs to it."""
-        if self._notes.waiting:
-            await self._tools.store.append(self._notes.ended(Outcome.DONE, "after the last answer"))
-
     async def _finished(self, end: GatewayError | None) -> None:
         """The order is over: archive what no exchange tells of yet, and put down the result."""
         await self._remember(end)
+        await self._settled(keep=not isinstance(self._order, Listen))
         if end is not None:
             await self._tools.store.append(self._notes.ended(outcome_of(end), str(end)))
-        else:
-            await self._rest()
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
         if self._fault is None or isinstance(end, MeterRefused | SessionDeadline):
             self._fault = end
+        self._tools.upkeep.ended(self._station.meter, self._order, self._fault)
         if self._fault is None:
             self._tell(self._tools.alarms.over(self._station.meter.id, self._heard), "over")
         self.results.append(

@@ -1,131 +1,48 @@
-"""The worker of a line: which job runs next, and what happens when it fails.
+"""The worker of a line: one session at a time, and what comes of it.
 
-Rules: one session on a line at a time; a fault of one meter costs its own slot and nobody else's; meters that answer go
-before those that do not (silences.py), boundaries before what can wait; a refusal is not retried; one log line for each
-change of a meter's state, not for each attempt. Lines that call have a worker of their own: call_worker.py.
+Rules: what comes next is decided in agenda.py, and whether a line that fails is tried in breaker.py; a technician goes
+before everything, and what he does changes no schedule. A fault of one meter costs its own slot and nobody else's; a
+refusal is not retried. A session that may go on for long yields, between two requests, to what goes before it. Lines
+that call have a worker of their own: call_worker.py.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from gatewayd.acquire import Acquisition
+from gatewayd.acquire import SESSION_SECONDS, Acquisition, Session
+from gatewayd.agenda import Choice
+from gatewayd.asks import Ask, Asks
+from gatewayd.breaker import Breaker
+from gatewayd.channel import Channel
+from gatewayd.diary import Diary
 from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, GatewayError, MeterDiffers, MeterRefused, PasswordUnclear, ProtocolError
-from gatewayd.model import Increments, Order
-from gatewayd.refusals import LeftAlone, remedy
-from gatewayd.schedule import At, Rhythm, first_due, next_due
-from gatewayd.silences import PAUSES, Silences
-from gatewayd.station import Line, Station
+from gatewayd.duties import Brought, Priority, Terms
+from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
+from gatewayd.jobs import Job, Results, agenda_of, text_of
+from gatewayd.live import LineState, Meters, UnderWay
+from gatewayd.model import LoadProfile, Order
+from gatewayd.places import Place, first_of
+from gatewayd.schedule import next_due
+from gatewayd.station import Line, OnCall, Station
+from gatewayd.talk import Progress, Result, unlikely_to_go_on
+from gatewayd.turns import Spell
 
-RETRIES = 3
-BACK_OFF_SECONDS = (10.0, 30.0, 90.0)
+__all__ = ["LONGEST_WAIT", "Job", "LineWorker", "wait"]
+
 LONGEST_WAIT = 30.0
 """Seconds: not longer at once, because the wall clock may be set meanwhile."""
-_SET_BACK = timedelta(minutes=1)
-"""Less than that is the daily work of time synchronisation."""
 
 log = logging.getLogger("gatewayd.worker")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is read from a station, and how often."""
-
-    station: Station
-    request: Order
-    rhythm: Rhythm
-
-
-@dataclass(slots=True)
-class Pending:
-    """A job and when it is due next."""
-
-    job: Job
-    due: datetime
-    retries: int = 0
-    fault: GatewayError | None = None
-    """How its last run ended."""
-
-    @property
-    def meter(self) -> str:
-        return self.job.station.meter.id
-
-    def settle(self, fault: GatewayError | None, now: datetime, zone: ZoneInfo, pauses: Sequence[float]) -> None:
-        """The job was run: when it is due next. After a fault it is tried again after these pauses in seconds, as long
-        as that is before its regular time; not after what asking again would not change."""
-        regular = next_due(self.job.rhythm, now, zone)
-        if fault is None or isinstance(fault, MeterRefused | MeterDiffers) or self.retries >= RETRIES:
-            self.due, self.retries = regular, 0
-            return
-        retry = now + timedelta(seconds=pauses[min(self.retries, len(pauses) - 1)])
-        self.due, self.retries = (retry, self.retries + 1) if retry < regular else (regular, 0)
-
-    def put_off(self, now: datetime, zone: ZoneInfo) -> None:
-        """Not before its regular time."""
-        self.due, self.retries = next_due(self.job.rhythm, now, zone), 0
-
-
-class Agenda:
-    """The jobs of a worker and when each is due. A wall clock that was set back keeps none of them waiting for a time
-    that it showed before."""
-
-    def __init__(self, jobs: Sequence[Job], now: datetime, zone: ZoneInfo) -> None:
-        self.pending = tuple(Pending(job, first_due(job.rhythm, now, zone)) for job in jobs)
-        self._zone = zone
-        self._seen = now
-
-    def look(self, now: datetime) -> None:
-        """To be told the time before anybody looks what is due."""
-        if now < self._seen - _SET_BACK:
-            log.warning("the clock was set back from %s to %s: what is due is worked out anew", self._seen, now)
-            for pending in self.pending:
-                pending.due = min(pending.due, next_due(pending.job.rhythm, now, self._zone))
-        self._seen = now
-
-
-class MeterStates:
-    """Which meters cannot be read at present, and why; the log tells of each change once."""
-
-    def __init__(self, worker: str, pending: Sequence[Pending]) -> None:
-        self.faults: dict[str, str] = {}
-        self._worker = worker
-        self._pending = pending
-        self._refused: set[str] = set()
-
-    def note(self, pending: Pending, fault: GatewayError | None, defect: Exception | None = None) -> None:
-        """How a job has ended. Its meter is read again when the last run of every one of its jobs was sound."""
-        meter = pending.meter
-        before, pending.fault = pending.fault, fault
-        if isinstance(fault, PasswordUnclear):  # at most twice: then it is left alone
-            self.faults[meter] = str(fault)
-            log.warning("%s; the second time in a row the meter is left alone", fault)
-            return
-        if isinstance(fault, MeterRefused):
-            text = str(fault)
-            if not isinstance(fault, LeftAlone):
-                text = f"{fault}; {remedy(pending.job.station.driver.credentials)}"
-            if meter not in self._refused:
-                self._refused.add(meter)
-                log.error("%s", text)
-            self.faults[meter] = text
-            return
-        self._refused.discard(meter)
-        if fault is not None:
-            if meter not in self.faults or (defect is not None and str(before) != str(fault)):
-                log.warning("%s", fault, exc_info=defect)
-            self.faults[meter] = str(fault)
-        elif meter in self.faults and not any(other.fault for other in self._pending if other.meter == meter):
-            del self.faults[meter]
-            log.info("meter %s on line %s is read again", meter, self._worker)
-
-
 class LineWorker:
-    """Works off the jobs of one line, one at a time: those of meters that answer first, of these the longest due."""
+    """Works off the jobs of one line. With `slots` a session needs one of so many places, which it shares with those of
+    other lines. `beside` are meters of the line without jobs: a technician may ask them."""
 
     def __init__(
         self,
@@ -135,16 +52,29 @@ class LineWorker:
         clock: Clock,
         zone: ZoneInfo,
         jitter: random.Random,
+        *,
+        slots: asyncio.Semaphore | None = None,
+        diary: Diary | None = None,
+        spread: timedelta = timedelta(0),
+        beside: Sequence[Station] = (),
     ) -> None:
         self.line = line
+        self._jobs = tuple(jobs)
+        self._stations = {station.meter.id: station for station in (*(job.station for job in jobs), *beside)}
         self._acquisition = acquisition
         self._clock = clock
+        self._place = Place(slots, line.id)
+        self._diary = Diary() if diary is None else diary
         self._zone = zone
-        self._jitter = jitter
-        self._agenda = Agenda(jobs, clock(), zone)
-        self._pending = self._agenda.pending
-        self._states = MeterStates(line.id, self._pending)
-        self._silences = Silences()
+        self._agenda = agenda_of(jobs, clock(), Terms(zone, jitter.random, spread), self._diary)
+        self._breaker = Breaker(len({job.station.meter.id for job in jobs}), jitter.random)
+        self._meters = Meters(line.id, [job.station.meter.id for job in jobs], self._stations)
+        self._results = Results()
+        self._asks = Asks()
+        self._under_way: UnderWay | None = None
+        self._watched = replace(line, open=self._open)
+        self._tried = False
+        self._line_fault = ""
 
     @property
     def name(self) -> str:
@@ -153,52 +83,191 @@ class LineWorker:
     @property
     def faults(self) -> Mapping[str, str]:
         """Meters that cannot be read at present, and why."""
-        return self._states.faults
+        return self._meters.faults
+
+    def state(self) -> LineState:
+        """How the line and its meters are doing."""
+        now = self._clock()
+        condition = self._breaker.condition(now)
+        queue, oldest = self._agenda.queue(now)
+        silences = self._agenda.silences
+        return LineState(
+            self.line.id,
+            condition,
+            self._breaker.ready(now) if self._breaker.is_open else None,
+            self._line_fault if self._breaker.is_open else "",
+            () if self._under_way is None else (self._under_way,),
+            queue + len(self._asks),
+            oldest,
+            self._meters.states(
+                self._agenda.next_dues(now),
+                self._agenda.left(),
+                filter(silences.silent, self._stations),
+                filter(silences.dead, self._stations),
+            ),
+        )
+
+    async def ask(self, meter: str, order: Order, on_progress: Progress | None = None) -> Result:
+        """What a technician wants of a meter: next, and outside of all schedules. Cancelled, the session is ended.
+        Faults of line and meter come back in the result; GatewayError when it cannot be asked, ArchiveError."""
+        if meter not in self._stations:
+            raise GatewayError(f"line {self.line.id} has no meter {meter}")
+        return await self._asks.ask(meter, order, on_progress)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the session that is under way then is finished or cancelled by the caller."""
-        while not stop.is_set() and self._pending:
-            now = self._clock()
-            self._agenda.look(now)
-            whens = [self._silences.not_before(pending.meter, pending.due, now) for pending in self._pending]
-            delay = (min(whens) - now).total_seconds()
-            if delay > 0:
-                await wait(stop, min(delay, LONGEST_WAIT))
-                continue
-            ranks = [self._rank(*one, now) for one in zip(self._pending, whens, strict=True)]
-            await self._work(self._pending[ranks.index(min(ranks))])
-
-    def _rank(self, pending: Pending, when: datetime, now: datetime) -> tuple[bool, bool, datetime, bool]:
-        """The least goes first: what is due, of a meter that has answered the last time, the longest due, a boundary of
-        intervals. On a line that is always busy a meter that does not answer gets its turn all the same, and soon where
-        only an answer was lost."""
-        longest = PAUSES[-1] if self._silences.dead(pending.meter) else PAUSES[0]
-        behind = self._silences.silent(pending.meter) and now - when < longest
-        return when > now, behind, when, not isinstance(pending.job.request, Increments)
-
-    async def _work(self, pending: Pending) -> None:
-        job, started = pending.job, self._clock()
-        defect: Exception | None = None
         try:
-            result = await self._acquisition.run(self.line, job.station, job.request)
-            fault = result.fault
+            while not stop.is_set() and self._stations:
+                await self._turn(stop)
+        finally:
+            self._asks.close(f"line {self.line.id} is not served any more: the gateway stops, or its line was changed")
+            self._place.close()
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        """One session, or a wait for one."""
+        self._asks.stirred.clear()
+        now = self._looked()
+        ask = self._asks.take()
+        if ask is not None:
+            await self._answer(ask)
+            return
+        choice = self._agenda.choose(now)
+        at = self._agenda.next_at(now) if choice is None else self._breaker.ready(now)
+        if choice is None or (at is not None and at > now):
+            seconds = LONGEST_WAIT if at is None else min((at - now).total_seconds(), LONGEST_WAIT)
+            await first_of(wait(stop, seconds), self._asks.stirred.wait())
+        elif await self._place.taken(stop.wait(), self._asks.stirred.wait()):
+            try:
+                now = self._looked()  # it may have taken long
+                if (choice := self._agenda.choose(now)) is not None:
+                    await self._work(choice, now, stop)
+            finally:
+                self._place.release()
+
+    def _looked(self) -> datetime:
+        now = self._clock()
+        back = self._agenda.look(now)
+        if back:
+            log.warning(
+                "line %s: the clock was set back by %s to %s: what is due is worked out anew", self.line.id, back, now
+            )
+        return now
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    async def _open(self, station: Station, on_call: OnCall) -> Channel:
+        self._tried = True
+        return await self.line.open(station, on_call)
+
+    async def _work(self, choice: Choice, started: datetime, stop: asyncio.Event) -> None:
+        jobs = [self._jobs[place] for place in choice.places]
+        most = self.line.session_seconds or SESSION_SECONDS
+        seconds = self._agenda.seconds(choice.meter, started)
+        limit = None if seconds is None else min(seconds, most)
+        again = [job for job in jobs if not isinstance(job.request, LoadProfile)]
+        spell, single = Spell(started, limit or most), len(again)
+        asked = 0
+
+        def go_on() -> bool:
+            nonlocal asked
+            asked += 1
+            now = self._clock()
+            if stop.is_set() or self._asks or not spell.fits(now):
+                return False
+            if asked > single and any(next_due(job.rhythm, started, self._zone) <= now for job in again):
+                return False
+            # What comes behind the first piece of a profile can wait for everything else that is due.
+            than = max(choice.priority, Priority.SCHEDULED) if asked <= single else Priority.BACKFILL
+            return not self._agenda.pressing(choice, than, now)
+
+        self._tried = False
+        self._under_way = UnderWay(choice.meter, self.line.id, started)
+        session, defect = None, None
+        try:
+            session = await self._acquisition.session(
+                self._watched, jobs[0].station, [job.request for job in jobs], go_on=go_on, seconds=limit
+            )
+            brought = self._results.brought(session.results)
         except ArchiveError as error:
-            fault = error
+            brought = [Brought(error)] * len(jobs)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other meters of the line
             defect = error
-            fault = ProtocolError(f"meter {job.station.meter.id} on line {self.line.id}: defect in gatewayd: {error!r}")
-        self._states.note(pending, fault, defect)
-        pauses = [pause * self._jitter.uniform(0.5, 1.0) for pause in BACK_OFF_SECONDS]
-        now = self._clock()
-        pending.settle(fault, now, self._zone, pauses)
-        self._heed(pending, fault, started, now)
+            text = f"meter {choice.meter} on line {self.line.id}: defect in gatewayd: {error!r}"
+            brought = [Brought(ProtocolError(text))] * len(jobs)
+            self._agenda.hold_apart(choice.meter)
+        finally:
+            self._under_way = None
+        self._judge(choice, brought, session, started, defect)
 
-    def _heed(self, pending: Pending, fault: GatewayError | None, started: datetime, now: datetime) -> None:
-        """A meter that does not answer is asked at its regular times only, and not at all of them."""
-        self._silences.note(pending.meter, fault, started)
-        if self._silences.dead(pending.meter) and not isinstance(pending.job.rhythm, At):  # daily: it is tried again
-            until = self._silences.not_before(pending.meter, now, now)
-            pending.put_off(max(now, until - (until - started) / 10), self._zone)
+    def _judge(
+        self,
+        choice: Choice,
+        brought: Sequence[Brought],
+        session: Session | None,
+        started: datetime,
+        defect: Exception | None,
+    ) -> None:
+        """What follows from a session for its line, its meter and its jobs."""
+        now, fault = self._clock(), brought[-1].fault
+        line_failed = self._tried and isinstance(fault, ChannelError) and len(brought) == 1 and not brought[0].answered
+        opened = line_failed and self._breaker.failed(choice.meter, now)
+        if self._tried and session is not None:
+            if not line_failed:
+                self._line_works()
+            sound = all(one.fault is None for one in brought)
+            seconds = (now - started).total_seconds()
+            self._meters.session(choice.meter, now, seconds, session.deviation, sound=sound)
+        for place, one in zip(choice.places, brought, strict=False):
+            if one.fault is not None or self._tried:  # else there was nothing to ask for
+                credentials = self._jobs[place].station.driver.credentials
+                quiet = line_failed and self._breaker.failures > 1
+                self._meters.note(place, one.fault, now, credentials=credentials, defect=defect, quiet=quiet)
+        if line_failed:
+            self._line_fault = str(fault)
+            if opened:
+                self._meters.told_by_the_line()
+                log.warning(
+                    "line %s: %d attempts in a row have failed, the last one: %s; nobody else on it is asked until one "
+                    "succeeds",
+                    self.line.id,
+                    self._breaker.failures,
+                    fault,
+                )
+        if not (line_failed and self._breaker.is_open):  # else its jobs stay due: late, and not lost
+            cut = unlikely_to_go_on(fault)
+            for duty, mark in self._agenda.settle(choice, brought, started, now, cut=cut):
+                self._diary.done(duty.meter, text_of(duty.order), mark)
+        if self._tried and session is not None:
+            self._agenda.heed(choice, brought, started, now)
+
+    def _line_works(self) -> None:
+        failures = self._breaker.answered()
+        if failures:
+            log.info("line %s works again; %d attempts had failed", self.line.id, failures)
+
+    async def _answer(self, ask: Ask) -> None:
+        """A technician's session. Of what it brings only good news count."""
+        started = self._clock()
+        sessions: list[Session] = []
+
+        async def session() -> Result:
+            station = self._stations[ask.meter]
+            sessions.append(await self._acquisition.session(self._watched, station, (ask.order,), ask.on_progress))
+            return sessions[0].results[0]
+
+        self._tried = False
+        self._under_way = UnderWay(ask.meter, self.line.id, started, technician=True)
+        try:
+            result = await self._asks.serve(ask, session())
+        finally:
+            self._under_way = None
+        if result is None or not self._tried or isinstance(result.fault, ChannelError):
+            return
+        self._line_works()
+        if result.fault is None:
+            now = self._clock()
+            self._agenda.welcome(ask.meter, now)
+            self._meters.seen(ask.meter, sessions[0].deviation)
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> None:

@@ -6,7 +6,7 @@ Rules: nothing is opened in `plan`; a mistake is named with its option, and no s
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,13 @@ from typing import Any
 
 import click
 
-from simulators import dlms_given
+from simulators import dlms_given, options
 from simulators.dlms import Framing, LinePush, Meter
 from simulators.dlms_clock import Clock
 from simulators.dlms_content import everything
 from simulators.dlms_counters import Counters
 from simulators.dlms_faults import Fault, Faults
-from simulators.dlms_hdlc import Link, Station
+from simulators.dlms_hdlc import Link, Out, Station
 from simulators.dlms_making import Plate, Store
 from simulators.dlms_objects import Objects
 from simulators.dlms_optical import RATES, START_BAUD, Entry
@@ -49,6 +49,7 @@ class Plan:
     wrapper: bool
     start: datetime | None
     offset: timedelta
+    drift_ppm: float
     counter_start: int
     own_counter: int
     counter_file: Path | None
@@ -117,6 +118,7 @@ def plan(given: dict[str, Any]) -> Plan:
         wrapper=given["framing"] == "wrapper",
         start=dlms_given.start(given["now"]),
         offset=timedelta(seconds=given["clock_offset"]),
+        drift_ppm=given["drift_ppm"],
         counter_start=given["counter_start"],
         own_counter=given["own_counter"],
         counter_file=given["counter_file"],
@@ -135,6 +137,29 @@ def plan(given: dict[str, Any]) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What outlives a connection: all that a meter remembers."""
+
+    clock: Clock
+    counters: Counters
+    faults: Faults
+    journal: Journal
+    randomness: random.Random
+
+
+def kept(made: Plan, clock: Clock | None = None) -> Kept:
+    """A meter's memory at its beginning; `clock`: another one than the plan's, which a test moves."""
+    journal = Journal(made.journal)
+    return Kept(
+        clock=clock or Clock(made.start, made.offset, drift_ppm=made.drift_ppm),
+        counters=Counters(made.counter_file, made.counter_start, made.own_counter, journal.note),
+        faults=Faults(made.faults),
+        journal=journal,
+        randomness=random.Random(made.store.seed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Inside:
     """The meter without its line: bytes in, bytes out."""
 
@@ -145,26 +170,59 @@ class Inside:
     randomness: random.Random
 
 
-def inside(made: Plan) -> Inside:
-    """What answers, not connected to anything."""
-    randomness = random.Random(made.store.seed)
-    journal, faults = Journal(made.journal), Faults(made.faults)
-    counters = Counters(made.counter_file, made.counter_start, made.own_counter, journal.note)
-    clock = Clock(made.start, made.offset)
+def inside(made: Plan, memory: Kept | None = None) -> Inside:
+    """What answers, not connected to anything. With the memory of one before it is the same meter."""
+    memory = memory or kept(made)
+    randomness, journal, faults = memory.randomness, memory.journal, memory.faults
     objects = Objects(())
-    server = Server(made.settings, objects, counters, faults, randomness, journal.note)
+    server = Server(made.settings, objects, memory.counters, faults, randomness, journal.note)
 
     def of_view() -> list[bytes]:
         return [each.described() for each in objects.seen(server.view())]
 
-    for each in everything(clock, made.plate, made.store, counters, of_view):
+    for each in everything(memory.clock, made.plate, made.store, memory.counters, of_view):
         objects.add(each)
     framing: Framing
     if made.wrapper:
         framing = Wrapper(made.station.logical, server.answer, server.reset, faults, randomness)
     else:
         framing = Link(made.station, server.answer, server.reset, faults, randomness, journal.note)
-    return Inside(framing, clock, counters, journal, randomness)
+    return Inside(framing, memory.clock, memory.counters, journal, randomness)
+
+
+def numbered(made: Plan, number: int) -> Plan:
+    """The plan of the `number`-th meter of a fleet: other serial number, system title and seed."""
+    title = (int.from_bytes(made.settings.title) + number) % (1 << 64)
+    octets = title.to_bytes(8)
+    return replace(
+        made,
+        settings=replace(made.settings, title=octets),
+        plate=replace(made.plate, serial=options.numbered(made.plate.serial, number), title=octets),
+        store=replace(made.store, seed=made.store.seed + number),
+    )
+
+
+class Wired:
+    """A meter of a fleet, made when somebody connects: of those that nobody talks to there is but the memory."""
+
+    def __init__(self, made: Plan, clock: Clock | None = None) -> None:
+        self._made = made
+        self._memory = kept(made, clock)
+        self._framing: Framing | None = None
+
+    def connected(self) -> None:
+        """Somebody is there."""
+        self._framing = inside(self._made, self._memory).framing
+        self._framing.disconnected()
+
+    def feed(self, data: bytes) -> list[Out]:
+        """What to send for these bytes."""
+        assert self._framing is not None
+        return self._framing.feed(data)
+
+    def disconnected(self) -> None:
+        """Nobody is there any more."""
+        self._framing = None
 
 
 def meter(made: Plan, transport: Transport) -> Meter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any
 
 import click
 
-from simulators import modbus_content, modbus_faults, modbus_map
+from simulators import modbus_content, modbus_faults, modbus_map, options
 from simulators.dlms_clock import Clock
 from simulators.dlms_given import start
 from simulators.journal import Journal
 from simulators.line import Line
-from simulators.modbus import Modbus, Station
+from simulators.modbus import Modbus, Out, Station
 from simulators.modbus_content import Counter, Nature
 from simulators.modbus_device import Device, Identity
 from simulators.modbus_faults import OF_RTU, OF_TCP, Fault, Faults
@@ -202,12 +202,10 @@ def device(made: Plan, unit: Unit, journal: Journal) -> Device:
     return Device(memory, identity, described.model if made.identification else None, journal.note)
 
 
-def devices(made: Plan, transport: Transport) -> Modbus:
-    """All units on their line."""
-    randomness, journal = random.Random(made.seed), Journal(made.journal)
-    framing: Framing = Mbap() if made.tcp else Rtu()
+def station(made: Plan, framing: Framing, journal: Journal, randomness: random.Random) -> Station:
+    """All units, not connected to anything."""
     clock = Clock(made.start, timedelta(0), _standing) if made.frozen else Clock(made.start, timedelta(0))
-    station = Station(
+    return Station(
         {unit.number: device(made, unit, journal) for unit in made.units},
         framing,
         Faults(made.faults, randomness),
@@ -216,11 +214,49 @@ def devices(made: Plan, transport: Transport) -> Modbus:
         journal.note,
         made.gateway,
     )
+
+
+def numbered(made: Plan, number: int) -> Plan:
+    """The plan of the `number`-th devices of a fleet: other serial numbers and seeds."""
+    return replace(
+        made, seed=made.seed + number, units=tuple(_numbered(unit, number) if number else unit for unit in made.units)
+    )
+
+
+def _numbered(unit: Unit, number: int) -> Unit:
+    nature = unit.nature
+    other = replace(nature, seed=nature.seed + number, serial=options.numbered(nature.serial, number))
+    return replace(unit, nature=other, cells=tuple(modbus_content.cells(unit.described, other)))
+
+
+class Wired:
+    """The devices of one port of a fleet."""
+
+    def __init__(self, made: Plan) -> None:
+        self._framing: Framing = Mbap()
+        self._station = station(made, self._framing, Journal(None), random.Random(made.seed))
+
+    def connected(self) -> None:
+        """Somebody is there."""
+        self._framing.reset()
+
+    def feed(self, data: bytes) -> list[Out]:
+        """What to send for these bytes."""
+        return [out for asked in self._framing.feed(data) for out in self._station.answer(asked)]
+
+    def disconnected(self) -> None:
+        """Nobody is there any more."""
+
+
+def devices(made: Plan, transport: Transport) -> Modbus:
+    """All units on their line."""
+    randomness, journal = random.Random(made.seed), Journal(made.journal)
+    framing: Framing = Mbap() if made.tcp else Rtu()
     line = Line(transport, baud=made.baud, pace=made.paced, check_baud=made.paced, randomness=randomness)
     line.echo = made.echo
     return Modbus(
         line,
-        station,
+        station(made, framing, journal, randomness),
         framing,
         journal,
         randomness,

@@ -76,22 +76,31 @@ class Writing:
 
 
 class Clock:
-    """The meter's clock. `offset` is what it is fast by."""
+    """The meter's clock. `offset` is what it is fast by at first; with `drift_ppm` it goes wrong by so many millionths.
+
+    `monotonic` gives seconds: whoever hands in his own moves the meter's time."""
 
     def __init__(
-        self, start: datetime | None, offset: timedelta, monotonic: Callable[[], float] = time.monotonic
+        self,
+        start: datetime | None,
+        offset: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
+        drift_ppm: float = 0.0,
     ) -> None:
         """`start` None: the machine's own time."""
         self.offset = offset
         self._monotonic = monotonic
         self._start = start
+        self._drift = drift_ppm / 1_000_000
         self._began = monotonic()
 
     def now(self) -> datetime:
         """What the meter takes for now."""
+        passed = self._monotonic() - self._began
+        wrong = self.offset + timedelta(seconds=passed * self._drift)
         if self._start is None:
-            return datetime.now(UTC) + self.offset
-        return self._start + timedelta(seconds=self._monotonic() - self._began) + self.offset
+            return datetime.now(UTC) + wrong
+        return self._start + timedelta(seconds=passed) + wrong
 
     def shift(self, seconds: int) -> None:
         """Method 6 of class 8."""

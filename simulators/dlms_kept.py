@@ -12,7 +12,7 @@ from simulators import dlms_profile as profiles
 from simulators import dlms_values as axdr
 from simulators.dlms_making import QUARTER, Making
 from simulators.dlms_objects import Attribute, CosemObject, Method, obis
-from simulators.dlms_profile import Column, Profile, Stamp, amount, total
+from simulators.dlms_profile import Column, Profile, Stamp, amount, time_cell, total_cell
 from simulators.dlms_registers import INTERVAL_CODES, REGISTERS, maximum_of
 
 PROFILE_CHANNELS = 4
@@ -24,7 +24,8 @@ def kept(m: Making) -> list[CosemObject]:
 
 
 def _clock_column(m: Making) -> Column:
-    return Column(*profiles.CLOCK, lambda stamp: m.time(stamp.at))
+    writing = m.writing
+    return Column(*profiles.CLOCK, lambda stamp: time_cell(stamp.at, writing))
 
 
 def _status_column() -> Column:
@@ -32,8 +33,8 @@ def _status_column() -> Column:
 
 
 def _total_column(m: Making, channel: int) -> Column:
-    code = REGISTERS[channel - 1][0]
-    return Column(3, obis(code), 2, lambda stamp: axdr.u32(total(stamp.at, channel, m.store.seed)))
+    code, seed = REGISTERS[channel - 1][0], m.store.seed
+    return Column(3, obis(code), 2, lambda stamp: total_cell(stamp.at, channel, seed))
 
 
 def _interval_column(m: Making, channel: int) -> Column:
@@ -58,7 +59,7 @@ def _profiles(m: Making) -> list[CosemObject]:
             "1-0:99.1.0",
             QUARTER,
             load,
-            lambda: profiles.quarters(now(), store.days, store.happenings, QUARTER),
+            store.recorded or (lambda: profiles.quarters(now(), store.days, store.happenings, QUARTER)),
             96 * store.days,
         ),
         _generic(m, "1-0:99.2.0", timedelta(days=1), daily, lambda: profiles.days(now(), store.days), store.days),

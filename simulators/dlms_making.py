@@ -5,12 +5,13 @@ Rules: values alone; nothing here knows an object.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from simulators import dlms_values as axdr
 from simulators.dlms_clock import Clock, Writing
-from simulators.dlms_profile import Manner
+from simulators.dlms_profile import Manner, Stamp
 from simulators.dlms_security import Security
 from simulators.generator import Happening
 
@@ -33,13 +34,15 @@ class Plate:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """How much is kept, and what has happened. `interval_values`: the load profile holds intervals, not totals."""
+    """How much is kept, and what has happened. `interval_values`: the load profile holds intervals, not totals.
+    `recorded`: what is in the load profile, where that is not all of the last days (virtual.py)."""
 
     seed: int
     days: int
     manner: Manner
     happenings: tuple[Happening, ...] = ()
     interval_values: bool = False
+    recorded: Callable[[], Sequence[Stamp]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

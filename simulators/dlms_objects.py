@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from functools import lru_cache
 
 from simulators import dlms_values as axdr
 from simulators.dlms_profile import Refused
@@ -150,6 +151,7 @@ class Objects:
         return found
 
 
+@lru_cache(maxsize=1024)
 def obis(text: str) -> bytes:
     """`1-0:1.8.0` or `1-0:1.8.0.255` as a logical name."""
     head, _, tail = text.partition(":")

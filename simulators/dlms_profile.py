@@ -14,6 +14,7 @@ is the AMR profile status of IDIS: bit 7 power down, 5 clock adjusted, 3 dayligh
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -45,6 +46,23 @@ def total(at: datetime, channel: int, seed: int) -> int:
     spread = channel + 1
     rise = (minute - _FIRST_MINUTE) * spread + (minute * 7919 + channel * 104729 + seed * 1299709) % spread
     return rise % (1 << 32)
+
+
+@lru_cache(maxsize=1 << 16)
+def _total_cell(at: datetime, channel: int, residue: int) -> bytes:
+    return axdr.u32(total(at, channel, residue))
+
+
+def total_cell(at: datetime, channel: int, seed: int) -> bytes:
+    """The total as it stands in a row; many meters in one process share them, since only a remainder of the seed
+    counts."""
+    return _total_cell(at, channel, seed % (channel + 1))
+
+
+@lru_cache(maxsize=1 << 14)
+def time_cell(at: datetime, writing: Writing) -> bytes:
+    """The time as it stands in a row."""
+    return axdr.octets(writing.octets(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +138,7 @@ class Profile:
         if _identity(restricting) != CLOCK:
             raise Refused(SCOPE_VIOLATED)
         begin, end = (self.manner.writing.instant(bound.octets) for bound in (first, last))
-        kept = [s for s in stamps if (begin is None or s.at >= begin) and (end is None or s.at <= end)]
+        kept = _within(stamps, begin, end)
         if not wanted.elements():
             return kept, self.columns
         names = [_identity(each) for each in wanted.elements()]
@@ -150,6 +168,17 @@ class Profile:
                     for column, cell, old in zip(columns, cells, before[1], strict=True)
                 ]
             before = (stamp, cells)
+
+
+def _within(stamps: list[Stamp], begin: datetime | None, end: datetime | None) -> list[Stamp]:
+    """Those from `begin` to `end`, both included; they are in order of time."""
+    first = 0 if begin is None else bisect_left(stamps, begin, key=_at)
+    last = len(stamps) if end is None else bisect_right(stamps, end, key=_at)
+    return stamps[first:last]
+
+
+def _at(stamp: Stamp) -> datetime:
+    return stamp.at
 
 
 def _identity(capture: axdr.Item) -> tuple[int, bytes, int]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from simulators import build_dlms, options
+from simulators import fleet as fleets
 from simulators.dlms_acse import Conformance
 from simulators.dlms_clock import Deviation
 from simulators.dlms_faults import Kind
@@ -20,6 +21,15 @@ from simulators.dlms_security import Security
 from simulators.transport import SPEEDS
 
 NAMES = [flag.name.lower().replace("_", "-") for flag in Conformance if flag.name]
+NOT_IN_A_FLEET = {
+    "baud": None,
+    "optical": False,
+    "reaction_ms": 0.0,
+    "local_echo": False,
+    "push_to": None,
+    "counter_file": None,
+    "journal": None,
+}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -27,6 +37,10 @@ _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command("dlms")
 @options.PTY
 @options.TCP
+@options.COUNT
+@options.DELAY
+@options.LOSS
+@options.TALLY
 @click.option("--framing", type=click.Choice(["hdlc", "wrapper"]), default="hdlc", show_default=True, help="The link.")
 @click.option(
     "--client",
@@ -96,6 +110,9 @@ _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
     help="Where the meter's clock begins when the simulator does; without an offset in legal time.",
 )
 @click.option("--clock-offset", type=float, default=0.0, show_default=True, metavar="SECONDS", help="Clock fast by.")
+@click.option(
+    "--drift-ppm", type=float, default=0.0, show_default=True, metavar="N", help="Clock goes wrong by N millionths."
+)
 @click.option(
     "--deviation",
     type=click.Choice([each.value for each in Deviation]),
@@ -188,6 +205,9 @@ def dlms(link: Path | None, port: int | None, verbose: bool, **given: Any) -> No
     """A DLMS/COSEM meter: HDLC or wrapper, every authentication and ciphering that meters have, profiles, pushes."""
     options.log_to_standard_error(verbose)
     options.check_place(link, port)
-    plan = build_dlms.plan(given)
+    plan, fleet = build_dlms.plan(given), options.fleet(port, given, NOT_IN_A_FLEET)
+    if fleet is not None:
+        fleets.serve(fleet, lambda number: build_dlms.Wired(build_dlms.numbered(plan, number)))
+        return
     transport = options.transport(link, port, plan.start_baud)
     options.serve(transport, lambda: build_dlms.meter(plan, transport).run())

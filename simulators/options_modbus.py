@@ -12,13 +12,20 @@ from typing import Any
 import click
 
 from simulators import build_modbus, options
+from simulators import fleet as fleets
 from simulators.modbus_faults import Kind
 from simulators.transport import SPEEDS
+
+NOT_IN_A_FLEET = {"baud": None, "reaction_ms": 0.0, "jitter_ms": 0.0, "local_echo": False, "journal": None}
 
 
 @click.command("modbus")
 @options.PTY
 @options.TCP
+@options.COUNT
+@options.DELAY
+@options.LOSS
+@options.TALLY
 @click.option(
     "--transport",
     type=click.Choice(["rtu", "tcp"]),
@@ -107,5 +114,11 @@ def modbus(link: Path | None, port: int | None, verbose: bool, **given: Any) -> 
     options.log_to_standard_error(verbose)
     options.check_place(link, port)
     plan = build_modbus.plan({**given, "link": link})
+    fleet = options.fleet(port, given, NOT_IN_A_FLEET)
+    if fleet is not None:
+        if not plan.tcp:
+            raise click.UsageError("--count needs --transport tcp")
+        fleets.serve(fleet, lambda number: build_modbus.Wired(build_modbus.numbered(plan, number)))
+        return
     transport = options.transport(link, port, plan.baud)
     options.serve(transport, build_modbus.devices(plan, transport).run)

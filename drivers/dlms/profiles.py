@@ -7,6 +7,7 @@ asked for. Rows that were not asked for are left out, and said where the meter w
 fit what is kept of the profile make it be read again, once.
 """
 
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 
@@ -55,6 +56,8 @@ from gatewayd.model import Answer, Profile
 _COMPLAINTS = 5
 _BESIDE = 100
 """Rows outside of a range, more than inside, from which on the meter is taken to send everything whatever is asked."""
+_AT_ONCE = 16
+"""Pieces that become one as long as nothing comes: an empty memory is soon known, and a full one is not too long."""
 _ENOUGH = 4
 """Rows that are needed to contradict the period that is kept of the profile."""
 _MEANT_FOR_SELECTION = frozenset({DataAccess.OTHER_REASON})
@@ -69,8 +72,12 @@ async def profile(session: Asking, context: ProfileContext, request: Profile) ->
     """
     run = _Run(session, context, request)
     await run.begin()
-    for window in windows(run.wanted, context, run.captures.period):
-        yield await run.piece(window)
+    waiting, many = deque(windows(run.wanted, context, run.captures.period)), 1
+    while waiting:
+        taken = [waiting.popleft() for _ in range(min(many, len(waiting)))]
+        answer = await run.piece(Window(taken[0].start, taken[-1].end))
+        many = 1 if answer.readings else min(2 * many, _AT_ONCE)
+        yield answer
 
 
 class _Refused(Exception):

@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from drivers.iec62056_21 import readings as telegrams
+from drivers.iec62056_21.clock import Heard, clock_reading, codes_of, described
+from drivers.iec62056_21.conversation import Span
 from drivers.iec62056_21.vendors import Vendor
 from drivers.iec62056_21.wire.telegram import Check, Telegram
-from gatewayd.model import Answer, Kind, Outcome, Reading
+from gatewayd.model import Answer, Clock, Kind, Outcome, Reading, Registers
 from gatewayd.obis import CURRENT, Obis
 from gatewayd.status import Fault, judge
 
@@ -39,17 +41,29 @@ class Source:
     serials: tuple[str, ...] = ()
 
 
-def readout_answer(source: Source, telegram: Telegram, parity_errors: int, registers: tuple[Obis, ...]) -> Answer:
-    """All data sets of a readout, or those of `registers`."""
+def readout_answer(
+    source: Source, telegram: Telegram, parity_errors: int, request: Registers | Clock, span: Span
+) -> Answer:
+    """All data sets of a readout, or those that were asked for; and the clock, where the meter shows it. Of a request
+    for the clock nothing else, where it does."""
     faults = telegrams.telegram_faults(telegram, parity_errors)
     found = _readings(source, telegram, faults)
-    return made(
-        source,
-        chosen(found, registers, lambda obis: not_sent(source, obis, faults)),
-        telegram,
-        parity_errors,
-        telegrams.serial_numbers(found),
-    )
+    heard = Heard(source.at, span, telegram.data)
+    clock = clock_reading([(one, heard) for one in found], source.vendor, source.zone)
+    serials = telegrams.serial_numbers(found)
+    if isinstance(request, Clock) and clock is not None:
+        return made(source, (clock,), telegram, parity_errors, serials, (described(clock),))
+    wanted = codes_of(source.vendor) if isinstance(request, Clock) else request.registers
+    readings = chosen(found, wanted, lambda obis: not_sent(source, obis, faults))
+    return made(source, _with(clock, readings), telegram, parity_errors, serials)
+
+
+def _with(clock: Reading | None, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """The clock stands where the meter has shown it in one piece, else behind everything that it has shown."""
+    if clock is None:
+        return readings
+    place = next((place for place, one in enumerate(readings) if one.obis == clock.obis and one.obis_raw), None)
+    return (*readings, clock) if place is None else (*readings[:place], clock, *readings[place + 1 :])
 
 
 def register_answer(source: Source, obis: Obis, telegram: Telegram, parity_errors: int) -> Answer:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from drivers.iec62056_21.answers import Source, made, refused_register, register_answer, request_code
+from drivers.iec62056_21.answers import (
+    Source,
+    made,
+    not_sent,
+    refused_register,
+    register_answer,
+    request_code,
+)
+from drivers.iec62056_21.clock import Heard, clock_reading, codes_of, described
 from drivers.iec62056_21.conversation import Conversation
 from drivers.iec62056_21.intervals import table_readings
 from drivers.iec62056_21.options import Iec62056_21Options
@@ -21,7 +29,7 @@ from drivers.iec62056_21.wire.session import Answered, CommandError
 from drivers.iec62056_21.wire.windows import range_request, windows
 from gatewayd.driver import Clock
 from gatewayd.errors import MeterDiffers
-from gatewayd.model import Answer, Meter, Profile, Registers
+from gatewayd.model import Answer, Meter, Profile, Reading, Registers
 from gatewayd.obis import Obis
 
 _LOG_CODES = frozenset({98, 99})
@@ -83,7 +91,7 @@ class Commands:
             if operand and operand.lstrip("0").casefold() == serial.strip().lstrip("0").casefold():
                 self._serials = (operand,)
             return
-        event = await self._ask(self._serial_command, f"{code}()")
+        event = await self._ask(self._plain_command, f"{code}()")
         if isinstance(event, CommandError):
             self._complaints = (f"the serial number {code} cannot be read: the meter answers {event.text}",)
             return
@@ -93,6 +101,36 @@ class Commands:
             self._serials = serial_numbers(answer.readings) or tuple(
                 reading.raw_text.strip() for reading in answer.readings[:1] if reading.raw_text.strip()
             )
+
+    async def clock(self) -> Answer | None:
+        """Time and date by commands, as one answer; None where the meter does not let both of them be read, or where
+        they make no time. The second is not asked for where the first is refused."""
+        found: list[tuple[Reading, Heard]] = []
+        for obis in codes_of(self._access.vendor):
+            event = await self._ask(self._plain_command, f"{request_code(obis)}()")
+            if isinstance(event, CommandError):
+                return None
+            source = self._source()
+            heard = Heard(source.at, self._conversation.span, event.telegram.data)
+            answer = register_answer(source, obis, event.telegram, self._conversation.parity_errors)
+            if not answer.sound:
+                return None
+            found += [(one, heard) for one in answer.readings]
+        clock = clock_reading(found, self._access.vendor, self._zone)
+        if clock is None:
+            return None
+        return Answer((clock,), detail=described(clock), serials=self._serials, identification=self._identification)
+
+    def no_clock(self) -> Answer:
+        """Instead, where somebody has asked for it."""
+        source = self._source()
+        readings = tuple(not_sent(source, obis, ()) for obis in codes_of(self._access.vendor))
+        return Answer(readings, serials=self._serials, identification=self._identification)
+
+    @property
+    def tells_clock(self) -> bool:
+        """Whether the vendor profile lets the clock be asked for before a profile."""
+        return self._access.vendor.clock_command
 
     async def registers(self, request: Registers) -> AsyncGenerator[Answer, None]:
         """One command and one answer for each register."""
@@ -176,7 +214,8 @@ class Commands:
         return event
 
     @property
-    def _serial_command(self) -> str:
+    def _plain_command(self) -> str:
+        """What reads a single register, also where registers come out of the readout."""
         command = self._access.register_command
         if command != "readout":
             return command

@@ -7,6 +7,7 @@ seconds, and a cancellation is passed on when it is done.
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,16 @@ _GATHERED_OF_PARTIAL = 8
 """Characters that may come where many blocks follow each other, because each of them may end in such a rest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How an answer came, in the time in which sessions count: when our last message before it left, None where we have
+    said nothing; when its data began to arrive, and when it was there."""
+
+    asked: float | None
+    began: float
+    ended: float
+
+
 class Conversation:
     """One session over one channel: `async with Conversation(channel, session) as conversation`."""
 
@@ -37,6 +48,8 @@ class Conversation:
         self._first: SetRate | None = None
         self.parity_errors = 0
         """Characters with wrong parity in the data of the last event."""
+        self._asked: float | None = None
+        self._began = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,12 +67,18 @@ class Conversation:
         """The time in which sessions count."""
         return self._time()
 
+    @property
+    def span(self) -> Span:
+        """How the answer came that the last event tells of; to be asked for before anything else is said."""
+        return Span(self._asked, self._began, self._time())
+
     async def until_event(self, actions: tuple[Action, ...]) -> Event:
         """Do what the session asks until it says that something has happened."""
         session, channel = self._session, self._channel
         before = channel.parity_errors
         blocks = session.blocks
         self.parity_errors = 0
+        self._asked, self._began = None, self._time()
         while True:
             event, until = await self._perform(actions)
             if session.blocks > blocks:
@@ -77,6 +96,8 @@ class Conversation:
             except ChannelTimeout:
                 actions = session.expired(self._time())
             else:
+                if not session.in_telegram:
+                    self._began = self._time()
                 actions = session.feed(data, self._time())
                 if session.in_telegram and len(actions) == 1 and self._baud:
                     await channel.rest(self._rest(blocks))
@@ -91,6 +112,8 @@ class Conversation:
         while self._pending:
             match self._pending[0]:
                 case Send(data, secret):
+                    if len(data) > 1:  # NAK and ACK ask for what the meter has said already, or for more of it
+                        self._asked = self._time()
                     await self._channel.send(data, deadline=self._time() + _SEND_TIMEOUT, secret=secret)
                 case SetRate(baud, framing):
                     self._first = self._first or SetRate(baud, framing)

@@ -5,16 +5,18 @@ chosen, settings put together and passwords read. A password is read at the begi
 should be one and is none, nothing is sent.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from weakref import ref
 from zoneinfo import ZoneInfo
 
 from drivers.iec62056_21.answers import Source, readout_answer
 from drivers.iec62056_21.commands import Commands, access_of
 from drivers.iec62056_21.conversation import Conversation
 from drivers.iec62056_21.options import Iec62056_21Options
-from drivers.iec62056_21.vendors import AUTO, Vendor, WakeUp, choose
+from drivers.iec62056_21.session_settings import settings_of
+from drivers.iec62056_21.vendors import AUTO, Vendor, choose
 from drivers.iec62056_21.wire.fork import Chosen, Fork
 from drivers.iec62056_21.wire.framing import SIGN_ON_BAUD, Identification, mode_c_rates
 from drivers.iec62056_21.wire.outgoing import Login
@@ -29,13 +31,8 @@ from gatewayd.driver import Driver, DriverKind, Setting
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Clock, Listen, Meter, Outcome, Profile, Registers, Request, Scan
 from gatewayd.naming import named
-from gatewayd.obis import Obis
 
-_MODE_D_BAUD = 9600
-_FALLBACK_AFTER = SessionSettings().fallback_after
 _DEFAULTS = Iec62056_21Options()
-_CLOCK = (Obis.parse("0.9.1"), Obis.parse("0.9.2"))
-"""Time and date (IEC 62056-6-1)."""
 _BLANK = b"\r\n \0"
 
 
@@ -57,6 +54,8 @@ class Iec62056_21Driver:
         self._clock = clock
         self._zone = zone
         self._options = options
+        self._asked_over: Callable[[], Channel | None] = lambda: None
+        """The channel over which the clock was last asked for: once in a session, whatever the meter says to it."""
 
     @property
     def credentials(self) -> str:
@@ -84,6 +83,9 @@ class Iec62056_21Driver:
                 return self._by_commands(channel, self._programming(settings), request)
             case Registers(registers) if registers and settings.mode != "D":
                 return self._by_access(channel, request, settings)
+            case Clock(False):
+                by_access = settings.mode != "D"
+                return (self._by_access if by_access else self._readouts)(channel, request, settings)
             case Registers():
                 return self._readouts(channel, request, settings)
             case Listen():
@@ -95,18 +97,14 @@ class Iec62056_21Driver:
                 return self._pushed(channel, settings)
             case Scan():
                 raise MeterDiffers("has no list of objects (IEC 62056-21); `gatewayd read` shows its readout")
-            case Clock(put_right):
-                if put_right:
-                    raise MeterDiffers(
-                        "is read by IEC 62056-21, by which gatewayd puts no clock right; nothing was sent"
-                    )
-                return self._exchanges(channel, Registers(_CLOCK))
+            case Clock():
+                raise MeterDiffers("is read by IEC 62056-21, by which gatewayd puts no clock right; nothing was sent")
 
     def _by_access(
-        self, channel: Channel, request: Registers, settings: SessionSettings
+        self, channel: Channel, request: Registers | Clock, settings: SessionSettings
     ) -> AsyncGenerator[Answer, None]:
-        """Registers out of the readout or by commands: as configured, else as the vendor profile says. Who names lists
-        wants them read out."""
+        """Registers and the clock, out of the readout or by commands: as configured, else as the vendor profile says.
+        Who names lists wants them read out."""
         if self._options.tables != _DEFAULTS.tables:
             return self._readouts(channel, request, settings)
         if self._options.access == "auto" and self._vendor == AUTO:
@@ -118,16 +116,16 @@ class Iec62056_21Driver:
         return self._by_commands(channel, self._programming(settings), request)
 
     async def _readouts(
-        self, channel: Channel, request: Registers, settings: SessionSettings
+        self, channel: Channel, request: Registers | Clock, settings: SessionSettings
     ) -> AsyncGenerator[Answer, None]:
-        """One readout, or one for each of the configured lists; a register is missing when it is in none of them."""
+        """One readout, or one for each of the configured lists; a register is missing when it is in none of them. The
+        clock is looked for in the first of them."""
+        if isinstance(request, Clock):
+            yield await self._readout(channel, request, readout_session(settings, self._options.tables[0]))
+            return
         rest = request.registers
         for number, table in enumerate(self._options.tables, 1):
-            session = readout_session(settings, table)
-            async with Conversation(channel, session) as conversation:
-                event = await conversation.until_event(session.start(conversation.now))
-            assert isinstance(event, Done)  # the only event of a readout
-            answer = self._readout_answer(event, Registers(rest), conversation.parity_errors)
+            answer = await self._readout(channel, Registers(rest), readout_session(settings, table))
             if rest and number < len(self._options.tables) and answer.sound:
                 came = tuple(reading for reading in answer.readings if reading.obis_raw)
                 rest = tuple(reading.obis for reading in answer.readings if not reading.obis_raw and reading.obis)
@@ -137,6 +135,14 @@ class Iec62056_21Driver:
                     return
             else:
                 yield answer
+
+    async def _readout(
+        self, channel: Channel, request: Registers | Clock, session: ReadoutSession | PushSession
+    ) -> Answer:
+        async with Conversation(channel, session) as conversation:
+            event = await conversation.until_event(session.start(conversation.now))
+            assert isinstance(event, Done)  # the only event of a readout
+            return self._readout_answer(event, request, conversation)
 
     async def _pushed(self, channel: Channel, settings: SessionSettings) -> AsyncGenerator[Answer, None]:
         """Telegram after telegram, for ever. Silence is nothing to end for, and neither is one that makes no sense."""
@@ -150,19 +156,19 @@ class Iec62056_21Driver:
                         actions = (*actions[:-1], *session.feed(rest, conversation.now))
                     rest = b""
                     event = await conversation.until_event(actions)
+                    assert isinstance(event, Done)  # the only event of a push
+                    answer = self._readout_answer(event, Registers(), conversation)
             except MeterSilent:
                 continue
             except ProtocolError as error:
                 if error.raw.strip(_BLANK):  # what some send behind their telegram is nothing to tell of
                     yield Answer((), Outcome.PROTOCOL_ERROR, str(error))
                 continue
-            assert isinstance(event, Done)  # the only event of a push
             rest = session.rest
-            answer = self._readout_answer(event, Registers(), conversation.parity_errors)
             yield replace(answer, behind=len(rest) if rest.strip(_BLANK) else 0)
 
     async def _by_commands(
-        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile | Clock
     ) -> AsyncGenerator[Answer, None]:
         try:
             async with aclosing(self._commanded(channel, session, request)) as answers:
@@ -174,7 +180,7 @@ class Iec62056_21Driver:
             raise
 
     async def _commanded(
-        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile
+        self, channel: Channel, session: ProgrammingSession | Fork, request: Registers | Profile | Clock
     ) -> AsyncGenerator[Answer, None]:
         async with Conversation(channel, session) as conversation:
             event = await conversation.until_event(session.start(conversation.now))
@@ -182,24 +188,41 @@ class Iec62056_21Driver:
                 case Ready(operand), ProgrammingSession() as programming:
                     commands = self._commands(conversation, programming)
                     await commands.identify(operand)
-                    asked = commands.profile(request) if isinstance(request, Profile) else commands.registers(request)
-                    async with aclosing(asked) as answers:
+                    async with aclosing(self._by_command(channel, commands, request)) as answers:
                         async for answer in answers:
                             yield answer
-                case Done() as done, ReadoutSession() if isinstance(request, Registers):
-                    yield self._readout_answer(done, request, conversation.parity_errors)
+                case Done() as done, ReadoutSession() if not isinstance(request, Profile):
+                    yield self._readout_answer(done, request, conversation)
                 case _:
                     raise AssertionError(f"{event} out of {session}")
+
+    async def _by_command(
+        self, channel: Channel, commands: Commands, request: Registers | Profile | Clock
+    ) -> AsyncGenerator[Answer, None]:
+        """What was asked for; before the first profile over a channel, the clock, where that may be asked."""
+        if isinstance(request, Clock):
+            yield await commands.clock() or commands.no_clock()
+            return
+        if isinstance(request, Profile) and commands.tells_clock and self._asked_over() is not channel:
+            self._asked_over = ref(channel)
+            clock = await commands.clock()
+            if clock is not None:
+                yield clock
+        asked = commands.profile(request) if isinstance(request, Profile) else commands.registers(request)
+        async with aclosing(asked) as answers:
+            async for answer in answers:
+                yield answer
 
     def _commands(self, conversation: Conversation, session: ProgrammingSession) -> Commands:
         access = access_of(self._vendor_of(session.identification), self._options)
         return Commands(conversation, session, access, self._meter, self._clock, self._zone)
 
-    def _readout_answer(self, event: Done, request: Registers, parity_errors: int) -> Answer:
+    def _readout_answer(self, event: Done, request: Registers | Clock, conversation: Conversation) -> Answer:
+        span, parity_errors = conversation.span, conversation.parity_errors
         identification = event.telegram.identification
         vendor = self._vendor_of(identification)
         source = Source(self._meter.id, self._clock(), self._zone, vendor, str(identification or ""))
-        return readout_answer(source, event.telegram, parity_errors, request.registers)
+        return readout_answer(source, event.telegram, parity_errors, request, span)
 
     def _vendor_of(self, identification: Identification | None) -> Vendor:
         vendor = choose(self._vendor, str(identification or ""))
@@ -258,38 +281,6 @@ def _build(setting: Setting) -> Driver:
         setting.zone,
         options,
     )
-
-
-def settings_of(options: Iec62056_21Options, line_baud: int | None) -> SessionSettings:
-    """What sessions need: the options, then the line, then the vendor profile; of `auto` what is known before it is
-    chosen."""
-    vendor = choose(options.vendor, "")  # generic in place of auto
-    wake_up = vendor.wake_up if options.wake_up == "auto" else None
-    if options.wake_up == "yes":
-        wake_up = vendor.wake_up or WakeUp()
-    return SessionSettings(
-        mode=options.mode,
-        address=options.address,
-        start_baud=options.start_baud
-        or line_baud
-        or vendor.start_baud
-        or (_MODE_D_BAUD if options.mode == "D" else SIGN_ON_BAUD),
-        max_baud=options.max_baud or vendor.max_baud,
-        max_baud_of=None if options.max_baud or options.vendor != AUTO else _highest_of,
-        baud_after_sign_on=options.baud_after_sign_on,
-        attempts=options.attempts,
-        response_timeout=options.response_timeout_s,
-        # A line with a delay of its own delays the answer to the acknowledgement as well.
-        fallback_after=max(_FALLBACK_AFTER, options.response_timeout_s - 0.5),
-        character_timeout=options.character_timeout_s,
-        push_timeout=options.push_timeout_s,
-        wake_up=float(wake_up.seconds) if wake_up else 0.0,
-        wake_up_pause=float(wake_up.pause_s) if wake_up else 0.0,
-    )
-
-
-def _highest_of(identification: Identification) -> int:
-    return choose(AUTO, str(identification)).max_baud
 
 
 KIND = DriverKind(build=_build, options=Iec62056_21Options)

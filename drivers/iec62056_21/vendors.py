@@ -90,6 +90,11 @@ class Vendor(Options):
     """What wakes the meter before a sign-on; absent where it is always awake."""
     clock: Literal["legal", "standard", "utc"] = "legal"
     """What its clock shows: legal time, standard time all the year, UTC."""
+    clock_codes: Annotated[tuple[str, ...], Field(min_length=2, max_length=2)] = ("0.9.1", "0.9.2")
+    """Codes of its time and of its date; 0-0:1.0.0 has both and is always understood."""
+    clock_command: bool = False
+    """Whether time and date are read by commands before a profile. False where that is not known: it costs two
+    questions in each session."""
     season_digit: bool = True
     """False where the digit before a time means nothing (always 0)."""
     access: Literal["readout", "R1", "R2", "R5"] = "readout"
@@ -133,6 +138,13 @@ class Vendor(Options):
             re.compile(value)
         except re.error as error:
             raise ValueError(f"'{value}' is no regular expression: {error}") from None
+        return value
+
+    @field_validator("clock_codes")
+    @classmethod
+    def _clock_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Obis.parse(text)
         return value
 
     @field_validator("tables")

@@ -5,7 +5,7 @@ no passwords, so that there are no secrets here. What the map says of the device
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,6 +33,8 @@ Seconds = Annotated[Decimal, Field(gt=0, le=120)]
 class ModbusOptions(Options):
     """Options of a meter that is read by Modbus."""
 
+    LOAD_PROFILES: ClassVar[bool] = False
+    """gatewayd.options.has_load_profiles"""
     unit: int = Field(ge=0, le=255)
     """Unit (slave) number: 1 to 247; with transport: tcp also 0 or 255, which some devices want when nobody else is
     behind their address."""

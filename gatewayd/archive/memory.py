@@ -17,6 +17,7 @@ from gatewayd.errors import ArchiveDamaged, ArchiveError
 
 _PUT = "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)"
 _GET = "SELECT value FROM memory WHERE meter = ? AND key = ?"
+_GET_OF = "SELECT key, value FROM memory WHERE meter = ?"
 _GET_ALL = "SELECT meter, key, value FROM memory WHERE substr(key, 1, ?) = ?"
 _GATEWAY = ""
 """The counters of the gateway stand under no meter's id."""
@@ -32,20 +33,31 @@ class MeterMemory:
         self._folder = folder
         self._write = write
         self._known: dict[str, bytes | None] = {}
+        self._all = False
+        self._unsure: set[str] = set()
 
     async def recall(self, key: str) -> bytes | None:
         """What was remembered under this key, None where nothing was. ArchiveError."""
-        if key not in self._known:
+        if key in self._unsure:
             self._known.setdefault(key, await asyncio.to_thread(recalled, self._folder, self._meter, key))
-        return self._known[key]
+            self._unsure.discard(key)
+        elif not self._all and key not in self._known:  # all keys of a meter cost as much as one
+            for each, value in (await asyncio.to_thread(recalled_of, self._folder, self._meter)).items():
+                if each not in self._unsure:
+                    self._known.setdefault(each, value)
+            self._all = True
+            return await self.recall(key)
+        return self._known.get(key)
 
     async def remember(self, key: str, value: bytes) -> None:
         """Write down; returns when it is on the disk. ArchiveError, and then it is not known whether it is."""
         if self._known.get(key) == value:
             return
         self._known.pop(key, None)
+        self._unsure.add(key)
         await self._write(lambda state: put(state, self._meter, key, value))
         self._known[key] = value
+        self._unsure.discard(key)
 
     async def counted(self, name: str) -> int | None:
         """Where a counter of the gateway stands, None where it never counted. ArchiveError."""
@@ -104,6 +116,11 @@ def recalled_all(folder: Path, prefix: str) -> dict[tuple[str, str], bytes]:
     """What is written down under keys that begin so, by meter and key. ArchiveError."""
     found = _looked_up(folder, _GET_ALL, (len(prefix), prefix))
     return {(str(meter), str(key)): bytes(value) for meter, key, value in found}
+
+
+def recalled_of(folder: Path, meter: str) -> dict[str, bytes]:
+    """Everything that is written down of a meter. ArchiveError."""
+    return {str(key): bytes(value) for key, value in _looked_up(folder, _GET_OF, (meter,))}
 
 
 def recalled(folder: Path, meter: str, key: str) -> bytes | None:

@@ -1,6 +1,7 @@
 """What can be put into the archive: exchanges with their readings, ratio versions, audit entries.
 
 Rules: a record is complete when it is made; how it becomes rows is decided here, its numbers are given by the segment.
+A record is written whole or not at all: what belongs together is one record.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ class Receipt:
     exchange: int = 0
     first_seq: int = 0
     ratio_ids: tuple[int, ...] = ()
+    parts: "tuple[Receipt, ...]" = ()
+    """Of a bundle: the places of its entries, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Entry:
             raise ValueError("every reading needs the ratio in force")
         # Made here, in the caller's thread: the writer's time belongs to the disk.
         object.__setattr__(self, "exchange_row", rows.exchange_row(self.exchange))
-        object.__setattr__(self, "reading_rows", tuple(map(rows.reading_row, self.readings)))
-        object.__setattr__(self, "series_keys", tuple(map(rows.series_key, self.readings)))
+        object.__setattr__(self, "reading_rows", rows.reading_rows(self.readings))
+        object.__setattr__(self, "series_keys", rows.series_keys(self.readings))
         object.__setattr__(self, "ratio_keys", tuple(self._ratio_keys()))
 
     def _ratio_keys(self) -> Iterator[rows.RatioKey]:
@@ -79,6 +82,33 @@ class Entry:
                 zip(self.readings, self.ratios, receipt.ratio_ids, strict=True)
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What one exchange brought for several metering points: the first entry is the device's own and has the bytes.
+
+    `order`: for each reading as it was handed in, its place among those of all entries, one entry after the other.
+    """
+
+    entries: tuple[Entry, ...]
+    order: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != list(range(sum(len(entry.readings) for entry in self.entries))):
+            raise ValueError("every reading needs one place")
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """All readings, as they were handed in."""
+        found = [reading for entry in self.entries for reading in entry.readings]
+        return tuple(map(found.__getitem__, self.order))
+
+    def archived(self, receipt: Receipt) -> tuple[Archived, ...]:
+        """Its readings with their places in the archive, as they were handed in."""
+        pairs = zip(self.entries, receipt.parts, strict=True)
+        found = [archived for entry, part in pairs for archived in entry.archived(part)]
+        return tuple(map(found.__getitem__, self.order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +152,4 @@ class CarriedRatios:
     versions: tuple[rows.RatioRow, ...]
 
 
-Record = Entry | RatioVersion | CarriedRatios | Audit
+Record = Entry | Bundle | RatioVersion | CarriedRatios | Audit

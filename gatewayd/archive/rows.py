@@ -155,18 +155,61 @@ def exchange_row(exchange: Exchange) -> tuple[Value, ...]:
     )
 
 
-def reading_row(reading: Reading) -> tuple[Value, ...]:
-    """The columns of `reading` behind seq, exchange, series and ratio."""
-    return (
-        to_us(reading.at),
-        reading.raw,
-        reading.raw_text,
-        reading.scaler,
-        int(reading.status),
-        int(reading.flags),
-        msgspec.json.encode(reading.more).decode("utf-8") if reading.more else None,
-        reading.meter_time or None,
-    )
+ReadingRow = tuple[int, bytes, str, int, int, int, str | None, str | None]
+
+
+def reading_rows(readings: Iterable[Reading]) -> tuple[ReadingRow, ...]:
+    """The columns of `reading` behind seq, exchange, series and ratio.
+
+    What a row of a profile has once, its values share: it is written once."""
+    made: list[ReadingRow] = []
+    add = made.append
+    at, at_us = _EPOCH, 0
+    more: tuple[str, ...] = ()
+    more_text: str | None = None
+    for reading in readings:
+        if reading.at is not at:
+            at, at_us = reading.at, to_us(reading.at)
+        found = reading.more
+        if found is not more:
+            more, more_text = found, msgspec.json.encode(found).decode("utf-8") if found else None
+        add(
+            (
+                at_us,
+                reading.raw,
+                reading.raw_text,
+                reading.scaler,
+                int(reading.status),
+                int(reading.flags),
+                more_text,
+                reading.meter_time or None,
+            )
+        )
+    return tuple(made)
+
+
+def series_keys(readings: Iterable[Reading]) -> tuple[SeriesKey, ...]:
+    """The series of each. The columns of a profile come again and again, with the very same code."""
+    known: dict[int, tuple[Reading, SeriesKey]] = {}
+    made: list[SeriesKey] = []
+    for reading in readings:
+        before = known.get(id(reading.obis))
+        if before is not None:
+            other, key = before
+            if (
+                reading.obis is other.obis
+                and reading.meter is other.meter
+                and reading.unit is other.unit
+                and reading.kind is other.kind
+                and reading.obis_raw is other.obis_raw
+                and reading.interval_s is other.interval_s
+            ):
+                made.append(key)
+                continue
+        key = series_key(reading)
+        known[id(reading.obis)] = reading, key
+        made.append(key)
+    return tuple(made)
 
 
 def archived(row: tuple[object, ...]) -> Archived:

@@ -13,7 +13,7 @@ import apsw
 
 from gatewayd.archive import chain, rows, segments
 from gatewayd.archive.head import Head
-from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
+from gatewayd.archive.records import Audit, Bundle, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.signing import Checkpoint, Signer, due
 
 _INSERT = {
@@ -162,6 +162,8 @@ class OpenSegment:
         match record:
             case Entry():
                 return self._draft_entry(draft, record)
+            case Bundle(entries):
+                return Receipt(parts=tuple([self._draft_entry(draft, entry) for entry in entries]))
             case RatioVersion(meter, ratio):
                 return Receipt(ratio_ids=(self._ratio_id(draft, rows.ratio_key(meter, ratio)),))
             case CarriedRatios(carried):

@@ -13,6 +13,7 @@ import apsw
 
 from gatewayd.archive import rows, segments
 from gatewayd.archive.head import Head, read_head
+from gatewayd.archive.intervals import SeriesKey
 from gatewayd.errors import ArchiveError
 from gatewayd.model import RawStatus
 
@@ -27,19 +28,14 @@ class _Share(NamedTuple):
     last_at: int
 
 
-class _Series(NamedTuple):
-    obis: str
-    interval_s: int
-
-
 _SHARES = """
 SELECT s.meter, r.status, count(*), min(r.at), max(r.at)
 FROM reading AS r JOIN series AS s ON s.id = r.series
 GROUP BY s.meter, r.status ORDER BY s.meter, r.status
 """
 _PROFILES = """
-SELECT DISTINCT obis, interval_s FROM series
-WHERE meter = ? AND kind = 'interval' AND interval_s IS NOT NULL
+SELECT DISTINCT meter, obis, interval_s FROM series
+WHERE kind = 'interval' AND interval_s > 0 AND (?1 IS NULL OR meter = ?1)
 """
 
 
@@ -112,16 +108,15 @@ def stats(folder: Path) -> Stats:
     return found
 
 
-def profiles(folder: Path, meter: str) -> list[tuple[str, int]]:
-    """OBIS code and length in seconds of every series of intervals that a meter has in the archive."""
-    found: set[tuple[str, int]] = set()
-    for number in segments.segment_numbers(folder):
+def profiles(folder: Path, meter: str | None = None, newest: int = 0) -> list[SeriesKey]:
+    """Every series of intervals that the archive has, of a meter or of all; with `newest` only those that are in so
+    many of the newest segments. ArchiveError."""
+    found: set[SeriesKey] = set()
+    for number in segments.segment_numbers(folder)[-newest:]:
         path = segments.segment_path(folder, number)
         connection = segments.open_for_reading(path)
         try:
-            found |= {
-                (row.obis, row.interval_s) for row in rows.typed(connection.execute(_PROFILES, (meter,)), _Series)
-            }
+            found |= set(rows.typed(connection.execute(_PROFILES, (meter,)), SeriesKey))
         except (apsw.Error, ValueError) as error:
             raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
         finally:

@@ -21,7 +21,7 @@ import apsw
 
 from gatewayd.archive import chain, memory, refused, rows, segments, set_aside
 from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
-from gatewayd.archive.records import Audit, CarriedRatios, Entry, RatioVersion, Receipt, Record
+from gatewayd.archive.records import Audit, Bundle, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.refused import Refused
 from gatewayd.archive.retention import Kept, Limits, droppable, kept
 from gatewayd.archive.segment import OpenSegment
@@ -51,11 +51,17 @@ class _Call:
 
     action: Callable[[], None]
     result: "Future[None]"
-    of_segment: bool = True
-    """Whether a failure may have left the segment in disorder."""
 
 
-_Work = _Append | _Call | None
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Something to write into state.sqlite. It may be tried again by itself where it failed together with others."""
+
+    apply: Callable[[apsw.Connection], None]
+    result: "Future[None]"
+
+
+_Work = _Append | _Call | _Change | None
 
 
 class Store:
@@ -130,6 +136,10 @@ class Store:
         """Call `listener(head)` after every COMMIT. It is called in the writer's thread and must not wait."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Callable[[int], None]) -> None:
+        """Do not call it any more."""
+        self._listeners = [one for one in self._listeners if one != listener]
+
     def submit(self, record: Record) -> "Future[Receipt]":
         """Queue one record without waiting; the future tells when it is on the disk, or raises ArchiveError.
 
@@ -141,8 +151,8 @@ class Store:
             result.set_exception(self._refusal())
         return result
 
-    async def append(self, entry: Entry) -> tuple[Archived, ...]:
-        """Archive one exchange and its readings; returns when they are on the disk.
+    async def append(self, entry: Entry | Bundle) -> tuple[Archived, ...]:
+        """Archive one exchange and its readings, of a bundle in the order handed in; returns when they are on the disk.
 
         ArchiveError when they are not. A cancelled caller takes nothing back.
         """
@@ -209,15 +219,19 @@ class Store:
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
-    async def _call(self, action: Callable[[], None], *, of_segment: bool = True) -> None:
+    async def _call(self, action: Callable[[], None]) -> None:
         result: Future[None] = Future()
-        result.set_running_or_notify_cancel()
-        if not self._put(_Call(action, result, of_segment)):
-            raise self._refusal()
-        await asyncio.shield(asyncio.wrap_future(result))
+        await self._done(_Call(action, result), result)
 
     async def _state_call(self, change: Callable[[apsw.Connection], None]) -> None:
-        await self._call(lambda: self._change_state(change), of_segment=False)
+        result: Future[None] = Future()
+        await self._done(_Change(change, result), result)
+
+    async def _done(self, work: _Call | _Change, result: "Future[None]") -> None:
+        result.set_running_or_notify_cancel()
+        if not self._put(work):
+            raise self._refusal()
+        await asyncio.shield(asyncio.wrap_future(result))
 
     def _run(self) -> None:
         go_on = True
@@ -226,13 +240,19 @@ class Store:
             appends = [work for work in group if isinstance(work, _Append)]
             if appends:
                 self._commit(appends)
+            changes = [work for work in group if isinstance(work, _Change)]
+            if changes:
+                self._change_all(changes)
             for work in group:
                 if isinstance(work, _Call):
                     self._do(work)
         self._sign_the_end()
 
     def _collect(self) -> tuple[list[_Work], bool]:
-        """The next group: up to GROUP_ROWS rows, or what comes within the group time. False when it is the last one."""
+        """The next group: up to GROUP_ROWS rows, or what comes within the group time. False when it is the last one.
+
+        Somebody waits for a change of state.sqlite before he goes on: nothing more is waited for, but what is there
+        goes along, since each transaction costs the disk the same."""
         group: list[_Work] = []
         count = 0
         until: float | None = None
@@ -246,8 +266,11 @@ class Store:
             group.append(work)
             if isinstance(work, _Call):
                 break
-            entry = work.record
-            count += len(entry.readings) if isinstance(entry, Entry) else 1
+            if isinstance(work, _Change):
+                count, until = count + 1, 0.0
+                continue
+            record = work.record
+            count += len(record.readings) if isinstance(record, Entry | Bundle) else 1
             until = until if until is not None else time.monotonic() + self._group_seconds
         return group, True
 
@@ -473,6 +496,39 @@ class Store:
             log.log(level, "archive segment %s dropped: %s", dropped.path.name, dropped.text)
         return kept(self.folder, limits)
 
+    def _change_all(self, changes: Sequence[_Change]) -> None:
+        """In one transaction, and each by itself where that fails: one that cannot be written takes no other with
+        it."""
+        if len(changes) > 1 and self._changed_together(changes):
+            for change in changes:
+                change.result.set_result(None)
+            return
+        for change in changes:
+            try:
+                self._change_state(change.apply)
+            except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
+                change.result.set_exception(self._fault_of(error))
+            else:
+                change.result.set_result(None)
+
+    def _changed_together(self, changes: Sequence[_Change]) -> bool:
+        try:
+            with self._state:
+                for change in changes:
+                    change.apply(self._state)
+        except Exception as error:  # noqa: BLE001 - each of them is tried by itself, and tells its own
+            log.debug(
+                "archive %s: %d changes of its state could not be written together: %s",
+                self.folder,
+                len(changes),
+                error,
+            )
+            return False
+        return True
+
+    def _fault_of(self, error: Exception) -> ArchiveError:
+        return error if isinstance(error, ArchiveError) else ArchiveError(f"archive {self.folder}: {error}")
+
     def _change_state(self, change: Callable[[apsw.Connection], None]) -> None:
         try:
             change(self._state)
@@ -489,10 +545,8 @@ class Store:
         try:
             call.action()
         except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
-            if call.of_segment:
-                self._abandon_segment()
-            fault = error if isinstance(error, ArchiveError) else ArchiveError(f"archive {self.folder}: {error}")
-            call.result.set_exception(fault)
+            self._abandon_segment()
+            call.result.set_exception(self._fault_of(error))
             return
         call.result.set_result(None)
 

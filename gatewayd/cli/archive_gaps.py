@@ -1,8 +1,8 @@
-"""`gatewayd archive gaps`: which intervals of which days the archive does not have."""
+"""`gatewayd archive gaps`: which intervals of which days the archive does not have, of one meter or of all."""
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,18 +13,24 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive.query import Reader, Selection
 from gatewayd.archive.stats import profiles
+from gatewayd.cli.archive_completeness import all_meters, policies
 from gatewayd.cli.output import console, print_json
 from gatewayd.cli.session import obis_code
-from gatewayd.gaps import Day, Gap, completeness, gaps_of_day
+from gatewayd.gaps import Day, Gap, completeness, evaluated, gaps_of_day, why
 from gatewayd.legal_time import QUARTER, day_bounds, days, end_label
 from gatewayd.model import Kind, RawStatus
 from gatewayd.obis import Obis
+from gatewayd.policy import POLICY
 from gatewayd.sink.payload import rfc3339
 
 SHOWN = 4
 """Gaps of a day that the table names; JSON has them all."""
 _PERIOD = re.compile(r"([1-9]\d{0,5})([smh])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+Hours = tuple[int, int]
+"""Evaluation intervals that a day has, and that are complete."""
+Compared = Sequence[tuple[Day, Hours]]
 
 
 def _day(text: str) -> date:
@@ -42,10 +48,10 @@ def _period(text: str) -> timedelta:
 
 
 @click.command()
-@click.argument("meter")
+@click.argument("meter", required=False)
 @click.argument("obis", required=False, type=obis_code)
-@click.option("--from", "first", type=_day, required=True, metavar="DAY", help="First legal-time day.")
-@click.option("--to", "last", type=_day, required=True, metavar="DAY", help="Last legal-time day.")
+@click.option("--from", "first", type=_day, metavar="DAY", help="First legal-time day; yesterday without it.")
+@click.option("--to", "last", type=_day, metavar="DAY", help="Last legal-time day; yesterday without it.")
 @click.option(
     "--interval",
     "period",
@@ -53,42 +59,56 @@ def _period(text: str) -> timedelta:
     metavar="LENGTH",
     help="Length of an interval. Without it that of the archived series, 15m when there is none.",
 )
+@click.option("--days", "by_day", is_flag=True, help="Of all meters: a line for each day.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def gaps(
     config_path: Path,
-    meter: str,
+    meter: str | None,
     obis: Obis | None,
-    first: date,
-    last: date,
+    first: date | None,
+    last: date | None,
     period: timedelta | None,
+    by_day: bool,
     as_json: bool,
 ) -> None:
-    """Compare what the archive has of METER with the intervals of each legal-time day.
+    """Compare what the archive has with the intervals of each legal-time day.
 
-    Without OBIS all its series of intervals. The exit code is 0 with gaps, too.
+    Without METER how complete each meter is. With METER what it does not have, and why; without OBIS of all its series
+    of intervals. The exit code is 0 with gaps, too.
     """
+    config = daemon.load_config(config_path)
+    zone, folder = config.gateway.zone, config.archive.path
+    yesterday = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
+    last = last or max(yesterday, first or yesterday)
+    first = first or min(yesterday, last)
     if last < first:
         raise click.UsageError(f"--to {last} is before --from {first}")
-    config = daemon.load_config(config_path)
-    zone = config.gateway.zone
-    reader = Reader(config.archive.path)
-    wanted = _wanted(config.archive.path, meter, obis, period)
+    if meter is None:
+        all_meters(config, first, last, period, by_day=by_day, as_json=as_json)
+        return
+    reader = Reader(folder)
+    wanted = _wanted(folder, meter, obis, period)
+    evaluation = policies(config).get(meter, POLICY).evaluation
     try:
-        found = [(code, step, list(_compare(reader, meter, code, step, first, last, zone))) for code, step in wanted]
+        found = [
+            (code, step, list(_compare(reader, meter, code, step, evaluation, days(first, last), zone)))
+            for code, step in wanted
+        ]
     except ValueError as error:  # a period that does not divide the day
         raise click.UsageError(str(error)) from None
     if as_json:
-        series = [_series_object(code, step, compared, zone) for code, step, compared in found]
+        series = [_series_object(code, step, evaluation, compared, zone) for code, step, compared in found]
         print_json({"meter": meter, "from": first.isoformat(), "to": last.isoformat(), "series": series})
         return
     for code, step, compared in found:
-        _print(f"{meter}  {code}  {int(step.total_seconds()) // 60} min", compared, zone)
+        longer = evaluation if step < evaluation else None
+        _print(f"{meter}  {code}  {int(step.total_seconds()) // 60} min", compared, longer, zone)
 
 
 def _wanted(folder: Path, meter: str, obis: Obis | None, period: timedelta | None) -> list[tuple[str, timedelta]]:
     """The series to look at. click.ClickException when none is named and the archive knows none."""
-    known = [(code, timedelta(seconds=seconds)) for code, seconds in profiles(folder, meter)]
+    known = [(one.obis, timedelta(seconds=one.interval_s)) for one in profiles(folder, meter)]
     found = [
         (code, step)
         for code, step in known
@@ -103,24 +123,38 @@ def _wanted(folder: Path, meter: str, obis: Obis | None, period: timedelta | Non
 
 
 def _compare(
-    reader: Reader, meter: str, code: str, step: timedelta, first: date, last: date, zone: ZoneInfo
-) -> Iterator[Day]:
-    for day in days(first, last):  # one day at a time, so that a long range needs no more memory than a short one
+    reader: Reader,
+    meter: str,
+    code: str,
+    step: timedelta,
+    evaluation: timedelta,
+    wanted: Iterator[date],
+    zone: ZoneInfo,
+) -> Iterator[tuple[Day, Hours]]:
+    for day in wanted:  # one day at a time, so that a long range needs no more memory than a short one
         begin, end = day_bounds(day, zone)
         found: dict[datetime, RawStatus] = {}
-        wanted = Selection(
-            meter=meter, obis=code, kind=Kind.INTERVAL, since=begin, until=end + timedelta(microseconds=1)
-        )
-        for archived in reader.stream(wanted):
+        reasons: dict[datetime, str] = {}
+        span = Selection(meter=meter, obis=code, kind=Kind.INTERVAL, since=begin, until=end + timedelta(microseconds=1))
+        for archived in reader.stream(span):
             reading = archived.reading
             if reading.interval_s in (None, int(step.total_seconds())):
                 # A late value takes the place of a missing one, never the other way round.
                 found[reading.at] = min(reading.status, found.get(reading.at, reading.status))
-        yield gaps_of_day(day, found, step, zone)
+                if reading.status is RawStatus.MISSING:
+                    reasons[reading.at] = why(reading)
+        yield gaps_of_day(day, found, step, zone, reasons), evaluated(day, found, step, evaluation, zone)
 
 
-def _series_object(code: str, step: timedelta, compared: Sequence[Day], zone: ZoneInfo) -> dict[str, object]:
-    expected, present = sum(day.expected for day in compared), sum(day.present for day in compared)
+def _sums(compared: Compared) -> tuple[int, int, Hours]:
+    expected, present = sum(day.expected for day, _ in compared), sum(day.present for day, _ in compared)
+    return expected, present, (sum(hours[0] for _, hours in compared), sum(hours[1] for _, hours in compared))
+
+
+def _series_object(
+    code: str, step: timedelta, evaluation: timedelta, compared: Compared, zone: ZoneInfo
+) -> dict[str, object]:
+    expected, present, hours = _sums(compared)
     return {
         "obis": code,
         "interval_s": int(step.total_seconds()),
@@ -128,6 +162,7 @@ def _series_object(code: str, step: timedelta, compared: Sequence[Day], zone: Zo
         "present": present,
         "missing": expected - present,
         "completeness": completeness(present, expected),
+        "evaluation": _hours_object(evaluation, hours),
         "days": [
             {
                 "day": day.day.isoformat(),
@@ -135,11 +170,16 @@ def _series_object(code: str, step: timedelta, compared: Sequence[Day], zone: Zo
                 "present": day.present,
                 "missing": day.missing,
                 "completeness": day.completeness,
+                "evaluation": _hours_object(evaluation, hours),
                 "gaps": [_gap_object(gap, zone) for gap in day.gaps],
             }
-            for day in compared
+            for day, hours in compared
         ],
     }
+
+
+def _hours_object(evaluation: timedelta, hours: Hours) -> Mapping[str, object]:
+    return {"interval_s": int(evaluation.total_seconds()), "expected": hours[0], "complete": hours[1]}
 
 
 def _gap_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
@@ -150,15 +190,19 @@ def _gap_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
         "last_legal": end_label(gap.last, zone),
         "count": gap.count,
         "reason": gap.reason.value,
+        "why": gap.why,
     }
 
 
-def _print(title: str, compared: Sequence[Day], zone: ZoneInfo) -> None:
+def _print(title: str, compared: Compared, evaluation: timedelta | None, zone: ZoneInfo) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
-    for name in ("day", "expected", "present", "missing", "complete"):
+    names = ["day", "expected", "present", "missing", "complete"]
+    if evaluation is not None:
+        names.append(f"complete {int(evaluation.total_seconds()) // 60} min")
+    for name in names:
         table.add_column(name, justify="left" if name == "day" else "right", no_wrap=True)
     table.add_column("intervals without a value, by their ends")
-    for day in compared:
+    for day, hours in compared:
         named = "; ".join(_gap_text(gap, day, zone) for gap in day.gaps[:SHOWN])
         more = len(day.gaps) - SHOWN
         table.add_row(
@@ -167,13 +211,24 @@ def _print(title: str, compared: Sequence[Day], zone: ZoneInfo) -> None:
             str(day.present),
             Text(str(day.missing), style="red" if day.missing else "green"),
             f"{day.completeness} %",
+            *_hours_cell(evaluation, hours),
             named + (f"; and {more} more" if more > 0 else ""),
         )
-    expected, present = sum(day.expected for day in compared), sum(day.present for day in compared)
+    expected, present, whole = _sums(compared)
     table.add_row(
-        "total", str(expected), str(present), str(expected - present), f"{completeness(present, expected)} %", ""
+        "total",
+        str(expected),
+        str(present),
+        str(expected - present),
+        f"{completeness(present, expected)} %",
+        *_hours_cell(evaluation, whole),
+        "",
     )
     console().print(table)
+
+
+def _hours_cell(evaluation: timedelta | None, hours: Hours) -> tuple[str, ...]:
+    return () if evaluation is None else (f"{hours[1]} of {hours[0]}",)
 
 
 def _gap_text(gap: Gap, day: Day, zone: ZoneInfo) -> str:
@@ -183,4 +238,4 @@ def _gap_text(gap: Gap, day: Day, zone: ZoneInfo) -> str:
     first, last = (
         label[11:] if changes else label[11:-6] for label in (end_label(gap.first, zone), end_label(gap.last, zone))
     )
-    return f"{first if gap.count == 1 else f'{first} to {last}'} ({gap.count} {gap.reason.value})"
+    return f"{first if gap.count == 1 else f'{first} to {last}'} ({gap.count} {gap.text})"

@@ -6,7 +6,7 @@ import click
 
 from gatewayd import daemon
 from gatewayd.cli.output import print_json
-from gatewayd.config import json_schema
+from gatewayd.config import Config, json_schema
 from gatewayd.errors import ConfigError, Finding
 
 
@@ -24,11 +24,7 @@ def check(config_path: Path, as_json: bool) -> None:
         errors = error.findings
     else:
         warnings = config.warnings + daemon.doubts(config)
-        jobs = sum(len(meter.jobs) for meter in config.meters)
-        summary = (
-            f"{config_path}: gateway {config.gateway.id}: {len(config.lines)} lines, {len(config.meters)} meters, "
-            f"{jobs} jobs, {len(config.sinks)} sinks"
-        )
+        summary = f"{config_path}: gateway {config.gateway.id}: {summary_of(config)}"
     if as_json:
         findings = [("error", finding) for finding in errors] + [("warning", finding) for finding in warnings]
         print_json(
@@ -50,6 +46,21 @@ def check(config_path: Path, as_json: bool) -> None:
             click.echo(summary)
     if errors:
         raise click.exceptions.Exit(2)
+
+
+def summary_of(config: Config) -> str:
+    """`2 lines, 3 meters, 5 jobs, 1 sinks`, with points behind registrars and load profiles where there are any."""
+    jobs = [job for meter in config.meters for _, job in meter.all_jobs]
+    points = len(config.metered) - len(config.meters)
+    profiles = sum(job.profile is not None for job in jobs)
+    return ", ".join(
+        (
+            f"{len(config.lines)} lines",
+            f"{len(config.meters)} meters" + (f" with {points} metering points behind registrars" if points else ""),
+            f"{len(jobs)} jobs" + (f" ({profiles} of load profiles)" if profiles else ""),
+            f"{len(config.sinks)} sinks",
+        )
+    )
 
 
 @click.group()

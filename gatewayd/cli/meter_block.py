@@ -6,13 +6,14 @@ they are configured and holds no secret, nor a telephone number. Addresses come 
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
 from gatewayd.config import MeterSettings
 from gatewayd.model import DIRECT, MeterObject, Ratio, ValueSide
 from gatewayd.obis import Obis
+from gatewayd.policy import POLICIES
 
 Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
 
@@ -35,9 +36,15 @@ def meter_block(settings: MeterSettings, serial: str, objects: Sequence[MeterObj
     notes = []
     if settings.phone is not None:
         notes.append("phone: as it is configured")
+    if settings.policy != POLICIES[settings.metering_type]:
+        notes.append("policy: as it is configured")
+    if settings.parts:
+        notes.append("points: as they are configured")
     if settings.peer:
         entry["peer"] = settings.peer
     entry["metering_type"] = settings.metering_type.value
+    if settings.voltage is not None:
+        entry["voltage"] = settings.voltage
     if serial:
         entry["serial"] = serial
     if point := {name: code for name, code in (("eic", settings.point.eic), ("ean", settings.point.ean)) if code}:
@@ -75,17 +82,24 @@ def readable(one: MeterObject) -> bool:
     return any(number == 2 and "read" in word for number, word in one.attributes) or not one.attributes
 
 
-def _jobs(objects: Iterable[MeterObject]) -> list[Value]:
-    """Energy every quarter of an hour; maxima, and what other meters have counted, once a day."""
+def _is_load_profile(obis: Obis) -> bool:
+    """Load profile with recording period 1 (IEC 62056-6-1)."""
+    return bool(obis.a) and (obis.c, obis.d) == (99, 1)
+
+
+def _jobs(objects: Sequence[MeterObject]) -> list[Value]:
+    """The load profile once a day, energy every quarter of an hour; maxima, and what other meters have counted, once a
+    day."""
     registers = [one.obis for one in objects if one.class_id in REGISTERS and readable(one) and not one.obis.historical]
     energy = [short(obis) for obis in registers if obis.a and obis.d == _ENERGY]
     daily = [short(obis) for obis in registers if (obis.a and obis.d == _MAXIMUM) or (not obis.a and obis.c == _MBUS)]
-    jobs: list[Value] = []
+    profile = next((short(one.obis) for one in objects if one.class_id == PROFILE and _is_load_profile(one.obis)), None)
+    jobs: list[Value] = [] if profile is None else [{"profile": profile, "at": "00:20"}]
     if energy:
         jobs.append({"registers": energy, "every": "15m"})
     if daily:
         jobs.append({"registers": daily, "at": "00:05"})
-    if registers and not jobs:
+    if registers and not energy and not daily:
         jobs.append({"registers": [short(obis) for obis in registers], "every": "15m"})
     return jobs
 

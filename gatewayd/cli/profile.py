@@ -18,12 +18,12 @@ from gatewayd.cli.archive_export import complete
 from gatewayd.cli.clock_text import clock_line
 from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
 from gatewayd.cli.plot import LEGEND, chart
-from gatewayd.cli.profile_view import Pivot, expected_ends, fitting, highest, pivot, summary
+from gatewayd.cli.profile_view import Pivot, fitting, highest, pivot, summary
 from gatewayd.cli.session import find_asked_meter, obis_code, session
 from gatewayd.cli.times import instant_of, rounded_down
 from gatewayd.export import writer
 from gatewayd.export.columns import COLUMNS, cells
-from gatewayd.legal_time import QUARTER, end_label
+from gatewayd.legal_time import QUARTER, end_label, ends_between
 from gatewayd.model import Archived, Profile, Reading
 from gatewayd.obis import Obis
 
@@ -171,7 +171,7 @@ def _plot(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> None:
         screen.print("no chart: the meter does not say how long its intervals are")
         _tables(shown, zone, screen)
         return
-    ends = expected_ends(start, end, shown.period, zone)
+    ends = ends_between(start, end, shown.period, zone)
     marked = False
     for channel in shown.channels:
         values = shown.values(channel)

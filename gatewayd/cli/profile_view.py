@@ -13,10 +13,8 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.cli.clock_text import is_clock
 from gatewayd.cli.plot import Value
-from gatewayd.legal_time import day_bounds, days, end_label, interval_ends
+from gatewayd.legal_time import end_label, ends_between
 from gatewayd.model import NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
-
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +93,6 @@ def pivot(readings: Iterable[Archived]) -> Pivot:
     return Pivot(channels, ordered, tuple(others), period, clock)
 
 
-def expected_ends(start: datetime, end: datetime, period: timedelta, zone: ZoneInfo) -> tuple[datetime, ...]:
-    """The ends of all intervals after `start` and not after `end`, in legal time (92, 96 or 100 quarters in a day)."""
-    first, last = (at.astimezone(zone).date() for at in (start, end))
-    found: list[datetime] = []
-    for day in days(first, last):
-        if period == _DAY:
-            found.append(day_bounds(day, zone)[1])
-            continue
-        try:
-            found += interval_ends(day, period, zone)
-        except ValueError:  # a period that does not divide the day: counted from the start
-            count = (end - start) // period
-            return tuple(start + period * n for n in range(1, count + 1))
-    return tuple(at for at in found if start < at <= end)
-
-
 def summary(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> str:
     """How much there is of what should be, from when to when, and its worst status."""
     rows = shown.rows
@@ -123,7 +105,7 @@ def summary(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> str
     worst = f"worst status {RawStatus.worst(row.status for row in rows).text}"
     if shown.period is None:
         return f"{span}; {worst}"
-    ends = expected_ends(start, end, shown.period, zone)
+    ends = ends_between(start, end, shown.period, zone)
     there = {row.end for row in rows if row.status is not RawStatus.MISSING}
     present = sum(at in there for at in ends)
     minutes = Decimal(int(shown.period.total_seconds())) / 60

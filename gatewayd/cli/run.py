@@ -15,7 +15,7 @@ from gatewayd.cli.output import warn
 @click.option("-v", "--verbose", is_flag=True, help="Log every session.")
 @click.pass_obj
 def run(config_path: Path, verbose: bool) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C."""
+    """Run the gateway until SIGTERM or Ctrl-C. SIGHUP, or gatewayd reload, takes the configuration as it is then."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if verbose else logging.INFO,
@@ -23,4 +23,4 @@ def run(config_path: Path, verbose: bool) -> None:
     )
     config = daemon.load_config(config_path)
     warn(config_path, config.warnings)
-    asyncio.run(daemon.run(config))
+    asyncio.run(daemon.run(config, config_path.absolute()))

@@ -5,8 +5,9 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import click
 
@@ -14,9 +15,8 @@ from gatewayd import daemon
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
-from gatewayd.control import NotRunning, ask
+from gatewayd.control import NotRunning, ask, follow
 from gatewayd.errors import GatewayError
-from gatewayd.model import Request
 from gatewayd.obis import Obis
 from gatewayd.talk import Result
 
@@ -92,18 +92,35 @@ async def not_in_use(config: Config, line: str) -> None:
         )
 
 
-async def session(config: Config, settings: MeterSettings, request: Request, tap: Tap | None = None) -> Result:
-    """One session, archived; a line on standard error tells how it goes on, unless `tap` shows its traffic."""
+async def session(config: Config, settings: MeterSettings, request: daemon.Question, tap: Tap | None = None) -> Result:
+    """One session, archived: held by the running gateway where there is one, else here; a line on standard error tells
+    how it goes on. With `tap`, which shows its traffic, always here."""
+    progress = _Progress(settings)
+    if tap is None:
+        with contextlib.suppress(NotRunning):
+            return await _asked(config, settings, request, progress)
     lines = config.lines_of(settings.line)
     line = daemon.build_line(next((one for one in lines if tap is not None and one.id == tap.line), lines[0]), tap)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
-        progress = _Progress(settings)
         if tap is None:
             await stack.enter_async_context(progress.shown())
         acquisition = daemon.build_acquisition(config, store)
         station = daemon.build_station(config, settings, store.memory_of(settings.id))
         return await acquisition.run(line, station, request, progress.watch)
+
+
+async def _asked(config: Config, settings: MeterSettings, request: daemon.Question, progress: "_Progress") -> Result:
+    """The running gateway asks. NotRunning when there is none; GatewayError when it refuses, or stops."""
+    collected = daemon.Collected(settings.id)
+    details = {"meter": settings.id, "question": daemon.question_text(request)}
+    async with progress.shown(), aclosing(follow(config.archive.path, "ask", **details)) as events:
+        async for event in events:
+            if not collected.take(event):
+                progress.told(event)
+            elif collected.done is not None:
+                return collected.done
+    raise GatewayError("the gateway has stopped before the session was over; what came is archived")
 
 
 class _Progress:
@@ -114,9 +131,20 @@ class _Progress:
         self._channel: RecordingChannel | None = None
         self._started = time.monotonic()
         self._shown = False
+        self._meter = settings.id
+        self._state: str | None = None
 
     def watch(self, channel: RecordingChannel) -> None:
         self._channel = channel
+
+    def told(self, event: Mapping[str, Any]) -> None:  # whatever JSON has
+        """What the running gateway says of a session that it holds."""
+        others = [one for one in event.get("under_way", ()) if one != self._meter]
+        received = event.get("received")
+        if others and not received:
+            self._state = f"the running gateway reads {', '.join(others)} first"
+        else:
+            self._state = f"{received or 0} bytes received by the running gateway"
 
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -137,5 +165,6 @@ class _Progress:
             await asyncio.sleep(1)
             received = self._channel.total if self._channel is not None else 0
             seconds = time.monotonic() - self._started
-            click.echo(f"\r{self._what}: {received} bytes received, {seconds:.0f} s ", nl=False, err=True)
+            state = self._state or f"{received} bytes received"
+            click.echo(f"\r\x1b[K{self._what}: {state}, {seconds:.0f} s ", nl=False, err=True)
             self._shown = True

@@ -1,139 +1,130 @@
-"""`gatewayd status`: how the gateway, its meters, modems and sinks do: from the running one, else from the disk."""
+"""`gatewayd status`: how the gateway, its lines, meters, modems and sinks do: from the running one, else from the disk.
+
+Rules: the running gateway is asked without its whole configuration being loaded, so that thousands of meters cost half
+a second; what is printed is in status_view.py.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.console import Group
+from rich.live import Live
 from rich.text import Text
 
-from gatewayd import daemon
-from gatewayd.cli.output import console, local_time, print_json
-from gatewayd.config import Config
+from gatewayd.cli.output import console, print_json
+from gatewayd.cli.status_meters import MANY, meter_parts
+from gatewayd.cli.status_view import parts
+from gatewayd.cli.where import archive_folder
 from gatewayd.control import NotRunning, ask
+
+Document = Mapping[str, Any]  # whatever JSON has
+_EVERY_S = 2.0
+_ROOMS = (MANY, 20, 12, 8, 5, 3, 1)
+"""Rows of each kind, until all of it fits on the screen."""
 
 
 @click.command()
+@click.option("--meters", "all_meters", is_flag=True, help="All meters, also those of which there is nothing to tell.")
+@click.option("--meter", metavar="ID", help="One meter in full.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.2),
+    is_flag=False,
+    flag_value=_EVERY_S,
+    metavar="[SECONDS]",
+    help=f"Again and again, until Ctrl-C.  [default: every {_EVERY_S:g} s]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def status(config_path: Path, as_json: bool) -> None:
-    """Show how the gateway, its archive, meters, modems and sinks are doing. Exit code 1 when something is wrong."""
-    config = daemon.load_config(config_path)
-    document = asyncio.run(_document(config))
-    if as_json:
-        print_json(document)
-    else:
-        _print(document, config)
-    broken = [sink for sink in document["sinks"] if sink["state"] == "broken"]
-    stuck = [modem for modem in document.get("modems", ()) if modem["fault"] or modem["in_doubt"]]
-    if not document["running"] or document["archive"]["fault"] or broken or stuck:
+def status(config_path: Path, all_meters: bool, meter: str | None, watch: float | None, as_json: bool) -> None:
+    """Show how the gateway, its archive, lines, meters, modems and sinks are doing. Exit code 1 when something is
+    wrong."""
+    source = _Source(config_path)
+    document = source.document()
+    if meter is not None:
+        _known(document, meter)
+    if watch is not None and not as_json and sys.stdout.isatty():
+        _live(source, document, watch, all_meters, meter)
+    while True:
+        if as_json:
+            print_json(document)
+        else:
+            _print(document, all_meters, meter)
+        if watch is None:
+            break
+        time.sleep(watch)
+        document = source.document()
+    if wrong(document):
         raise click.exceptions.Exit(1)
 
 
-async def _document(config: Config) -> dict[str, Any]:
-    try:
-        return {"running": True, **await ask(config.archive.path, "status")}
-    except NotRunning:
-        return await asyncio.to_thread(daemon.status_on_disk, config)
+def wrong(document: Document) -> bool:
+    """Whether somebody has to look: what one meter's fault is not."""
+    broken = any(sink["state"] == "broken" for sink in document["sinks"])
+    stuck = any(modem["fault"] or modem["in_doubt"] for modem in document["modems"])
+    file = document["configuration"]
+    stale = file is not None and file["fault"]
+    return not document["running"] or bool(document["archive"]["fault"] or stale) or broken or stuck
 
 
-def _print(document: Mapping[str, Any], config: Config) -> None:
-    archive, screen = document["archive"], console()
-    if document["running"]:
-        since = _when(document["since"], config)
-        screen.print(f"gateway {document['gateway']}: running since {since}, version {document['version']}")
-    else:
-        screen.print(Text(f"gateway {document['gateway']}: not running", style="red"))
-    screen.print(f"archive {config.archive.path}: {archive['head']['seq']} readings")
-    if archive["fault"]:
-        screen.print(Text(f"archive takes nothing: {archive['fault']}", style="red"))
-    for fault in document.get("faults", ()):
-        screen.print(Text(f"meter {fault['meter']} cannot be read: {fault['fault']}", style="red"), soft_wrap=True)
-    for alarm in document.get("alarms", ()):
-        screen.print(Text(f"meter {alarm['meter']}: {alarm['alarm']}", style="yellow"), soft_wrap=True)
-    _print_modems(document.get("modems", ()), config)
-    _print_listening(document.get("listening", ()), config)
-    _print_sinks(document["sinks"], config)
+class _Source:
+    """Where the document comes from; the configuration is loaded when nobody runs who could be asked."""
+
+    def __init__(self, config_path: Path) -> None:
+        self._path = config_path
+        self._folder = archive_folder(config_path)
+
+    def document(self) -> Document:
+        if self._folder is not None:
+            try:
+                return asyncio.run(ask(self._folder, "status"))
+            except NotRunning:
+                pass
+        from gatewayd import daemon
+
+        config = daemon.load_config(self._path)
+        if self._folder is None:
+            try:
+                return asyncio.run(ask(config.archive.path, "status"))
+            except NotRunning:
+                pass
+        return daemon.status_on_disk(config)
 
 
-def _print_listening(meters: Sequence[Mapping[str, Any]], config: Config) -> None:
-    """Meters that push, and when each was heard last."""
-    if not meters:
-        return
-    table = _table("pushing", "line", "connected", "last heard")
-    for meter in meters:
-        heard = _when(meter["last_heard_at"], config) or Text("not since the start", style="yellow")
-        table.add_row(meter["meter"], meter["line"], "yes" if meter["connected"] else "no", heard)
-    console().print(table)
+def _known(document: Document, meter: str) -> None:
+    ids = [one["id"] for one in document["meters"]]
+    if not document["running"]:
+        raise click.ClickException("the gateway does not run, so nothing is known of a single meter")
+    if meter not in ids:
+        raise click.UsageError(f"the running gateway has no meter '{meter}'; known: {', '.join(ids[:20]) or 'none'}")
 
 
-def _print_modems(modems: Sequence[Mapping[str, Any]], config: Config) -> None:
-    """What each modem did last; one that waits for somebody to act, or that may still be in a call, is red."""
-    if not modems:
-        return
+def _rendered(document: Document, all_meters: bool, meter: str | None, room: int = MANY) -> Group:
+    if meter is not None:
+        return Group(*meter_parts(document, meter))
+    return Group(*parts(document, None if all_meters else room))
+
+
+def _print(document: Document, all_meters: bool, meter: str | None) -> None:
     screen = console()
-    table = _table("modem", "pool", "last call", "number", "result", "seconds", "signal", "network", "next window")
-    for modem in modems:
-        call = modem["last_call"]
-        table.add_row(
-            modem["id"],
-            "" if modem["pool"] == modem["id"] else modem["pool"],
-            _when(call["at"], config) if call else "",
-            call["number"] if call else "",
-            Text(call["result"], style="green" if call["result"] == "done" else "yellow") if call else "",
-            str(call["seconds"]) if call else "",
-            "" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm",
-            modem["registration"] or "",
-            _when(modem["next_window"], config),
-        )
-    screen.print(table)
-    for modem in modems:
-        if modem["fault"]:
-            text = f"{modem['id']} is not used until gatewayd is restarted: {modem['fault']}"
-            screen.print(Text(text, style="red"), soft_wrap=True)
-        if modem["in_doubt"]:
-            text = f"{modem['id']} may be in a call that costs money: it has not confirmed that it hung up"
-            screen.print(Text(text, style="red"), soft_wrap=True)
+    for part in _rendered(document, all_meters, meter).renderables:
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _print_sinks(sinks: Sequence[Mapping[str, Any]], config: Config) -> None:
+def _live(source: _Source, document: Document, seconds: float, all_meters: bool, meter: str | None) -> None:
+    """In place, until somebody interrupts."""
     screen = console()
-    if not sinks:
-        screen.print("no sinks are configured")
-        return
-    table = _table("sink", "state", "since", "waiting", "delivered", "set aside", "last delivered")
-    for sink in sinks:
-        table.add_row(
-            sink["id"],
-            Text(sink["state"], style={"connected": "green", "broken": "red"}.get(sink["state"], "")),
-            _when(sink["since"], config),
-            str(sink["waiting"]),
-            "" if sink["delivered"] is None else str(sink["delivered"]),
-            str(sink["set_aside"]),
-            _when(sink["last_delivered_at"], config),
-        )
-    screen.print(table)
-    for sink in sinks:
-        if sink["fault"]:
-            tries = f" ({sink['attempts']} attempts)" if sink["attempts"] else ""
-            screen.print(Text(f"{sink['id']}: {sink['fault']}{tries}", style="red"), soft_wrap=True)
-        if sink["set_aside"]:
-            what = "reading is" if sink["set_aside"] == 1 else "readings are"
-            screen.print(f"{sink['id']}: {sink['set_aside']} {what} set aside; see gatewayd sink set-aside")
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        right = name in ("waiting", "delivered", "set aside", "seconds", "signal")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    return table
-
-
-def _when(instant: str | None, config: Config) -> str:
-    if instant is None:
-        return ""
-    return local_time(datetime.fromisoformat(instant), config.gateway.zone)
+    with Live(console=screen, auto_refresh=False, screen=True) as live:
+        while True:
+            for room in _ROOMS:
+                shown = _rendered(document, all_meters, meter, room)
+                if len(screen.render_lines(shown)) <= screen.height:
+                    break
+            live.update(shown, refresh=True)
+            time.sleep(seconds)
+            document = source.document()

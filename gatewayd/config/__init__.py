@@ -21,15 +21,18 @@ from gatewayd.config.lines import (
 from gatewayd.config.loading import load, parse
 from gatewayd.config.schema import json_schema
 from gatewayd.config.settings import (
+    AcquisitionSettings,
     ArchiveSettings,
     Config,
     GatewaySettings,
     Job,
     MeterSettings,
+    PartSettings,
     SinkSettings,
 )
 
 __all__ = [
+    "AcquisitionSettings",
     "ArchiveSettings",
     "Config",
     "GatewaySettings",
@@ -38,6 +41,7 @@ __all__ = [
     "ListeningLine",
     "MeterSettings",
     "ModemLine",
+    "PartSettings",
     "Rfc2217Line",
     "SerialLine",
     "SinkSettings",

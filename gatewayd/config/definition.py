@@ -4,168 +4,41 @@ Rules: the loader, its messages and the JSON Schema all come from these classes;
 documentation everywhere. Drivers and sinks bring their own option classes, handed in; none is known here by name.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import date, time
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from gatewayd.config.identifiers import Ean, Eic, Id
+from gatewayd.config.identifiers import Id
+from gatewayd.config.jobs import JobEntry
 from gatewayd.config.lines import Host, Line
-from gatewayd.config.settings import (
-    NO_POINT,
-    SILENCE,
-    ArchiveSettings,
-    GatewaySettings,
-    Job,
-    MeterSettings,
-)
-from gatewayd.config.values import (
-    ALIGNED,
-    ALIGNED_FORM,
-    Pair,
-    Period,
-    Phone,
-    Registers,
-    Span,
-    Start,
-    Totals,
-    minutes,
-)
-from gatewayd.model import MeteringType, Point, Ratio, ValueSide
+from gatewayd.config.points import PartEntry, PointEntry, RatioEntry, point_of
+from gatewayd.config.policies import PolicyEntries, PolicyEntry, with_changes
+from gatewayd.config.settings import AcquisitionSettings, ArchiveSettings, GatewaySettings, MeterSettings, Voltage
+from gatewayd.config.values import Phone, Start
+from gatewayd.model import MeteringType
 from gatewayd.options import Options
+from gatewayd.policy import Policy
 
-
-class PointEntry(Options):
-    """The metering point."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    eic: Eic = ""
-    """EIC of the metering point, 16 characters."""
-    ean: Ean = ""
-    """EAN of an electricity metering point, 18 digits."""
-
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        if not self.eic and not self.ean:
-            raise ValueError("names no metering point; expected eic, ean or both")
-        return self
-
-
-class RatioEntry(Options):
-    """Instrument transformers and multiplier, from one day on."""
-
-    ct: Pair = ""
-    """Current transformer, primary/secondary such as 200/5; absent for a direct connection."""
-    vt: Pair = ""
-    """Voltage transformer, primary/secondary such as 22000/100; absent when there is none."""
-    multiplier: Decimal = Field(default=Decimal(1), gt=0)
-    """What the meter's values are multiplied by besides."""
-    value_side: ValueSide = ValueSide.SECONDARY
-    """Which side of the transformers the meter's own values refer to."""
-    since: date = date(1970, 1, 1)
-    """First legal-time day on which this holds, such as 2024-05-01."""
-
-    def ratio(self) -> Ratio:
-        return Ratio(self.ct, self.vt, self.multiplier, self.value_side, self.since)
-
-
-def _with(*keys: str, without: Sequence[str]) -> dict[str, Any]:
-    """For the JSON Schema: a job that has these keys and none of those."""
-    return {"required": list(keys), "not": {"anyOf": [{"required": [key]} for key in without]}}
-
-
-class JobEntry(Options):
-    """What is read and when."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                _with("registers", "every", without=("intervals", "rollover")),
-                _with("registers", "at", without=("intervals", "rollover")),
-                _with("listen", without=("registers", "every", "at", "intervals", "rollover")),
-                {
-                    **_with("intervals", "every", without=("registers", "at")),
-                    "properties": {"every": {"pattern": ALIGNED_FORM}},
-                },
-            ]
-        }
-    )
-
-    registers: Registers = ()
-    """OBIS codes to read, or all."""
-    intervals: Totals = ()
-    """OBIS codes of totals whose increments are archived, from boundary to boundary of legal time."""
-    rollover: Span | None = None
-    """The number at which these totals begin again at zero, in the unit in which they are archived, such as 1000000."""
-    every: Period | None = None
-    """Period such as 15m, from 1s to 31d."""
-    at: time | None = None
-    """Legal time of day such as 00:05."""
-    listen: Literal[True] | None = None
-    """Hear what the meter sends by itself, all the time."""
-    silence: Period | None = None
-    """How long a meter that is listened to may be silent before it counts as not heard; 25h when absent."""
-
-    @model_validator(mode="after")
-    def _one_schedule(self) -> Self:
-        if self.listen:
-            others = ("registers", "intervals", "rollover", "every", "at")
-            beside = [key for key in others if key in self.model_fields_set]
-            if beside:
-                raise ValueError(
-                    f"has {', '.join(beside)} beside listen; a job that listens has no times and takes all"
-                )
-            return self
-        if self.silence is not None:
-            raise ValueError("has silence without listen; it belongs to {listen: true, silence: 25h}")
-        if self.intervals:
-            return self._aligned()
-        if self.rollover is not None:
-            raise ValueError("has rollover without intervals; it belongs to {intervals: [1-0:1.8.0], every: 15m}")
-        if (self.every is None) == (self.at is None):
-            found = "has neither every nor at" if self.every is None else "has both every and at"
-            raise ValueError(f"{found}; expected one of them, such as every: 15m or at: 00:05")
-        return self
-
-    def _aligned(self) -> Self:
-        beside = [key for key in ("registers", "at") if key in self.model_fields_set]
-        if beside:
-            raise ValueError(
-                f"has {', '.join(beside)} beside intervals; their registers are read at each boundary of every"
-            )
-        if self.every not in ALIGNED:
-            periods = ", ".join(map(minutes, ALIGNED[:-1]))
-            found = "has no every" if self.every is None else "has another period than intervals have"
-            raise ValueError(f"{found}; expected every: {periods} or {minutes(ALIGNED[-1])}")
-        if len(set(self.intervals)) < len(self.intervals):
-            raise ValueError("has a register of intervals twice; name each once")
-        return self
-
-    def job(self) -> Job:
-        return Job(
-            self.intervals or self.registers,
-            self.every,
-            self.at,
-            listen=bool(self.listen),
-            silence=self.silence or SILENCE,
-            intervals=bool(self.intervals),
-            rollover=self.rollover,
-        )
+_TIMELESS: dict[str, Any] = {
+    "required": ["registers"],
+    "not": {"anyOf": [{"required": ["every"]}, {"required": ["at"]}]},
+}
+"""In the JSON Schema: a job of registers that leaves its time to the policy."""
 
 
 class MeterEntry(Options):
     """A meter; the options of its driver stand under the driver's name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["metering_type"], "properties": {"metering_type": {"const": "C"}}},
+            "else": {"properties": {"jobs": {"items": {"not": _TIMELESS}}}},
+        }
+    )
 
     id: Id
     """The meter's id, a level of its MQTT topics, such as em-1001."""
@@ -179,6 +52,10 @@ class MeterEntry(Options):
     """Address or host name from which the meter calls, such as 192.0.2.20; on lines on which meters call us."""
     metering_type: MeteringType = MeteringType.C
     """Metering type of decree 359/2020."""
+    voltage: Voltage | None = None
+    """Level of the metering point."""
+    policy: PolicyEntry | None = None
+    """What is different for this meter."""
     serial: str = Field(default="", max_length=64)
     """Serial number; a different one read back is an alarm."""
     point: PointEntry | None = None
@@ -187,21 +64,27 @@ class MeterEntry(Options):
     """Instrument transformers, one version after the other."""
     jobs: tuple[JobEntry, ...] = ()
     """What is read and when."""
+    points: tuple[PartEntry, ...] = ()
+    """The metering points behind this address, where it is a registrar."""
 
-    def settings(self) -> MeterSettings:
-        return MeterSettings(
+    def settings(self, policies: Mapping[MeteringType, Policy]) -> MeterSettings:
+        policy = with_changes(policies[self.metering_type], self.policy)
+        found = MeterSettings(
             id=self.id,
             driver=self.driver,
             line=self.line,
             metering_type=self.metering_type,
             serial=self.serial,
-            point=NO_POINT if self.point is None else Point(self.point.eic, self.point.ean),
+            point=point_of(self.point),
             ratio=tuple(entry.ratio() for entry in self.ratio),
             options=getattr(self, DRIVER_OPTIONS),
-            jobs=tuple(entry.job() for entry in self.jobs),
+            jobs=tuple(entry.job(policy) for entry in self.jobs),
             phone=self.phone,
             peer=self.peer or "",
+            policy=policy,
+            voltage=self.voltage,
         )
+        return replace(found, parts=tuple(entry.settings(found, policies) for entry in self.points))
 
 
 class SinkEntry(Options):
@@ -232,6 +115,10 @@ class Document(Options):
 
     gateway: GatewaySettings
     """The gateway itself: its id and its time zone."""
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    """How much is done at the same time."""
+    policies: PolicyEntries = PolicyEntries()
+    """Changes of the defaults of metering types."""
     archive: ArchiveSettings
     """Where everything that the meters sent is kept."""
     lines: dict[Id, LineEntry] = Field(default_factory=dict)

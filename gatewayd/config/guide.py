@@ -11,6 +11,7 @@ from gatewayd.config.nodes import Loc, Mapping, Node, Scalar, child
 from gatewayd.config.schema import Schema
 
 _ANYTHING: Schema = {}
+_UNIONS = ("anyOf", "oneOf", "allOf")
 
 
 class Guide:
@@ -44,7 +45,7 @@ class Guide:
         resolved = self.resolved(schema)
         if "discriminator" in resolved or "properties" in resolved:
             return [resolved]
-        for keyword in ("anyOf", "oneOf", "allOf"):
+        for keyword in _UNIONS:
             if keyword in resolved:
                 return [found for part in resolved[keyword] for found in self.choices(part)]
         return [] if resolved.get("type") == "null" else [resolved]
@@ -135,10 +136,18 @@ class Guide:
 
     def words(self, schema: Schema) -> str:
         """`a whole number from 1 to 65535`: what belongs here."""
-        said = self.resolved(schema).get("x-expected")
-        if said is not None:
-            return str(said)
-        return " or ".join(dict.fromkeys(_words(choice) for choice in self.choices(schema))) or "nothing"
+        return " or ".join(dict.fromkeys(self._each_in_words(schema))) or "nothing"
+
+    def _each_in_words(self, schema: Schema) -> list[str]:
+        """What a schema says of itself goes before what its choices are."""
+        resolved = self.resolved(schema)
+        if "x-expected" in resolved:
+            return [str(resolved["x-expected"])]
+        if "discriminator" not in resolved and "properties" not in resolved:
+            for keyword in _UNIONS:
+                if keyword in resolved:
+                    return [words for part in resolved[keyword] for words in self._each_in_words(part)]
+        return [] if resolved.get("type") == "null" else [_words(resolved)]
 
     def purpose(self, schema: Schema) -> str:
         """The first sentence of the documentation, as the end of a sentence; else what belongs here."""

@@ -3,12 +3,11 @@
 Rules: works on the tree, as checks.py; a telephone number is never in a message.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from gatewayd.config.nodes import Fault, Loc, Node, Scalar
+from gatewayd.config.nodes import Fault, Loc, Node, jobs_of, text
 from gatewayd.config.nodes import Mapping as MappingNode
-from gatewayd.config.nodes import Sequence as SequenceNode
 
 _GUARD_MS, _HANG_UP_S = Decimal(1200), Decimal(8)
 """What holds where the configuration says nothing (gatewayd/config/lines.py)."""
@@ -17,7 +16,7 @@ _BESIDE = "stands beside device; expected one way to the modem: device, or host 
 
 def pool_of(line: Node) -> str | None:
     """The pool that a line is in; None for none, and for what is no modem line."""
-    return _text(line, "pool") if _text(line, "type") == "modem" else None
+    return text(line, "pool") if text(line, "type") == "modem" else None
 
 
 def pools(lines: Mapping[str, Node]) -> dict[str, list[str]]:
@@ -30,15 +29,16 @@ def pools(lines: Mapping[str, Node]) -> dict[str, list[str]]:
 
 
 def faults(lines: Mapping[str, Node], meters: Sequence[tuple[Loc, MappingNode]]) -> Iterator[Fault]:
+    pooled = pools(lines)
     for name, line in lines.items():
-        if isinstance(line, MappingNode) and _text(line, "type") == "modem":
+        if isinstance(line, MappingNode) and text(line, "type") == "modem":
             yield from _way(("lines", name), line)
             yield from _hanging_up(("lines", name), line)
             pool = pool_of(line)
             if pool in lines:
                 yield Fault(("lines", name, "pool"), f"'{pool}' is the id of a line; a pool needs a name of its own")
     for loc, meter in meters:
-        yield from _meter(loc, meter, lines)
+        yield from _meter(loc, meter, lines, pooled)
 
 
 def _way(loc: Loc, line: MappingNode) -> Iterator[Fault]:
@@ -69,14 +69,14 @@ def _hanging_up(loc: Loc, line: MappingNode) -> Iterator[Fault]:
         yield Fault((*loc, key), message)
 
 
-def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[Fault]:
-    name = _text(meter, "line")
+def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node], pooled: Collection[str]) -> Iterator[Fault]:
+    name = text(meter, "line")
     if name is None:
         return
-    calls = name in pools(lines)
+    calls = name in pooled
     if name in lines:
         line = lines[name]
-        calls = _text(line, "type") == "modem"
+        calls = text(line, "type") == "modem"
         if (pool := pool_of(line)) is not None:
             yield Fault((*loc, "line"), f"line '{name}' is in the pool '{pool}'; name the pool")
     elif not calls:
@@ -92,14 +92,13 @@ def _meter(loc: Loc, meter: MappingNode, lines: Mapping[str, Node]) -> Iterator[
 
 def _no_intervals(loc: Loc, meter: MappingNode) -> Iterator[Fault]:
     """Dialling takes longer than a boundary may wait, and each would be a call that is paid for."""
-    jobs = meter.entries.get("jobs")
-    for number, job in enumerate(jobs.items if isinstance(jobs, SequenceNode) else ()):
-        if isinstance(job, MappingNode) and "intervals" in job.entries:
+    for place, job in jobs_of(loc, meter):
+        if "intervals" in job.entries:
             message = (
                 "a meter that is called cannot be read at each boundary: dialling takes too long; "
                 "expected registers, such as {registers: [1-0:1.8.0], every: 1h}"
             )
-            yield Fault((*loc, "jobs", number, "intervals"), message, at_key=True)
+            yield Fault((*place, "intervals"), message, at_key=True)
 
 
 def _number(line: MappingNode, key: str, default: Decimal) -> Decimal | None:
@@ -107,12 +106,7 @@ def _number(line: MappingNode, key: str, default: Decimal) -> Decimal | None:
     if key not in line.entries:
         return default
     try:
-        found = Decimal(_text(line, key) or "")
+        found = Decimal(text(line, key) or "")
     except ArithmeticError:
         return None
     return found if found.is_finite() else None
-
-
-def _text(node: Node | None, key: str) -> str | None:
-    value = node.entries.get(key) if isinstance(node, MappingNode) else None
-    return value.text if isinstance(value, Scalar) else None

@@ -8,22 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from gatewayd.config.line_checks import pools
-from gatewayd.config.nodes import Fault, Loc, Node, Scalar, Tree, path
+from gatewayd.config.nodes import Fault, Loc, Node, Tree, jobs_of, path, text
 from gatewayd.config.nodes import Mapping as MappingNode
-from gatewayd.config.nodes import Sequence as SequenceNode
 
 LISTENING = ("tcp_listen", "udp_listen")
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - what stands for all addresses
-_TIMED = ("registers", "intervals", "profile", "every", "at")
+_TIMED = ("registers", "intervals", "profile", "every", "at", "on")
 
 
 def faults(tree: Tree, lines: Mapping[str, Node], meters: Sequence[tuple[Loc, MappingNode]]) -> Iterator[Fault]:
     yield from _ports(lines)
     by_line: dict[str, list[tuple[Loc, MappingNode]]] = {}
     for loc, meter in meters:
-        by_line.setdefault(_text(meter, "line") or "", []).append((loc, meter))
+        by_line.setdefault(text(meter, "line") or "", []).append((loc, meter))
     for name, line in lines.items():
-        kind, users = _text(line, "type"), by_line.pop(name, [])
+        kind, users = text(line, "type"), by_line.pop(name, [])
         if kind in LISTENING:
             yield from _peers(tree, name, users)
             for loc, meter in users:
@@ -38,7 +37,7 @@ def _ports(lines: Mapping[str, Node]) -> Iterator[Fault]:
     """Two lines cannot listen at one port; 0.0.0.0 is every address of the machine."""
     taken: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, line in lines.items():
-        kind, port, bind = _text(line, "type"), _text(line, "port"), _text(line, "bind") or _ANY[0]
+        kind, port, bind = text(line, "type"), text(line, "port"), text(line, "bind") or _ANY[0]
         if kind not in LISTENING or port is None:
             continue
         others = taken.setdefault((kind, port), [])
@@ -53,7 +52,7 @@ def _peers(tree: Tree, line: str, users: Sequence[tuple[Loc, MappingNode]]) -> I
     """Several meters on a port are told apart by the addresses from which they call, and by nothing else."""
     first: dict[str, Loc] = {}
     for loc, meter in users:
-        peer = _text(meter, "peer")
+        peer = text(meter, "peer")
         if peer is None:
             if "peer" not in meter.entries and len(users) > 1:
                 message = (
@@ -73,17 +72,17 @@ def _peers(tree: Tree, line: str, users: Sequence[tuple[Loc, MappingNode]]) -> I
 
 
 def _only_listening(line: str, loc: Loc, meter: MappingNode) -> Iterator[Fault]:
-    for number, job in _jobs(meter):
+    jobs = list(jobs_of(loc, meter))
+    for place, job in jobs:
         key = next((key for key in _TIMED if key in job.entries), None)
         if "listen" not in job.entries and key is not None:
-            place = (*loc, "jobs", number)
             message = (
                 f"meters call us on line '{line}', so none can be asked at a time of ours; expected the job "
                 "{listen: true}, which takes what the meter sends"
             )
             yield Fault((*place, key), message, at_key=True, scope=place)
-    if len(jobs := list(_jobs(meter))) > 1 and all("listen" in job.entries for _, job in jobs):
-        yield Fault((*loc, "jobs", jobs[1][0]), "listens a second time; one job takes everything that the meter sends")
+    if len(jobs) > 1 and all("listen" in job.entries for _, job in jobs):
+        yield Fault(jobs[1][0], "listens a second time; one job takes everything that the meter sends")
 
 
 def _beside(line: str, kind: str | None, users: Sequence[tuple[Loc, MappingNode]]) -> Iterator[Fault]:
@@ -95,10 +94,11 @@ def _beside(line: str, kind: str | None, users: Sequence[tuple[Loc, MappingNode]
                 f"{' or '.join(LISTENING)}"
             )
             yield Fault((*loc, "peer"), message, at_key=True)
-        for number, job in _jobs(meter):
+        jobs = list(jobs_of(loc, meter))
+        for at, job in jobs:
             if "listen" not in job.entries:
                 continue
-            place = (*loc, "jobs", number, "listen")
+            place = (*at, "listen")
             others = len(users) - 1
             if kind == "modem":
                 message = "a modem cannot be listened to: each minute of a call costs money; read the meter, every: 15m"
@@ -107,7 +107,7 @@ def _beside(line: str, kind: str | None, users: Sequence[tuple[Loc, MappingNode]
                     f"whoever listens has the line for itself, and {others} more "
                     f"{'meter is' if others == 1 else 'meters are'} on line '{line}'; give this meter a line of its own"
                 )
-            elif len(list(_jobs(meter))) > 1:
+            elif len(jobs) > 1:
                 message = (
                     f"whoever listens on line '{line}' does so all the time; leave the other jobs of this meter out: "
                     "what it sends is archived as it comes"
@@ -117,20 +117,8 @@ def _beside(line: str, kind: str | None, users: Sequence[tuple[Loc, MappingNode]
             yield Fault(place, message, at_key=True)
 
 
-def _jobs(meter: MappingNode) -> Iterator[tuple[int, MappingNode]]:
-    jobs = meter.entries.get("jobs")
-    for number, job in enumerate(jobs.items if isinstance(jobs, SequenceNode) else ()):
-        if isinstance(job, MappingNode):
-            yield number, job
-
-
 def _plain(peer: str) -> str:
     try:
         return str(ip_address(peer))
     except ValueError:
         return peer.lower()
-
-
-def _text(node: Node | None, key: str) -> str | None:
-    value = node.entries.get(key) if isinstance(node, MappingNode) else None
-    return value.text if isinstance(value, Scalar) else None

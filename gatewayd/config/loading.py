@@ -5,24 +5,27 @@ collected, the most precise one wins at its place, and they are sorted by line. 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config import checks, messages
+from gatewayd.config import checks, lint, messages, policy_checks
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import SINK_KEYS, Document, document
 from gatewayd.config.guide import Guide
 from gatewayd.config.nodes import Fault, Loc, Tree, finding
 from gatewayd.config.nodes import Mapping as MappingNode
-from gatewayd.config.schema import schema_of
+from gatewayd.config.schema import Schema, schema_of
 from gatewayd.config.settings import Config, SinkSettings
 from gatewayd.errors import ConfigError, Finding
 
 OptionClasses = Mapping[str, type[BaseModel]]
+_Classes = tuple[tuple[str, type[BaseModel]], ...]
 
 
 def load(path: Path, drivers: OptionClasses, sinks: OptionClasses) -> Config:
@@ -43,11 +46,11 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
         fault = Fault((), "is not a configuration; expected keys such as gateway, archive, lines and meters")
         raise ConfigError(name, (finding(tree, fault),))
 
-    definition = document(drivers, sinks)
-    guide = Guide(schema_of(definition))
+    definition, schema = _definition(tuple(drivers.items()), tuple(sinks.items()))
+    guide = Guide(schema)
     conversion = Conversion(guide)
     data = _completed(conversion.value(tree.root, guide.root), drivers)
-    faults = [*tree.faults, *checks.faults(tree, drivers, sinks), *conversion.faults]
+    faults = [*tree.faults, *checks.faults(tree, drivers, sinks), *policy_checks.faults(data), *conversion.faults]
     valid = None
     try:
         valid = definition.model_validate(data)
@@ -55,7 +58,15 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
         faults.extend(messages.faults(error, tree, guide))
     if faults or valid is None:
         raise ConfigError(name, _findings(tree, _most_precise(faults)))
-    return _config(valid, data, sinks, _findings(tree, checks.warnings(tree)))
+    config = _config(valid, data, sinks)
+    return replace(config, warnings=_findings(tree, [*checks.warnings(tree), *lint.warnings(config.meters)]))
+
+
+@lru_cache(maxsize=4)
+def _definition(drivers: _Classes, sinks: _Classes) -> tuple[type[Document], Schema]:
+    """Made once for the same classes, which takes longer than to read a file of a few meters."""
+    definition = document(dict(drivers), dict(sinks))
+    return definition, schema_of(definition)
 
 
 def _read(path: Path) -> str:
@@ -120,14 +131,15 @@ def _findings(tree: Tree, faults: Iterable[Fault]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda one: (one.line, one.key, one.message)))
 
 
-def _config(valid: Document, data: Any, sinks: OptionClasses, warnings: tuple[Finding, ...]) -> Config:
+def _config(valid: Document, data: Any, sinks: OptionClasses) -> Config:
+    policies = valid.policies.policies
     return Config(
         gateway=valid.gateway,
         archive=valid.archive,
         lines=MappingProxyType(dict(valid.lines)),
-        meters=tuple(meter.settings() for meter in valid.meters),
+        meters=tuple(meter.settings(policies) for meter in valid.meters),
         sinks=tuple(_sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)),
-        warnings=warnings,
+        acquisition=valid.acquisition,
     )
 
 

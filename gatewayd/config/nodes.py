@@ -88,6 +88,27 @@ def child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
+def text(node: Node | None, key: str) -> str | None:
+    """The text behind a key; None where there is none."""
+    value = node.entries.get(key) if isinstance(node, Mapping) else None
+    return value.text if isinstance(value, Scalar) else None
+
+
+def members(loc: Loc, node: Node | None, key: str) -> Iterator[tuple[Loc, Mapping]]:
+    """The mappings of the list behind a key, each with its place. `loc` is that of the node."""
+    items = child(node, key)
+    for number, item in enumerate(items.items if isinstance(items, Sequence) else ()):
+        if isinstance(item, Mapping):
+            yield (*loc, key, number), item
+
+
+def jobs_of(loc: Loc, meter: Mapping) -> Iterator[tuple[Loc, Mapping]]:
+    """What is asked of a meter: its own jobs, then those of the metering points behind it."""
+    yield from members(loc, meter, "jobs")
+    for place, point in members(loc, meter, "points"):
+        yield from members(place, point, "jobs")
+
+
 def finding(tree: Tree, fault: Fault) -> Finding:
     line = tree.line(fault) if fault.line is None else fault.line
     return Finding(line, path(fault.loc), fault.message)

@@ -1,25 +1,27 @@
 """What a configuration says, as frozen objects: the part that the rest of gatewayd works with.
 
 Rules: everything here is complete and checked; paths and names of secrets stay references, no file is read. The first
-two classes and the lines (lines.py) stand in the YAML as they are; the others are made by gatewayd.config.definition.
+three classes and the lines (lines.py) stand in the YAML as they are; the others are made by gatewayd.config.definition.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from gatewayd.config.identifiers import Id
 from gatewayd.config.lines import FilePath, Line, ModemLine
+from gatewayd.config.values import Spread
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
-from gatewayd.model import Increments, Listen, Meter, MeteringType, Order, Point, Ratio, Registers
+from gatewayd.model import Increments, Listen, LoadProfile, Meter, MeteringType, Order, Part, Point, Ratio, Registers
 from gatewayd.obis import Obis
 from gatewayd.options import Options
+from gatewayd.policy import POLICIES, POLICY, Policy
 
 
 def _zone(name: str) -> str:
@@ -37,6 +39,9 @@ class GatewaySettings(Options):
     """The gateway's id, the first level of its MQTT topics, such as gw-brno-1."""
     timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Prague"
     """The legal time that days, daily jobs and labels follow."""
+    clock: Literal["kernel", "trusted"] = "kernel"
+    """Who says whether the gateway's clock is right: the kernel, which knows whether it is synchronised, or nobody: it
+    is trusted, where other means keep it right."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -56,18 +61,32 @@ class ArchiveSettings(Options):
     """Size in MiB at which a segment is sealed before its month is over."""
 
 
+class AcquisitionSettings(Options):
+    """How much is done at the same time."""
+
+    sessions: int = Field(default=256, ge=1, le=10_000)
+    """Conversations with meters at the same time, over all lines."""
+    spread: Spread = timedelta(minutes=1)
+    """Over how much time the daily and periodic jobs of different meters begin, from 0s to 6h."""
+
+
+ACQUISITION = AcquisitionSettings()
 NO_POINT = Point()
 SILENCE = timedelta(hours=25)
 """A meter that pushes once a day, and an hour for the day that is longer."""
+Voltage = Literal["low", "medium", "high"]
+"""The level of a metering point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is read from a meter and when: either `every` so often or `at` a legal time each day, or `listen` all the
-    time, where a meter that is silent for longer than `silence` counts as not heard.
+    """What is read from a meter and when: either `every` so often or `at` a legal time, each day or only `on` one (a
+    weekday, or a day of the month from 1 to 28), or `listen` all the time, where a meter that is silent for longer than
+    `silence` counts as not heard.
 
     `registers` empty means the whole readout or every object that the map names. With `intervals` they are read at the
-    boundaries of legal time and their increments archived; `rollover`: where they begin again at zero.
+    boundaries of legal time and their increments archived; `rollover`: where they begin again at zero. A `profile` is
+    kept complete `months` back; `period` and `channels` as in LoadProfile.
     """
 
     registers: tuple[Obis, ...] = ()
@@ -77,12 +96,33 @@ class Job:
     silence: timedelta = SILENCE
     intervals: bool = False
     rollover: Decimal | None = None
+    on: str | int | None = None
+    profile: Obis | None = None
+    months: int = POLICY.backfill_months
+    period: timedelta | None = None
+    channels: tuple[Obis, ...] = ()
 
     @property
     def request(self) -> Order:
+        if self.profile is not None:
+            return LoadProfile(self.profile, self.months, self.period, self.channels)
         if self.intervals and self.every is not None:
             return Increments(self.registers, self.every, self.rollover)
         return Listen() if self.listen else Registers(self.registers)
+
+
+@dataclass(frozen=True, slots=True)
+class PartSettings:
+    """One metering point of a registrar, and its jobs, which are asked of the registrar."""
+
+    part: Part
+    jobs: tuple[Job, ...]
+    policy: Policy
+    voltage: Voltage | None = None
+
+    @property
+    def id(self) -> str:
+        return self.part.meter.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +143,11 @@ class MeterSettings:
     """The number of the meter's modem, where its line calls."""
     peer: str = ""
     """Address or host name from which the meter calls, where its line listens; "" for whoever calls."""
+    policy: Policy = POLICIES[MeteringType.C]
+    """That of its metering type, with what the configuration changes."""
+    voltage: Voltage | None = None
+    parts: tuple[PartSettings, ...] = ()
+    """The metering points, where it is a registrar."""
 
     @property
     def meter(self) -> Meter:
@@ -114,7 +159,14 @@ class MeterSettings:
             serial=self.serial,
             point=self.point,
             ratios=self.ratio,
+            parts=tuple(each.part for each in self.parts),
         )
+
+    @property
+    def all_jobs(self) -> tuple[tuple[Policy, Job], ...]:
+        """Everything that is asked of it, with the policy that applies: its own jobs and those of its points."""
+        own = ((self.policy, job) for job in self.jobs)
+        return (*own, *((each.policy, job) for each in self.parts for job in each.jobs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +190,13 @@ class Config:
     meters: tuple[MeterSettings, ...]
     sinks: tuple[SinkSettings, ...]
     warnings: tuple[Finding, ...] = ()
+    acquisition: AcquisitionSettings = ACQUISITION
+
+    @property
+    def metered(self) -> tuple[Meter, ...]:
+        """All meters, and behind each registrar its metering points: everything under whose id there are readings."""
+        meters = (settings.meter for settings in self.meters)
+        return tuple(found for meter in meters for found in (meter, *(part.meter for part in meter.parts)))
 
     @property
     def pools(self) -> Mapping[str, tuple[ModemLine, ...]]:

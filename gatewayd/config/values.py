@@ -1,9 +1,10 @@
-"""Texts of the configuration with a form of their own: ratios, OBIS codes, telephone numbers, periods, starts.
+"""Texts of the configuration with a form of their own: ratios, OBIS codes, telephone numbers, periods, days, starts.
 
 Rules: each has its form in the JSON Schema, its words for messages, and becomes a value that cannot be wrong.
 """
 
-from datetime import date, timedelta
+import re
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -14,15 +15,38 @@ from gatewayd.model import transformation
 from gatewayd.obis import CURRENT, Obis
 
 LONGEST_PERIOD = timedelta(days=31)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 ALIGNED = tuple(timedelta(minutes=each) for each in (1, 5, 10, 15, 30, 60))
 """Periods of intervals: they divide the hour, and so every legal-time day."""
 ALIGNED_FORM = f"^0*(1h|{'|'.join(f'{each.seconds // 60}m|{each.seconds}s' for each in ALIGNED)})$"
 """Their spellings, for the JSON Schema."""
 
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAILY = "daily"
+"""Instead of a weekday or a day of the month: every day."""
+NONE = "none"
+"""Instead of a time: none at all, where there would be one by default."""
+
+
+_ABSTRACT = 94
+"""Group C of general and service objects begins here; below stand quantities."""
+_CHANNEL = re.compile(r"([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])-([01]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])", re.ASCII)
+_SHARES = "A-B of the point's codes such as 1-1, or whole codes such as 1-1:1.8.0"
+
+
 def minutes(period: timedelta) -> str:
     """`15m`: how one of them is written."""
     return f"{period.seconds // 60}m"
+
+
+def written(period: timedelta) -> str:
+    """`3d`, `60m`, `9s`: any period of whole seconds as it is written in the file."""
+    seconds = int(period.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0 and seconds and (unit != "h" or seconds > size):
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def _pair(text: str) -> str:
@@ -59,6 +83,77 @@ def _period(every: timedelta) -> timedelta:
     if not timedelta(seconds=1) <= every <= LONGEST_PERIOD:
         raise ValueError("is not a period from 1s to 31d")
     return every
+
+
+def _fill(every: timedelta) -> timedelta:
+    if not timedelta(hours=1) <= every <= timedelta(days=366):
+        raise ValueError("is not a period from 1h to 366d")
+    return every
+
+
+def _spread(period: timedelta) -> timedelta:
+    if not timedelta(0) <= period <= timedelta(hours=6):
+        raise ValueError("is not a period from 0s to 6h")
+    return period
+
+
+def _metering(period: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= period <= _HOUR or _HOUR % period or period % timedelta(minutes=1):
+        raise ValueError("is not a metering period; expected one that divides the hour, such as 15m")
+    return period
+
+
+def _profile_period(period: timedelta) -> timedelta:
+    if period == _DAY:
+        return period
+    try:
+        return _metering(period)
+    except ValueError:
+        raise ValueError(
+            "is not the period of a profile; expected one that divides the hour, such as 15m, or 1d"
+        ) from None
+
+
+def _evaluation(period: timedelta) -> timedelta:
+    if period not in (timedelta(minutes=15), _HOUR):
+        raise ValueError("is not an evaluation interval; expected 15m or 60m")
+    return period
+
+
+def _profile(code: Obis) -> Obis:
+    if code.a and code.c < _ABSTRACT:
+        raise ValueError("is the code of a quantity; expected that of a load profile or log such as 1-0:99.1.0 or P.01")
+    return code
+
+
+def _channels(value: object) -> object:
+    if value == []:
+        raise ValueError("is an empty list; expected OBIS codes such as 1-0:1.29.0, or leave the key out")
+    return value
+
+
+def _shares(value: object) -> object:
+    if value == []:
+        raise ValueError(f"is an empty list; expected {_SHARES}")
+    return value
+
+
+Own = tuple[int, int] | Obis
+"""What is a metering point's own behind a registrar: all codes of A and B, or one code."""
+
+
+def own_codes(text: str) -> Own:
+    """`1-1` and `1-1:1.8.0`; ValueError for anything else."""
+    if pair := _CHANNEL.fullmatch(text):
+        return int(pair[1]), int(pair[2])
+    try:
+        return Obis.parse(text)
+    except ValueError:
+        raise ValueError("is neither A-B of OBIS codes such as 1-1 nor a code such as 1-1:1.8.0") from None
+
+
+def _share(text: object) -> object:
+    return own_codes(text) if isinstance(text, str) else text
 
 
 def _some(value: object) -> object:
@@ -137,3 +232,66 @@ Totals = Annotated[
     ),
 ]
 Span = Annotated[Decimal, Field(gt=0, le=10**18), AfterValidator(_span)]
+
+MeteringPeriod = Annotated[timedelta, AfterValidator(_metering)]
+"""The length of the intervals of a load profile: whole minutes that divide the hour."""
+ProfilePeriod = Annotated[timedelta, AfterValidator(_profile_period)]
+"""The same, or a day."""
+Evaluation = Annotated[timedelta, AfterValidator(_evaluation)]
+RetryWindow = Annotated[timedelta, AfterValidator(_fill)]
+Spread = Annotated[timedelta, AfterValidator(_spread)]
+ProfileCode = Annotated[Code, AfterValidator(_profile)]
+Channels = Annotated[
+    tuple[Code, ...],
+    BeforeValidator(_channels),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["string", "number"]},
+            "x-expected": "a list of OBIS codes such as [1-0:1.29.0, 1-0:2.29.0]",
+        }
+    ),
+]
+Share = Annotated[
+    Own,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": ["string", "number"], "x-expected": _SHARES}),
+]
+Shares = Annotated[
+    tuple[Share, ...],
+    BeforeValidator(_shares),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["string", "number"], "x-expected": _SHARES},
+            "x-expected": "a list such as [1-1] or [1-1:1.8.0, 1-1:2.8.0]",
+        }
+    ),
+]
+Day = Annotated[
+    Literal["daily", "mon", "tue", "wed", "thu", "fri", "sat", "sun"] | Annotated[int, Field(ge=1, le=28)],
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": [DAILY, *WEEKDAYS]}, {"type": "integer", "minimum": 1, "maximum": 28}],
+            "x-expected": "a weekday such as mon, a day of the month from 1 to 28, or daily",
+        }
+    ),
+]
+Deadline = Annotated[
+    Literal["none"] | time,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": NONE},
+                {
+                    "type": "string",
+                    "format": "clock",
+                    "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
+                },
+            ],
+            "x-expected": "a time of day such as 06:00, or none",
+        }
+    ),
+]

@@ -1,8 +1,11 @@
 """The composition root: the only place that builds parts from a configuration and connects them.
 
-`build` makes the parts, `run` connects and supervises them, `retention` lets old segments go, `status` says how it is.
+`build` makes the parts, `run` connects and supervises them, `lines` and `sinks` hold what runs and can be changed,
+`reload` takes another configuration, `upkeep_loop` and `retention` do what is due besides, `technician` asks by hand,
+`status` says how it is.
 """
 
+from gatewayd.daemon.asking import Collected, Question, question_text
 from gatewayd.daemon.build import (
     DRIVER_OPTIONS,
     SINK_OPTIONS,
@@ -28,8 +31,10 @@ __all__ = [
     "DRIVER_OPTIONS",
     "SCAN_UNITS",
     "SINK_OPTIONS",
+    "Collected",
     "LineScan",
     "Modem",
+    "Question",
     "Unit",
     "build_acquisition",
     "build_line",
@@ -48,6 +53,7 @@ __all__ = [
     "opened",
     "printed",
     "probe",
+    "question_text",
     "replay",
     "run",
     "scan_line",

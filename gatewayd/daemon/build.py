@@ -8,6 +8,7 @@ import contextlib
 import functools
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from time import monotonic
@@ -46,7 +47,10 @@ from gatewayd.daemon.listening import build_line_worker, build_listening_line, b
 from gatewayd.daemon.modems import Modem, build_modem_line
 from gatewayd.daemon.optical_head import optical_head
 from gatewayd.daemon.trace import traced
+from gatewayd.diary import Diary
 from gatewayd.driver import Memory, Setting
+from gatewayd.examine import Examiner
+from gatewayd.gateway_clock import GatewayClock
 from gatewayd.listener import ListenWorker, Pushing
 from gatewayd.outbox import Start
 from gatewayd.schedule import At, Boundaries, Every, Rhythm
@@ -55,6 +59,7 @@ from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.mqtt.options import MqttOptions
 from gatewayd.sink.postgresql.options import PostgresqlOptions
 from gatewayd.station import Line, OnCall, Station
+from gatewayd.upkeep import Upkeep
 from gatewayd.worker import Job, LineWorker
 
 DRIVER_OPTIONS: Mapping[str, type[BaseModel]] = {name: kind.options for name, kind in DRIVERS.items()}
@@ -132,7 +137,8 @@ def build_station(
         enter_hdlc=optical_head(settings.id, settings.line),
         beside={} if beside is None else beside,
     )
-    return Station(settings.meter, DRIVERS[settings.driver].build(setting), settings.phone, settings.peer)
+    driver = DRIVERS[settings.driver].build(setting)
+    return Station(settings.meter, driver, settings.phone, settings.peer, settings.policy)
 
 
 def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Store:
@@ -146,8 +152,17 @@ def build_store(config: Config, *, group_seconds: float = GROUP_SECONDS) -> Stor
     )
 
 
-def build_acquisition(config: Config, store: Store) -> Acquisition:
-    return Acquisition(store, now, config.gateway.zone, steady=monotonic)
+def build_clock(config: Config) -> GatewayClock:
+    """The watch over the gateway's own clock."""
+    return GatewayClock(now, monotonic, trusted=config.gateway.clock == "trusted")
+
+
+def build_acquisition(config: Config, store: Store, clock: GatewayClock | None = None) -> Acquisition:
+    """`clock` says whether the gateway's clock is right; None: a watch of its own does."""
+    sure = (clock or build_clock(config)).synchronised
+    upkeep = Upkeep(store, now, config.gateway.zone, sure=sure, steady=monotonic)
+    examiner = Examiner(store, now, sure)
+    return Acquisition(store, now, config.gateway.zone, steady=monotonic, upkeep=upkeep, examiner=examiner)
 
 
 def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: bool = False) -> Sink:
@@ -157,9 +172,8 @@ def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: boo
         case MqttOptions() as options:
             from gatewayd.sink.mqtt.sink import MqttSink
 
-            meters = [meter.meter for meter in config.meters]
             history = functools.partial(Follower, folder)
-            return MqttSink(settings.id, options, gateway, meters, head, now, __version__, history, quiet=quiet)
+            return MqttSink(settings.id, options, gateway, config.metered, head, now, __version__, history, quiet=quiet)
         case LineProtocolOptions() as options:
             from gatewayd.sink.line_protocol.sink import LineProtocolSink
 
@@ -186,34 +200,63 @@ Worker = LineWorker | CallWorker | ListenWorker
 
 
 def build_workers(
-    config: Config, acquisition: Acquisition, taps: Mapping[str, Tap], memory_of: Callable[[str], Memory]
+    config: Config,
+    acquisition: Acquisition,
+    taps: Mapping[str, Tap],
+    memory_of: Callable[[str], Memory],
+    *,
+    slots: asyncio.Semaphore | None = None,
+    diary: Diary | None = None,
+    owed: dict[str, dict[str, object]] | None = None,
 ) -> list[Worker]:
-    """One worker for each line and each pool that has jobs; `taps` by line, `memory_of` by meter."""
+    """One worker for each line that has meters and each pool that has jobs; `taps` by line, `memory_of` by meter.
+
+    `slots` are the places for conversations, where other workers share them: as many as the configuration says.
+    `owed`: by line, what its drivers share (Setting.beside), where that is to outlive these workers.
+    """
+    places = slots or asyncio.Semaphore(config.acquisition.sessions)
     workers: list[Worker] = []
+    by_line: dict[str, list[MeterSettings]] = {}
+    for settings in config.meters:
+        by_line.setdefault(settings.line, []).append(settings)
     for name in (*config.lines, *config.pools):
-        beside: dict[str, object] = {}
+        shared: dict[str, object] = {} if owed is None else owed.setdefault(name, {})
+        meters = [
+            (settings, build_station(config, settings, memory_of(settings.id), shared))
+            for settings in by_line.get(name, ())
+        ]
         pairs = [
-            (station, job)
-            for settings in config.meters
-            if settings.line == name
-            for station in [build_station(config, settings, memory_of(settings.id), beside)]
-            for job in settings.jobs
+            (replace(station, policy=policy), job) for settings, station in meters for policy, job in settings.all_jobs
         ]
         jobs = [Job(station, job.request, _rhythm(job)) for station, job in pairs if not job.listen]
         pushing = [Pushing(station, job.silence) for station, job in pairs if job.listen]
+        without = [station for settings, station in meters if not settings.all_jobs]
         lines = config.lines_of(name)
         if pushing:  # the configuration has nothing else on such a line
             workers.append(_listen_worker(lines[0], pushing, acquisition, taps.get(name)))
-        if not jobs:
-            continue
-        built = [build_line(line, taps.get(line.id)) for line in lines]
-        zone = config.gateway.zone
-        if built[0].calls:
-            windows = {line.id: line.call_window for line in lines if isinstance(line, ModemLine)}
-            workers.append(CallWorker(name, built, jobs, acquisition, Ledger(windows, zone), now, zone))
-        else:
-            jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
-            workers.append(LineWorker(built[0], jobs, acquisition, now, zone, jitter))
+        elif jobs or (without and not isinstance(lines[0], ModemLine | TcpListenLine | UdpListenLine)):
+            built = [build_line(line, taps.get(line.id)) for line in lines]
+            zone = config.gateway.zone
+            if built[0].calls:
+                windows = {line.id: line.call_window for line in lines if isinstance(line, ModemLine)}
+                ledger = Ledger(windows, zone)
+                workers.append(CallWorker(name, built, jobs, acquisition, ledger, now, zone, diary=diary))
+            else:
+                jitter = random.Random()  # noqa: S311 - spreads jobs and retries, guards nothing
+                spread = config.acquisition.spread
+                worker = LineWorker(
+                    built[0],
+                    jobs,
+                    acquisition,
+                    now,
+                    zone,
+                    jitter,
+                    slots=places,
+                    diary=diary,
+                    spread=spread,
+                    beside=without,
+                )
+                workers.append(worker)
     return workers
 
 
@@ -229,7 +272,7 @@ def _rhythm(job: JobSettings) -> Rhythm:
     if job.every is not None:
         return Boundaries(job.every) if job.intervals else Every(job.every)
     assert job.at is not None  # the configuration has exactly one of the two
-    return At(job.at)
+    return At(job.at, job.on)
 
 
 def sink_start(settings: SinkSettings, zone: ZoneInfo) -> Start:

@@ -5,6 +5,7 @@ Rules: what a sink still needs stays, up to a limit, and is told every day as lo
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import date, time
 from zoneinfo import ZoneInfo
 
@@ -22,10 +23,12 @@ RETENTION_SECONDS = 24 * 3600.0
 log = logging.getLogger("gatewayd.daemon")
 
 
-async def retain(config: Config, store: Store) -> None:
-    """Once a day: drop segments that are old and delivered everywhere, or have waited for sinks long enough."""
-    settings = config.archive
+async def retain(present: Callable[[], Config], store: Store) -> None:
+    """Once a day: drop segments that are old and delivered everywhere, or have waited for sinks long enough, as the
+    configuration that is `present` then demands."""
     while True:
+        config = present()
+        settings = config.archive
         positions = read_cursors(settings.path)
         limits = Limits(
             before_us=_months_ago(settings.retention_months, config.gateway.zone),

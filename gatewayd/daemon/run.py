@@ -1,28 +1,30 @@
 """Running a gateway: the parts connected and supervised.
 
 Rules: archive first, sinks only through their outboxes; a line's or a sink's fault ends nothing but itself; on SIGTERM
-or SIGINT sessions are cancelled, what they received is archived, sinks get a moment to deliver, the archive is closed.
+or SIGINT sessions are cancelled, what they received is archived, sinks get a moment to deliver, the archive is closed;
+on SIGHUP the configuration is loaded again.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from pathlib import Path
 
 from gatewayd import __version__
-from gatewayd.acquire import Acquisition
 from gatewayd.archive import set_aside
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
 from gatewayd.channel.tracing import Tap
-from gatewayd.config import Config, ModemLine
-from gatewayd.control import listening
+from gatewayd.config import Config, SinkSettings
+from gatewayd.control import Request, listening
 from gatewayd.daemon.build import (
-    Worker,
     build_acquisition,
+    build_clock,
     build_sink,
     build_store,
     build_workers,
@@ -30,10 +32,17 @@ from gatewayd.daemon.build import (
     opened,
     sink_start,
 )
+from gatewayd.daemon.gateway import Gateway
+from gatewayd.daemon.lines import Lines, Worker, hang_up_seconds
+from gatewayd.daemon.reload import Reloads
 from gatewayd.daemon.retention import retain
+from gatewayd.daemon.sinks import Sinks
 from gatewayd.daemon.status import running_status
+from gatewayd.daemon.technician import ask_stream
 from gatewayd.daemon.threads import DaemonThreads, share_promptly
 from gatewayd.daemon.trace import trace_stream
+from gatewayd.daemon.upkeep_loop import look_after, save, watch
+from gatewayd.diary import PREFIX, Diary
 from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
@@ -43,109 +52,127 @@ SHUTDOWN_SECONDS = 8.0
 _CANCEL_SECONDS = 3.0
 _DELIVER_SECONDS = 0.5
 """What sinks get in any case, also where hanging up has taken most of the time."""
+_STANDARD_ERROR = 2
 
 log = logging.getLogger("gatewayd.daemon")
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """Everything that runs, for the daemon's own tasks and for displays."""
-
-    store: Store
-    acquisition: Acquisition
-    workers: Sequence[Worker]
-    publishers: Sequence[Publisher]
-    outboxes: Sequence[Outbox]
-    taps: Mapping[str, Tap]
-
-
-async def run(config: Config) -> None:
-    """Run the gateway until SIGTERM or SIGINT. Raises ArchiveError when the archive cannot be opened."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(DaemonThreads())
+async def run(config: Config, path: Path | None = None) -> None:
+    """Run the gateway until SIGTERM or SIGINT. `path` is the file to load again on SIGHUP. Raises ArchiveError when the
+    archive cannot be opened."""
+    stop, hung_up = asyncio.Event(), asyncio.Event()
+    _heed_signals(stop, hung_up)
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
     share_promptly()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with opened(build_store(config)) as store:
-        store.declare([meter.meter for meter in config.meters])
-        gateway = _assemble(config, store)
-        log.info(
-            "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
-            __version__,
-            config.gateway.id,
-            len(config.meters),
-            len(gateway.workers),
-            len(gateway.publishers),
-            config.archive.path,
-            store.head,
-        )
-        try:
-            async with AsyncExitStack() as stack:
-                await _listen(stack, config, gateway)
-                await _supervise(config, gateway, stop)
-        finally:
-            for outbox in gateway.outboxes:
-                outbox.close()
+        store.declare(config.metered)
+        gateway = await _assembled(config, path, store)
+        reloads = Reloads(gateway)
+        async with AsyncExitStack() as stack:
+            await _listen(stack, gateway, reloads)
+            await _supervise(gateway, reloads, stop, hung_up)
     log.info("gatewayd stopped, archive at seq %d", store.head)
 
 
-async def _listen(stack: AsyncExitStack, config: Config, gateway: Gateway) -> None:
-    """Answer the command line. A gateway that cannot do that does everything else all the same."""
-    since = now()
+def _heed_signals(stop: asyncio.Event, hung_up: asyncio.Event) -> None:
+    """SIGHUP is another configuration, save where the terminal that the gateway was started in has gone."""
+    loop = asyncio.get_running_loop()
+    attached = sys.stderr.isatty()
 
-    async def status() -> dict[str, object]:
-        cursors = {outbox.sink: outbox.cursor for outbox in gateway.outboxes}
+    def hang_up() -> None:
+        (stop if attached and not os.isatty(_STANDARD_ERROR) else hung_up).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup stays what it is
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+async def _assembled(config: Config, path: Path | None, store: Store) -> Gateway:
+    """The parts; nothing runs yet."""
+    clock = build_clock(config)
+    acquisition = build_acquisition(config, store, clock)
+    diary = await _diary(store)
+    taps: dict[str, Tap] = {}
+    slots: dict[int, asyncio.Semaphore] = {}
+    """Places for conversations, by how many there are: shared by all lines, also by those that begin at a reload."""
+
+    owed: dict[str, dict[str, object]] = {}
+
+    def workers(wanted: Config) -> Sequence[Worker]:
+        for line in wanted.lines:
+            taps.setdefault(line, Tap(line, now))
+        places = slots.setdefault(wanted.acquisition.sessions, asyncio.Semaphore(wanted.acquisition.sessions))
+        return build_workers(wanted, acquisition, taps, store.memory_of, slots=places, diary=diary, owed=owed)
+
+    def sink(wanted: Config, settings: SinkSettings) -> tuple[Outbox, Publisher]:
+        outbox = Outbox(settings.id, store, sink_start(settings, wanted.gateway.zone))
+        return outbox, Publisher(build_sink(wanted, settings, store.published_head), outbox, now)
+
+    at = now()
+    return Gateway(config, path, at, at, store, acquisition, Lines(workers), Sinks(sink), taps, clock, diary)
+
+
+async def _diary(store: Store) -> Diary:
+    try:
+        return Diary(await store.recall_all(PREFIX))
+    except ArchiveError as error:
+        log.warning("which daily jobs are done is not known, so they run once more: %s", error)
+        return Diary()
+
+
+async def _listen(stack: AsyncExitStack, gateway: Gateway, reloads: Reloads) -> None:
+    """Answer the command line. A gateway that cannot do that does everything else all the same."""
+
+    async def status(_request: Request) -> dict[str, object]:
         asides: dict[str, Count] = {}
         with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
-            asides = await asyncio.to_thread(set_aside.counts, config.archive.path)
-        alarms = gateway.acquisition.alarms.standing
-        return running_status(
-            config, gateway.store, gateway.publishers, cursors, asides, since, gateway.workers, alarms
-        )
+            asides = await asyncio.to_thread(set_aside.counts, gateway.store.folder)
+        return running_status(gateway, asides, now())
 
+    streams = {"trace": trace_stream(gateway.taps), "ask": ask_stream(gateway), "reload": reloads.stream()}
     try:
-        await stack.enter_async_context(
-            listening(config.archive.path, {"status": status}, {"trace": trace_stream(gateway.taps)})
-        )
+        await stack.enter_async_context(listening(gateway.store.folder, {"status": status}, streams))
     except OSError as error:
         log.error("the control socket cannot be made, so `gatewayd status` and `trace` will not work: %s", error)
 
 
-def _assemble(config: Config, store: Store) -> Gateway:
-    outboxes = [Outbox(settings.id, store, sink_start(settings, config.gateway.zone)) for settings in config.sinks]
-    publishers = [
-        Publisher(build_sink(config, settings, store.published_head), outbox, now)
-        for settings, outbox in zip(config.sinks, outboxes, strict=True)
+async def _supervise(gateway: Gateway, reloads: Reloads, stop: asyncio.Event, hung_up: asyncio.Event) -> None:
+    """Run everything; when `stop` comes, end it in the order acquisition, sinks."""
+    config, loop = gateway.config, asyncio.get_running_loop()
+    watch(gateway.acquisition.upkeep, config)
+    gateway.lines.start(config)
+    gateway.sinks.start(gateway.sinks.planned(config))
+    log.info(
+        "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
+        __version__,
+        config.gateway.id,
+        len(config.meters),
+        len(gateway.lines.workers),
+        len(config.sinks),
+        config.archive.path,
+        gateway.store.head,
+    )
+    chores = [
+        asyncio.create_task(retain(lambda: gateway.config, gateway.store), name="retention"),
+        asyncio.create_task(look_after(gateway), name="upkeep"),
+        asyncio.create_task(reloads.heed(hung_up), name="reload on SIGHUP"),
     ]
-    taps = {line: Tap(line, now) for line in config.lines}
-    acquisition = build_acquisition(config, store)
-    workers = build_workers(config, acquisition, taps, store.memory_of)
-    return Gateway(store, acquisition, workers, publishers, outboxes, taps)
-
-
-async def _supervise(config: Config, gateway: Gateway, stop: asyncio.Event) -> None:
-    """Run all tasks; when `stop` comes, end them in the order acquisition, sinks."""
-    acquisition = [asyncio.create_task(worker.run(stop), name=f"line {worker.name}") for worker in gateway.workers]
-    sinks = [
-        asyncio.create_task(publisher.run(), name=f"sink {publisher.state.sink}") for publisher in gateway.publishers
-    ]
-    retention = asyncio.create_task(retain(config, gateway.store), name="retention")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await _until_stop([*acquisition, *sinks, retention], stopping)
+        await _until_stop(chores, stopping)
     finally:
-        stop.set()
-        loop = asyncio.get_running_loop()
         begun = loop.time()
+        await reloads.stop()
+        for task in (*chores, stopping):
+            task.cancel()
         # A call costs money until it is hung up on: that comes before what is waiting for sinks, which loses nothing.
-        await _cancel([*acquisition, retention, stopping], max(_CANCEL_SECONDS, _hang_up_seconds(config)))
+        await gateway.lines.stop(max(_CANCEL_SECONDS, hang_up_seconds(gateway.config)))
+        await asyncio.wait([*chores, stopping], timeout=_CANCEL_SECONDS)
+        await save(gateway)
         await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
         rest = min(begun + SHUTDOWN_SECONDS, loop.time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS)
-        deadline = max(rest, loop.time() + _DELIVER_SECONDS)
-        running = [publisher for publisher, task in zip(gateway.publishers, sinks, strict=True) if not task.done()]
-        await asyncio.gather(*(publisher.drain(deadline) for publisher in running), return_exceptions=True)
-        await _cancel(sinks)
+        await gateway.sinks.stop(max(rest, loop.time() + _DELIVER_SECONDS))
 
 
 async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:
@@ -157,16 +184,3 @@ async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.
             error = task.exception() if not task.cancelled() else None
             if error is not None:
                 log.critical("%s ended by a defect in gatewayd: %r", task.get_name(), error, exc_info=error)
-
-
-def _hang_up_seconds(config: Config) -> float:
-    """How long the slowest modem may take to hang up, and its session to be archived."""
-    modems = [line for line in config.lines.values() if isinstance(line, ModemLine)]
-    return max((float(line.hang_up_s) + 0.5 for line in modems), default=0.0)
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[None] | asyncio.Task[bool]"], seconds: float = _CANCEL_SECONDS) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=seconds)

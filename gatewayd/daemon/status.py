@@ -1,109 +1,80 @@
 """How a gateway is doing, as one document: what the control socket answers and `gatewayd status` prints.
 
-Rules: looks only at what is known already, or at small files; no password is in it.
+Rules: looks only at what is known already, or at small files; no meter costs a look at the disk; no password is in it.
+The fields are described in docs/status-report.md.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 
 from gatewayd import __version__
 from gatewayd.archive import set_aside
 from gatewayd.archive.cursors import read_cursors
 from gatewayd.archive.head import read_head
 from gatewayd.archive.set_aside import Count
-from gatewayd.archive.store import Store
-from gatewayd.call_worker import CallWorker
 from gatewayd.config import Config
+from gatewayd.daemon.gateway import Gateway
+from gatewayd.daemon.sinks import Serving
+from gatewayd.daemon.status_lines import ears, faults, lines, meters, modems
 from gatewayd.errors import ArchiveError
-from gatewayd.listener import Ear, ListenWorker
-from gatewayd.publish import Publisher
 from gatewayd.sink.payload import rfc3339
-from gatewayd.worker import LineWorker
 
-SCHEMA = "gatewayd.status-report/1"
+SCHEMA = "gatewayd.status-report/2"
 
 
-def running_status(
-    config: Config,
-    store: Store,
-    publishers: Sequence[Publisher],
-    cursors: Mapping[str, int],
-    asides: Mapping[str, Count],
-    since: datetime,
-    workers: Sequence[LineWorker | CallWorker | ListenWorker] = (),
-    alarms: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> dict[str, object]:
-    """Of the gateway in this process; `cursors` of its sinks, and what of them is set aside; its workers; the alarms
-    that stand, by meter."""
-    calling = [worker for worker in workers if isinstance(worker, CallWorker)]
-    seq, digest = store.published_head()
+def running_status(gateway: Gateway, asides: Mapping[str, Count], at: datetime) -> dict[str, object]:
+    """Of the gateway in this process; `asides`: what of each sink is set aside."""
+    seq, digest = gateway.store.published_head()
+    workers, standing = gateway.lines.workers, gateway.acquisition.alarms.standing
+    states = [(worker, worker.state()) for worker in workers]
+    clock = gateway.clock.state
     return {
         "schema": SCHEMA,
-        "gateway": config.gateway.id,
+        "running": True,
+        "at": rfc3339(at),
+        "gateway": gateway.config.gateway.id,
+        "timezone": gateway.config.gateway.timezone,
         "version": __version__,
         "pid": os.getpid(),
-        "since": rfc3339(since),
-        "archive": {"head": {"seq": seq, "hash": digest}, "fault": store.fault or None},
-        "sinks": [
-            _sink(publisher, settings.type, cursors[settings.id], asides.get(settings.id, Count()))
-            for settings, publisher in zip(config.sinks, publishers, strict=True)
-        ],
-        "faults": [
-            {"meter": meter, "line": worker.name, "fault": fault}
-            for worker in workers
-            for meter, fault in sorted(worker.faults.items())
-        ],
-        "alarms": [{"meter": meter, "alarm": text} for meter in sorted(alarms) for text in alarms[meter]],
-        "modems": [_modem(worker, line.id) for worker in calling for line in worker.lines],
-        "listening": [
-            _ear(worker.name, ear) for worker in workers if isinstance(worker, ListenWorker) for ear in worker.ears
-        ],
-    }
-
-
-def _ear(line: str, ear: Ear) -> dict[str, object]:
-    """A meter that pushes; why it is not heard is among the faults."""
-    return {"meter": ear.meter, "line": line, "connected": ear.connected, "last_heard_at": _instant(ear.last)}
-
-
-def _modem(worker: CallWorker, line: str) -> dict[str, object]:
-    """`pool` is the line itself where it is in none; `in_doubt`: it may be in a call; the number is masked."""
-    call, fault = worker.calls.get(line), worker.parked.get(line)
-    seen = None if call is None else call.status
-    return {
-        "id": line,
-        "pool": worker.name,
-        "fault": fault,
-        "in_doubt": worker.in_doubt(line),
-        "next_window": None if fault else rfc3339(worker.window(line)),
-        "last_call": None
-        if call is None
-        else {
-            "at": rfc3339(call.started_at),
-            "number": call.number,
-            "result": call.result.value,
-            "seconds": round(call.seconds),
-            "hung_up": call.hung_up,
+        "since": rfc3339(gateway.since),
+        "clock": {
+            "synchronised": clock.state.value,
+            "source": clock.source,
+            "error_s": None if clock.error is None else format(clock.error, "f"),
         },
-        "signal_dbm": None if seen is None else seen.signal_dbm,
-        "registration": None if seen is None or seen.registration is None else seen.registration.name.lower(),
+        "configuration": {
+            "file": None if gateway.path is None else str(gateway.path),
+            "loaded_at": rfc3339(gateway.loaded_at),
+            "fault": gateway.reload_fault or None,
+        },
+        "archive": {
+            "path": str(gateway.store.folder),
+            "head": {"seq": seq, "hash": digest},
+            "fault": gateway.store.fault or None,
+        },
+        "lines": lines(states),
+        "meters": meters(gateway.config, states, gateway.acquisition.upkeep.progress()),
+        "faults": faults(workers),
+        "alarms": [{"meter": meter, "alarm": text} for meter in sorted(standing) for text in standing[meter]],
+        "modems": modems(workers),
+        "listening": ears(workers),
+        "sinks": [_sink(sink, asides.get(sink.wanted.settings.id, Count())) for sink in gateway.sinks.serving],
     }
 
 
-def _sink(publisher: Publisher, kind: str, cursor: int, aside: Count) -> dict[str, object]:
-    state = publisher.state
+def _sink(sink: Serving, aside: Count) -> dict[str, object]:
+    state, settings = sink.publisher.state, sink.wanted.settings
     since = state.faulty_since or state.connected_since
     return {
         "id": state.sink,
-        "type": kind,
+        "type": settings.type,
         "state": state.word,
         "since": _instant(since),
         "fault": state.fault or None,
         "last_fault": state.last_fault or None,
         "attempts": state.attempts,
-        "cursor": cursor,
+        "cursor": sink.outbox.cursor,
         "waiting": state.waiting,
         "delivered": state.delivered,
         "set_aside": aside.readings,
@@ -151,15 +122,22 @@ def status_on_disk(config: Config) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "running": False,
+        "at": None,
         "gateway": config.gateway.id,
+        "timezone": config.gateway.timezone,
         "version": None,
         "pid": None,
         "since": None,
-        "archive": {"head": {"seq": seq, "hash": digest}, "fault": fault},
-        "sinks": sinks,
+        "clock": None,
+        "configuration": None,
+        "archive": {"path": str(folder), "head": {"seq": seq, "hash": digest}, "fault": fault},
+        "lines": [],
+        "meters": [],
         "faults": [],
+        "alarms": [],
         "modems": [],
         "listening": [],
+        "sinks": sinks,
     }
 
 

@@ -1,9 +1,11 @@
 """Threads for short waits on disk and network, which nobody has to wait for in the end.
 
-Rules: one thread for each piece of work, so that a name service that does not answer keeps nobody from a thread; they
-are daemons: the end of the process does not wait for them, as that of a ThreadPoolExecutor would.
+Rules: no piece of work waits for another one's thread, so that a name service that does not answer keeps nobody from
+the archive: where none is idle, one is started. Threads are daemons: the end of the process does not wait for them, as
+that of a ThreadPoolExecutor would. One that has had nothing to do for a while ends.
 """
 
+import queue
 import sys
 import threading
 from collections.abc import Callable
@@ -18,8 +20,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+IDLE_SECONDS = 10.0
+
+_Work = Callable[[], None]
+
+
 class DaemonThreads(ThreadPoolExecutor):
     """A default executor for the event loop, which takes nothing but a ThreadPoolExecutor."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        super().__init__()
+        self._idle_seconds = idle_seconds
+        self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._idle = 0
+        """Threads that wait for work, less the work that waits for them."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         future: Future[T] = Future()
@@ -32,8 +47,28 @@ class DaemonThreads(ThreadPoolExecutor):
             except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever waits
                 future.set_exception(error)
 
-        threading.Thread(target=work, name="wait", daemon=True).start()
+        with self._gate:
+            somebody_is_idle = self._idle > 0
+            self._idle -= somebody_is_idle
+        self._work.put(work)
+        if not somebody_is_idle:
+            threading.Thread(target=self._serve, name="wait", daemon=True).start()
         return future
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                work = self._work.get(timeout=self._idle_seconds)
+            except queue.Empty:
+                with self._gate:
+                    if self._idle > 0:  # otherwise work is on its way for everybody who waits
+                        self._idle -= 1
+                        return
+                continue
+            work()
+            del work  # what it has brought is somebody else's
+            with self._gate:
+                self._idle += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing to do: what still waits is left behind."""

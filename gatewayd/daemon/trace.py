@@ -13,6 +13,7 @@ from typing import Any
 from gatewayd.channel import Channel
 from gatewayd.channel.masking import Shown
 from gatewayd.channel.tracing import Tap, Traced, TracingChannel, What
+from gatewayd.control import Request as Asked
 from gatewayd.control import Stream
 from gatewayd.errors import ChannelTimeout, GatewayError
 from gatewayd.model import Answer, Meter, Request
@@ -101,8 +102,8 @@ async def hear(channel: Channel) -> None:
 def trace_stream(taps: Mapping[str, Tap]) -> Stream:
     """The answer to a request `trace` of the control socket: the events of the line that it names."""
 
-    async def stream(request: Mapping[str, str]) -> AsyncGenerator[dict[str, object], None]:
-        name = request.get("line", "")
+    async def stream(request: Asked) -> AsyncGenerator[dict[str, object], None]:
+        name = request.get("line")
         tap = taps.get(name)
         if tap is None:
             raise GatewayError(f"line '{name}' is not configured; known: {', '.join(taps) or 'none'}")

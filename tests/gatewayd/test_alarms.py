@@ -30,6 +30,22 @@ def test_an_alarm_is_raised_once_and_over_once() -> None:
     assert alarms.standing == {"other": (KEYS,)}
 
 
+def test_a_scope_ends_only_its_own_alarms() -> None:
+    alarms, late = Alarms(), "1-0:99.1.0 of 2026-11-26 is not complete at 06:00"
+    assert alarms.raised("em", (late,), "deadline") == (late,)
+    assert alarms.raised("em", (late,), "deadline") == ()
+    assert alarms.raised("em", (KEYS,)) == (KEYS,)
+    assert alarms.over("em", ()) == (KEYS,)
+    assert alarms.standing == {"em": (late,)}
+    assert alarms.raised("em", (late,)) == (late,), "the same text in another scope is an alarm of its own"
+    assert alarms.standing == {"em": (late,)}
+    assert alarms.over("em", (), "deadline") == (late,)
+    assert alarms.over("em", (), "deadline") == ()
+    assert alarms.standing == {"em": (late,)}
+    assert alarms.over("em", ()) == (late,)
+    assert alarms.standing == {}
+
+
 def sound(*alarms: str) -> Conversation:
     return answering(Answer((reading(),), alarms=alarms))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from gatewayd.acquire import Acquisition, Result
-from gatewayd.archive.records import Entry
+from gatewayd.archive.records import Entry, Receipt, Record
 from gatewayd.archive.store import Store
 from gatewayd.boundary import Tracks
 from gatewayd.channel import Channel
@@ -255,15 +256,17 @@ def test_an_answer_that_the_archive_has_not_acknowledged(
     """The retry makes the increment, but only where the archive does not have it: a disk may keep what it reports as
     failed."""
     site = Site(tmp_path)
-    append = Store.append
+    submit = Store.submit
     full = [False, False, False, True]
 
-    async def filling(store: Store, entry: Entry) -> tuple[Archived, ...]:
-        if entry.readings and full and full.pop(0):
+    def filling(store: Store, record: Record) -> Future[Receipt]:
+        if isinstance(record, Entry) and record.readings and full and full.pop(0):
             if kept:
-                await append(store, entry)
-            raise ArchiveError("disk full")
-        return await append(store, entry)
+                submit(store, record).result(PATIENCE)
+            failed: Future[Receipt] = Future()
+            failed.set_exception(ArchiveError("disk full"))
+            return failed
+        return submit(store, record)
 
     async def life() -> None:
         with opened(tmp_path) as store:
@@ -274,7 +277,7 @@ def test_an_answer_that_the_archive_has_not_acknowledged(
             await site.visit(acquisition, 1.005, "101.3", "7", "")
             await site.visit(acquisition, 2, "102", "8", "")
 
-    monkeypatch.setattr(Store, "append", filling)
+    monkeypatch.setattr(Store, "submit", filling)
     asyncio.run(asyncio.wait_for(life(), PATIENCE))
     assert site.intervals() == [(1, "1", "true"), (2, "1", "true")]
     exports = [(1, "1", "true"), (2, "2", "true")] if kept else [(1, "2", "true"), (2, "1", "true")]

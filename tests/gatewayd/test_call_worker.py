@@ -11,18 +11,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatewayd import worker
+from gatewayd import talk, worker
 from gatewayd.acquire import Acquisition, Line, OnCall, Result, Session, Station
+from gatewayd.breaker import Condition
 from gatewayd.call_worker import CallWorker, _result_of
-from gatewayd.calls import PAID_IN_VAIN, Ledger
+from gatewayd.calls import PAID_IN_VAIN, Due, Ledger
 from gatewayd.channel import Channel
 from gatewayd.channel.modem_options import REMEDY, CallResult
 from gatewayd.dialling import PhoneNumber, Window
+from gatewayd.diary import Diary
 from gatewayd.errors import ChannelError, GatewayError, MeterRefused, MeterSilent, ProtocolError
-from gatewayd.model import Answer, Meter, Registers, Request
+from gatewayd.model import Answer, LoadProfile, Meter, Profile, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.refusals import LeftAlone
 from gatewayd.schedule import At, Every, Rhythm
+from gatewayd.upkeep import Upkeep
 from gatewayd.worker import Job
 from tests.crash.rig import audits
 from tests.gatewayd.archive.samples import everything, opened
@@ -30,6 +33,7 @@ from tests.gatewayd.doubles import PATIENCE, START, CallChannel, ScriptedDriver,
 
 PRAGUE = ZoneInfo("Europe/Prague")
 HOURLY = Every(timedelta(hours=1))
+PROFILE = LoadProfile(Obis.parse("1-0:99.1.0"))
 NIGHT = (Window(time(0, 10), time(5, 30)),)
 OK, LOST, BUSY = CallResult.DONE, CallResult.LOST, CallResult.BUSY
 Behaviour = Callable[[], GatewayError | None]
@@ -121,7 +125,13 @@ def job(station: Station, rhythm: Rhythm = HOURLY, *codes: str) -> Job:
     return Job(station, Registers(tuple(map(Obis.parse, codes))), rhythm)
 
 
-def work(folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Exchange, jobs: Sequence[Job]) -> CallWorker:
+def work(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plant: Exchange,
+    jobs: Sequence[Job],
+    diary: Diary | None = None,
+) -> CallWorker:
     """Run the worker until the plant's time is over."""
 
     async def run() -> CallWorker:
@@ -136,6 +146,7 @@ def work(folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Exchange, jobs: S
                 plant.ledger,
                 plant.clock,
                 PRAGUE,
+                diary=diary,
             )
             await one.run(plant.stop)
             return one
@@ -503,3 +514,133 @@ def test_a_call_that_was_not_hung_up_for_certain_is_ended(tmp_path: Path, monkey
     monkeypatch.setattr(plant, "line", lambda modem: Line(modem, call, calls=True, free=freed.free))
     work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))])
     assert len(freed.times) == 2, "at the start and after the call"
+
+
+# -- profiles, restarts, technicians -----------------------------------------------------------------------------------
+
+
+def test_a_daily_job_that_waits_for_its_window_survives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Due at noon, to be called at night; the gateway is restarted in the afternoon."""
+    noon, diary = datetime(2026, 11, 21, 10, 0, tzinfo=UTC), Diary()
+    jobs_at = At(time(12, 0))
+
+    def life(begin: datetime, hours: float) -> list[str]:
+        plant = Exchange(hours, now=begin)
+        plant.windows = {"gsm": NIGHT}
+        work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), jobs_at)], diary)
+        return [f"{(begin + timedelta(seconds=at)).astimezone(PRAGUE):%d %H:%M}" for at in plant.times("em-1")]
+
+    diary.done("em-1", "registers all", noon - timedelta(hours=23))
+    assert life(noon, 4) == []
+    assert life(noon + timedelta(hours=5), 12) == ["22 00:10"]
+    assert life(noon + timedelta(hours=17), 3) == [], "once"
+
+
+def test_a_call_is_used_for_back_fill_as_long_as_a_session_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred days, each of a minute; a session of ten minutes, a window until 05:30."""
+    plant = Exchange(hours=30)
+    plant.windows = {"gsm": NIGHT}
+    one = plant.meter("em-1")
+    upkeep = Days(200)
+    line = plant.line("gsm")
+    monkeypatch.setattr(plant, "line", lambda _: replace(line, session_seconds=600.0))
+    monkeypatch.setattr(talk, "FILL_SECONDS", -1.0)
+
+    async def loaded(*_args: object) -> None:
+        pass
+
+    for name, part in (("load", loaded), ("pieces", upkeep.pieces), ("answered", upkeep.answered)):
+        monkeypatch.setattr(Upkeep, name, part)
+    jobs = [Job(one, PROFILE, At(time(0, 20))), job(one, At(time(0, 20)))]
+    done = work(tmp_path, monkeypatch, plant, jobs)
+    assert (upkeep.left, done.faults) == (0, {})
+    calls = plant.times("em-1")
+    assert len(calls) <= 200 / 8 + 2, "eight days or more in each call"
+    assert [request.split()[0] for _, request, _ in plant.asked][:1] == ["profile"], "new, and due at the start"
+    for _, _, at in plant.asked:
+        local = (plant.start + timedelta(seconds=at)).astimezone(PRAGUE).time()
+        assert time(0, 10) <= local <= time(5, 31)
+    assert done.faults == {} and done.state().meters[0].left == 0
+    registers = [at for _, request, at in plant.asked if request.startswith("registers")]
+    assert len(registers) == 2 and 0 <= registers[0] - 12_000 <= 900, "due at 00:20, with the next call"
+
+
+class Days:
+    """Days of a profile that are still to be asked for, the newest first."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def pieces(self, _meter: Meter, order: LoadProfile) -> tuple[Profile, ...]:
+        day = timedelta(days=1)
+        return tuple(Profile(order.obis, START + (n - 1) * day, START + n * day) for n in range(self.left, 0, -1))
+
+    def answered(self, *_args: object, **_options: object) -> None:
+        self.left -= 1
+
+
+def test_a_technician_is_called_for_in_the_window_only(tmp_path: Path) -> None:
+    async def check() -> None:
+        plant = Exchange(hours=1)
+        plant.windows = {"gsm": NIGHT}
+        plant.ledger = Ledger(plant.windows, PRAGUE)
+        plant.results["em-2"] = [BUSY]
+        with opened(tmp_path) as store:
+            jobs = [job(plant.meter(name), At(time(12, 0))) for name in ("em-1", "em-2")]
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            one = CallWorker("gsm", [plant.line("gsm")], jobs, acquisition, plant.ledger, plant.clock, PRAGUE)
+            running = asyncio.create_task(one.run(plant.stop))
+            with pytest.raises(GatewayError, match=r"em-1: no call now: .* opens at 2026-11-22 00:10"):
+                await one.ask("em-1", Registers())
+            assert plant.calls == []
+            plant.clock.advance(4 * 3600)
+            result = await one.ask("em-1", Registers())
+            assert result.fault is None and len(result.readings) == 1
+            busy = await one.ask("em-2", Registers())
+            assert isinstance(busy.fault, ChannelError)
+            assert one.faults == {} and one.parked == {}
+            due = Due(number("em-2"), plant.clock.now)
+            assert plant.ledger.choose("gsm", [due], plant.clock.now) == due, "nor does he keep its jobs away"
+            again = await one.ask("em-2", Registers())
+            assert isinstance(again.fault, ChannelError), "no back-off keeps a technician away"
+            assert one.state().under_way == () and one.calls["gsm"].result is BUSY
+            with pytest.raises(GatewayError, match="no meter em-9"):
+                await one.ask("em-9", Registers())
+            plant.stop.set()
+            await running
+
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
+
+
+def test_a_technician_whose_window_closes_before_his_turn_is_told(tmp_path: Path) -> None:
+    async def check() -> None:
+        plant = Exchange(hours=9, now=datetime(2026, 11, 22, 4, 0, tzinfo=UTC))  # 05:00 legal time
+        plant.windows = {"gsm": NIGHT}
+        plant.ledger = Ledger(plant.windows, PRAGUE)
+        plant.seconds = 3600
+        with opened(tmp_path) as store:
+            jobs = [job(plant.meter(name), At(time(12, 0))) for name in ("em-1", "em-2")]
+            acquisition = Acquisition(store, plant.clock, PRAGUE, session_seconds=9000)
+            one = CallWorker("gsm", [plant.line("gsm")], jobs, acquisition, plant.ledger, plant.clock, PRAGUE)
+            running = asyncio.create_task(one.run(plant.stop))
+            first, second = [asyncio.create_task(one.ask(name, Registers())) for name in ("em-1", "em-2")]
+            assert (await first).fault is None
+            with pytest.raises(GatewayError, match="next call window of gsm opens at 2026-11-23 00:10"):
+                await second
+            plant.stop.set()
+            await running
+
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
+
+
+def test_what_its_state_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Exchange(hours=1.5)
+    plant.broken["gsm"] = CallResult.SIM
+    state = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1")), job(plant.meter("em-2"))]).state()
+    assert (state.line, state.condition, state.queue, state.oldest) == ("night", Condition.OPEN, 2, START)
+    assert "modem said SIM" in state.fault
+    assert [(one.meter, bool(one.fault)) for one in state.meters] == [("em-1", True), ("em-2", False)]

@@ -2,28 +2,35 @@
 
 import asyncio
 import contextlib
+import os
+import pwd
 import socket
 import stat
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gatewayd import control
-from gatewayd.control import NotRunning, ask, follow, listening
+from gatewayd.control import NotRunning, Request, ask, follow, listening
 from gatewayd.errors import GatewayError
 
 PATIENCE = 10.0
 
 
-async def status() -> dict[str, object]:
+async def status(_request: Request) -> dict[str, object]:
     return {"gateway": "gw-1", "sinks": ["x" * 100_000]}
+
+
+async def who(request: Request) -> dict[str, object]:
+    return {"name": request.name, "user": request.user, "details": dict(request.details)}
 
 
 def run(folder: Path, main: Callable[[], Awaitable[object]]) -> object:
     async def whole() -> object:
-        async with asyncio.timeout(PATIENCE), listening(folder, {"status": status}):
+        async with asyncio.timeout(PATIENCE), listening(folder, {"status": status, "who": who}):
             return await main()
 
     return asyncio.run(whole())
@@ -36,6 +43,24 @@ def test_a_question_is_answered_and_the_socket_is_not_for_everybody(tmp_path: Pa
 
     assert run(tmp_path, main) == (0o660, {"gateway": "gw-1", "sinks": ["x" * 100_000]})
     assert not (tmp_path / control.NAME).exists()
+
+
+def test_who_asks_is_what_the_kernel_says(tmp_path: Path) -> None:
+    """A request may claim to be of anybody: that is a detail like any other."""
+
+    async def main() -> object:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / control.NAME)
+        writer.write(b'{"request": "who", "user": "somebody else", "uid": "0"}\n')
+        answer = msgspec.json.decode(await reader.readline())
+        writer.close()
+        return answer
+
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert run(tmp_path, main) == {"name": "who", "user": me, "details": {"user": "somebody else", "uid": "0"}}
+
+
+def test_a_user_without_a_name() -> None:
+    assert control.user_name(2**31 - 7) == f"uid {2**31 - 7}"
 
 
 def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
@@ -114,7 +139,7 @@ class Source:
         self.given = 0
         self.ended = asyncio.Event()
 
-    async def stream(self, request: Mapping[str, str]) -> AsyncGenerator[dict[str, object], None]:
+    async def stream(self, request: Request) -> AsyncGenerator[dict[str, object], None]:
         if request.get("line") != "optical":
             raise GatewayError("no such line")
         try:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.gaps import Gap, Reason, completeness, gaps_of_day
-from gatewayd.legal_time import QUARTER, interval_ends
-from gatewayd.model import RawStatus
+from gatewayd.gaps import Gap, Reason, completeness, evaluated, expected, gaps_of_day, why
+from gatewayd.legal_time import QUARTER, day_bounds, interval_ends
+from gatewayd.model import Flag, Kind, RawStatus, Reading
 
 NORMAL, SPRING, AUTUMN = date(2026, 11, 21), date(2026, 3, 29), date(2026, 10, 25)
 
@@ -39,6 +39,51 @@ def test_a_missing_value_is_a_gap_with_its_own_reason() -> None:
     day = gaps_of_day(NORMAL, found)
     assert day.gaps == (Gap(ends[3], ends[4], 2, Reason.MISSING), Gap(ends[5], ends[5], 1, Reason.ABSENT))
     assert (day.present, day.missing, day.completeness) == (93, 3, Decimal("96.8"))
+
+
+def test_gaps_with_other_words_are_other_gaps() -> None:
+    ends = interval_ends(NORMAL)
+    found = dict.fromkeys(ends, RawStatus.TRUE) | dict.fromkeys(ends[3:7], RawStatus.MISSING)
+    reasons = {ends[3]: "the meter has no row", ends[4]: "the meter has no row", ends[5]: "the line failed"}
+    day = gaps_of_day(NORMAL, found, reasons=reasons)
+    assert [(gap.count, gap.text) for gap in day.gaps] == [
+        (2, "missing: the meter has no row"),
+        (1, "missing: the line failed"),
+        (1, "missing"),
+    ]
+
+
+def test_why_an_interval_is_missing() -> None:
+    told = Reading(
+        "em", None, "1.29.0", Kind.INTERVAL, interval_ends(NORMAL)[0], b"", "", status=RawStatus.MISSING,
+        flags=Flag.NOT_READ, more=("the meter did not answer",),
+    )  # fmt: skip
+    assert why(told) == "the meter did not answer"
+    sent = Reading(
+        "em", None, "1.29.0", Kind.INTERVAL, interval_ends(NORMAL)[0], b"\xff", "4294967295", status=RawStatus.MISSING,
+        flags=Flag.SENTINEL | Flag.POWER_DOWN, more=("00",),
+    )  # fmt: skip
+    assert why(sent) == "power down, sentinel"
+
+
+@pytest.mark.parametrize(("day", "hours"), [(NORMAL, 24), (SPRING, 23), (AUTUMN, 25)])
+def test_an_hour_is_complete_when_its_four_quarters_are_there(day: date, hours: int) -> None:
+    ends = interval_ends(day)
+    found = dict.fromkeys(ends, RawStatus.DISTORTED)
+    assert evaluated(day, found, QUARTER, timedelta(hours=1)) == (hours, hours)
+    found[ends[7]] = RawStatus.MISSING
+    del found[ends[8]]
+    assert evaluated(day, found, QUARTER, timedelta(hours=1)) == (hours, hours - 2)
+    assert evaluated(day, found, QUARTER, QUARTER) == (hours * 4, hours * 4 - 2)
+    hourly = dict.fromkeys(interval_ends(day, timedelta(hours=1)), RawStatus.TRUE)
+    assert evaluated(day, hourly, timedelta(hours=1), QUARTER) == (hours, hours)
+
+
+@pytest.mark.parametrize("day", [NORMAL, SPRING, AUTUMN])
+def test_a_day_of_one_interval_is_one_however_long_it_is(day: date) -> None:
+    whole = timedelta(days=1)
+    assert expected(day, whole) == 1 and gaps_of_day(day, {}, whole).missing == 1
+    assert gaps_of_day(day, {day_bounds(day)[1]: RawStatus.TRUE}, whole).present == 1
 
 
 def test_midnight_belongs_to_the_day_that_ends() -> None:

@@ -208,6 +208,26 @@ def test_a_total_that_is_back_where_it_was_gained_nothing(
     assert restored(TERMS, made, read, end).high == track.high, "a restart changes nothing"
 
 
+def test_a_register_that_was_seen_to_go_back_spoils_the_interval_in_which_it_did_and_no_other() -> None:
+    """The register itself is flagged before intervals are made of it."""
+    back = seen(1, "1", status=RawStatus.DISTORTED, flags=Flag.BACKWARD | Flag.DST)
+    _, results = told(seen(0, "100"), back, seen(2, "3"))
+    assert [verdict(*made) for made in results[1:]] == [
+        ("", "distorted", Flag.BACKWARD | Flag.DST),
+        ("2", "true", Flag.DST),
+    ]
+    # Between two boundaries it was read once more: what is gained since the first of them is doubtful.
+    between = seen(1, "101", status=RawStatus.DISTORTED, flags=Flag.BACKWARD)
+    assert verdict(last(seen(0, "100"), between)) == ("1", "distorted", Flag.BACKWARD)
+
+
+def test_whether_an_interval_rolled_over_is_said_by_its_own_ends() -> None:
+    """A meter that shows zero while it starts looks like one that rolled over, where it stands so high."""
+    rolled = seen(1, "000000", flags=Flag.OVERFLOW)
+    _, results = told(seen(0, "999990"), rolled, seen(2, "999991", status=RawStatus.TRUE))
+    assert [verdict(*made) for made in results[1:]] == [BACK, BACK]
+
+
 def test_a_total_that_is_back_after_a_day_was_counted() -> None:
     hours = replace(TERMS, period=timedelta(hours=1))
     high = seen(0, "5000"), seen(4, "0"), *(seen(4 * hour, "1") for hour in range(2, 26))

@@ -15,10 +15,12 @@ from gatewayd.legal_time import (
     GAS_DAY_START,
     PRAGUE,
     QUARTER,
+    Grid,
     ambiguous,
     day_bounds,
     days,
     end_label,
+    ends_between,
     imaginary,
     instant,
     interval_ends,
@@ -231,3 +233,76 @@ def test_days_are_both_ends_included() -> None:
     assert list(days(SPRING, SPRING)) == [SPRING]
     assert list(days(date(2024, 2, 28), date(2024, 3, 1))) == [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)]
     assert list(days(SPRING, SPRING - timedelta(days=1))) == []
+
+
+LENGTHS = [timedelta(minutes=minutes) for minutes in (5, 15, 60, 1440)]
+
+
+@pytest.mark.parametrize("period", LENGTHS)
+def test_the_grid_counts_every_interval_of_three_years(period: timedelta) -> None:
+    grid, daily = Grid(period), period == timedelta(days=1)
+    last = grid.last(midnight(date(2025, 1, 1)))
+    for day in days(date(2025, 1, 1), date(2027, 12, 31)):
+        ends = (midnight(day + timedelta(days=1)),) if daily else interval_ends(day, period)
+        numbers = [grid.number(end) for end in ends]
+        assert numbers == list(range(last + 1, last + 1 + len(ends))), day
+        assert [grid.end(number) for number in numbers if number is not None] == list(ends)
+        assert grid.day(day) == (last + 1, last + len(ends))
+        assert [grid.last(end) for end in ends] == numbers
+        assert [grid.last(end - timedelta(microseconds=1)) for end in ends] == [
+            number - 1 for number in numbers if number
+        ]
+        last += len(ends)
+
+
+def test_ends_a_little_beside_the_grid_are_meant() -> None:
+    grid, end = Grid(QUARTER), datetime(2026, 10, 25, 0, 15, tzinfo=UTC)
+    number = grid.number(end)
+    for seconds in (-9, -1, 1, 9):
+        assert grid.number(end + timedelta(seconds=seconds)) == number
+    for seconds in (-10, 10, 450):
+        assert grid.number(end + timedelta(seconds=seconds)) is None
+    assert grid.last(end - timedelta(seconds=1)) == (number or 0) - 1, "it has not ended yet"
+
+
+def test_a_day_that_ends_by_winter_time_is_the_same_day() -> None:
+    grid = Grid(timedelta(days=1))
+    end = instant(date(2026, 7, 2), time(0, 0))
+    number = grid.number(end)
+    assert number is not None and grid.number(end + timedelta(hours=1)) == number and grid.end(number) == end
+    assert grid.number(end + timedelta(hours=6)) == number, "a gas day"
+
+
+def test_periods_that_have_no_grid() -> None:
+    for period in (timedelta(minutes=7), timedelta(hours=2), timedelta(days=2), timedelta(0), -QUARTER):
+        assert not Grid.fits(period)
+        with pytest.raises(ValueError, match="no grid"):
+            Grid(period)
+
+
+def test_hours_of_zones_of_half_hours_end_where_people_say() -> None:
+    grid = Grid(timedelta(hours=1), ZoneInfo("Asia/Kolkata"))
+    end = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)  # 08:00
+    assert grid.number(end) is not None and grid.number(end + timedelta(minutes=30)) is None
+
+
+@given(
+    minutes=st.integers(0, 1_500_000),
+    hours=st.integers(0, 100),
+    period=st.sampled_from([*LENGTHS, timedelta(hours=6), timedelta(minutes=7)]),
+)
+def test_ends_between_two_instants(minutes: int, hours: int, period: timedelta) -> None:
+    begin = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    end = begin + timedelta(hours=hours)
+    found = ends_between(begin, end, period)
+    assert list(found) == sorted(set(found)) and all(begin < at <= end for at in found)
+    if period == timedelta(minutes=7):
+        assert found == tuple(begin + period * n for n in range(1, (end - begin) // period + 1))
+        return
+    whole: list[datetime] = []
+    for day in days(begin.date() - timedelta(days=1), end.date() + timedelta(days=1)):
+        try:
+            whole += (day_bounds(day)[1],) if period == timedelta(days=1) else interval_ends(day, period)
+        except ValueError:  # six hours on a day of 23 or 25: counted from the start
+            return
+    assert list(found) == [at for at in whole if begin < at <= end]

@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 
 from gatewayd import config, daemon
 from gatewayd.acquire import Acquisition, Line, OnCall, Station
+from gatewayd.archive.records import Receipt, Record
+from gatewayd.breaker import Condition
 from gatewayd.channel import Channel
 from gatewayd.channel.callers import ANYBODY
 from gatewayd.channel.listening import TcpPort
@@ -27,9 +30,8 @@ from gatewayd.daemon.build import build_workers
 from gatewayd.daemon.trace import traced
 from gatewayd.driver import Forgetful
 from gatewayd.errors import ArchiveError, ChannelError, ChannelTimeout, MeterDiffers, MeterRefused, ProtocolError
-from gatewayd.listener import SETTLED_SECONDS, ListenWorker, Pushing
+from gatewayd.listener import BACK_OFF_SECONDS, SETTLED_SECONDS, ListenWorker, Pushing
 from gatewayd.model import Answer, Exchange, Listen, Meter, Outcome, Request
-from gatewayd.worker import BACK_OFF_SECONDS
 from tests.gatewayd.archive.samples import everything, opened, reading_from
 from tests.gatewayd.doubles import PATIENCE, ScriptedChannel, TestClock, reading
 
@@ -240,6 +242,7 @@ def test_what_a_reset_left_half_said_is_archived_and_told(tmp_path: Path, caplog
             meter = await calling(port)
             await say(meter, b"half a mess")
             await site.until(lambda: site.worker.ears[0].connected)
+            assert [(one.meter, one.line) for one in site.worker.state().under_way] == [("em-1", site.worker.name)]
             reset(meter)
             await site.until(lambda: bool(site.worker.faults))
             (cut,) = site.exchanges()
@@ -400,9 +403,15 @@ def test_a_port_that_cannot_be_had_is_told_once_and_tried_again(
                 await site.until(lambda: len(site.pauses.seconds) > 3)
                 assert set(site.worker.faults) == {"em-1", "em-2"}
                 assert "another process listens there" in site.worker.faults["em-1"]
+                state = site.worker.state()
+                assert state.condition is Condition.OPEN and "another process listens there" in state.fault
+                assert all(one.fault_since is not None and not one.silent for one in state.meters)
                 taken.close()
                 await site.until(lambda: not site.worker.faults)
                 assert site.exchanges() == []
+                state = site.worker.state()
+                assert (state.condition, state.fault) == (Condition.CLOSED, "")
+                assert [(one.fault, one.fault_since) for one in state.meters] == [("", None)] * 2
 
     with caplog.at_level(logging.INFO):
         asyncio.run(run())
@@ -416,14 +425,16 @@ def test_an_archive_that_takes_nothing_is_a_fault_and_tried_again(
     async def run() -> None:
         async with called(tmp_path, station("em-1")) as (site, port):
             store = site.worker._acquisition._store
-            append, full = store.append, True
+            submit, full = store.submit, True
 
-            async def failing(*entries: object) -> object:
-                if full:
-                    raise ArchiveError("the disk is full")
-                return await append(*entries)  # type: ignore[arg-type]  # what was to be appended
+            def failing(record: Record) -> Future[Receipt]:
+                if not full:
+                    return submit(record)
+                failed: Future[Receipt] = Future()
+                failed.set_exception(ArchiveError("the disk is full"))
+                return failed
 
-            monkeypatch.setattr(store, "append", failing)
+            monkeypatch.setattr(store, "submit", failing)
             meter = await calling(port)
             await say(meter, b"1\n")
             await site.until(lambda: site.worker.faults == {"em-1": "the disk is full"})

@@ -18,7 +18,8 @@ from gatewayd.channel.modem_options import DEFAULT_STEPS, CallResult, PinUse, Re
 from gatewayd.daemon import modems
 from gatewayd.daemon.build import build_workers
 from gatewayd.daemon.modems import Modem, build_modem_line, modem_options
-from gatewayd.daemon.status import running_status
+from gatewayd.daemon.status_lines import faults
+from gatewayd.daemon.status_lines import modems as modem_status
 from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.driver import Forgetful
 from gatewayd.errors import ChannelError
@@ -26,7 +27,7 @@ from gatewayd.model import Answer, Registers
 from gatewayd.refusals import BeforePin
 from gatewayd.worker import LineWorker
 from tests.gatewayd.archive.samples import opened
-from tests.gatewayd.doubles import NUMBER, PATIENCE, START, TestClock, answering, call_record, station
+from tests.gatewayd.doubles import NUMBER, PATIENCE, TestClock, answering, call_record, station
 from tests.simulators.reader import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,16 +92,14 @@ def test_one_worker_for_each_line_and_each_pool(configuration: config.Config) ->
     assert found.phone == configuration.meters[1].phone
 
 
-def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Config, tmp_path: Path) -> None:
+def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Config) -> None:
     pool = build_workers(configuration, cast("Any", None), {}, lambda _meter: Forgetful())[2]
     assert isinstance(pool, CallWorker)
     pool.calls["one"] = call_record(CallResult.LOST, "one")
     pool.parked["two"] = "line two: the SIM"
     cast("dict[str, str]", pool.faults)["b"] = "meter b is silent"
-    with opened(tmp_path) as store:
-        document = running_status(configuration, store, [], {}, {}, START, [pool])
-    assert document["faults"] == [{"meter": "b", "line": "night", "fault": "meter b is silent"}]
-    one, two = cast("list[dict[str, object]]", document["modems"])
+    assert faults([pool]) == [{"meter": "b", "line": "night", "fault": "meter b is silent"}]
+    one, two = modem_status([pool])
     next_window = one.pop("next_window")
     assert isinstance(next_window, str)
     assert one == {

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
+from concurrent.futures import Future
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from msgspec import structs
 
 from gatewayd.acquire import Acquisition, Line, OnCall, Station
 from gatewayd.archive import refused
+from gatewayd.archive.records import Receipt
 from gatewayd.archive.refused import Refused
 from gatewayd.channel import Channel
 from gatewayd.errors import (
@@ -250,9 +252,15 @@ def test_a_refusal_holds_although_the_archive_takes_nothing(tmp_path: Path, monk
     async def run() -> None:
         with opened(tmp_path) as store:
 
+            def submit(_record: object) -> Future[Receipt]:
+                failed: Future[Receipt] = Future()
+                failed.set_exception(ArchiveError("the disk is full"))
+                return failed
+
             async def append(_entry: object) -> None:
                 raise ArchiveError("the disk is full")
 
+            monkeypatch.setattr(store, "submit", submit)
             monkeypatch.setattr(store, "append", append)
             acquisition = Acquisition(store, TestClock(), PRAGUE)
             with pytest.raises(ArchiveError):

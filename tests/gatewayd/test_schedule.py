@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.legal_time import days
-from gatewayd.schedule import At, Boundaries, Every, first_due, next_due
+from gatewayd.schedule import WEEKDAYS, At, Boundaries, Every, Served, first_due, next_due, offset_of, place_of
 
 PRAGUE = ZoneInfo("Europe/Prague")
 ZONES = [
@@ -25,16 +25,21 @@ instants = st.timedeltas(timedelta(0), timedelta(days=38 * 365)).map(
 )
 zones = st.sampled_from(ZONES)
 periods = st.sampled_from([1, 10, 30, 60, 300, 900, 3600, 86400]).map(lambda seconds: timedelta(seconds=seconds))
-rhythms = st.builds(Every, periods) | st.builds(At, st.times().map(lambda at: at.replace(microsecond=0)))
+days_of_runs = st.none() | st.sampled_from(WEEKDAYS) | st.integers(1, 28)
+rhythms = st.builds(Every, periods) | st.builds(At, st.times().map(lambda at: at.replace(microsecond=0)), days_of_runs)
+offsets = st.sampled_from([timedelta(0), timedelta(milliseconds=1), timedelta(seconds=37), timedelta(minutes=10)])
 
 
-@given(rhythms, instants, zones)
-def test_the_next_time_is_strictly_later_and_in_utc(rhythm: Every | At, after: datetime, zone: ZoneInfo) -> None:
-    due = next_due(rhythm, after, zone)
+@given(rhythms, instants, zones, offsets)
+def test_the_next_time_is_strictly_later_and_in_utc(
+    rhythm: Every | At, after: datetime, zone: ZoneInfo, offset: timedelta
+) -> None:
+    due = next_due(rhythm, after, zone, offset)
     assert due > after
     assert due.utcoffset() == timedelta(0)
-    assert next_due(rhythm, due, zone) > due
-    assert next_due(rhythm, due - timedelta(microseconds=1), zone) == due
+    assert next_due(rhythm, due, zone, offset) > due
+    assert next_due(rhythm, due - timedelta(microseconds=1), zone, offset) == due
+    assert next_due(rhythm, due - offset - timedelta(microseconds=1), zone) == due - offset
 
 
 @given(periods, instants, zones)
@@ -129,3 +134,106 @@ def test_after_a_start_every_runs_at_once_and_at_waits_for_its_time(started: dat
     assert first_due(Every(timedelta(minutes=15)), started, zone) == started
     at = At(time(0, 20))
     assert first_due(at, started, zone) == next_due(at, started, zone) > started
+
+
+# -- years, days and places ------------------------------------------------------------------------------------------
+
+
+def runs_of(rhythm: At | Every, year: int, offset: timedelta = timedelta(0)) -> list[datetime]:
+    """All runs of a legal-time year in Prague, in legal time."""
+    after = datetime(year - 1, 12, 31, 23, 59, 59, 999999, tzinfo=PRAGUE).astimezone(UTC)
+    runs = []
+    while (after := next_due(rhythm, after, PRAGUE, offset)).astimezone(PRAGUE).year == year:
+        runs.append(after.astimezone(PRAGUE))
+    return runs
+
+
+@pytest.mark.parametrize("year", [2024, 2025, 2026])
+@pytest.mark.parametrize("day", [1, 2, 28])
+def test_a_monthly_job_runs_twelve_times_a_year(year: int, day: int) -> None:
+    assert [(run.month, run.day) for run in runs_of(At(time(2, 30), day), year)] == [
+        (month, day) for month in range(1, 13)
+    ]
+
+
+@pytest.mark.parametrize("year", [2024, 2025, 2026])
+def test_a_weekly_job_runs_on_its_weekday(year: int) -> None:
+    counts = {}
+    for number, name in enumerate(WEEKDAYS):
+        runs = runs_of(At(time(0, 5), name), year)
+        assert {run.weekday() for run in runs} == {number}
+        counts[name] = len(runs)
+    assert set(counts.values()) == {52, 53}
+    assert sum(counts.values()) == (366 if year == 2024 else 365)
+
+
+def test_a_job_of_the_day_of_the_change_runs_on_it() -> None:
+    """02:30 on the last Sundays of March and October."""
+    runs = runs_of(At(time(2, 30), "sun"), 2026)
+    assert [run.isoformat() for run in runs if (run.month, run.day) in ((3, 29), (10, 25))] == [
+        "2026-03-29T03:30:00+02:00",
+        "2026-10-25T02:30:00+02:00",
+    ]
+
+
+@pytest.mark.parametrize(("year", "count"), [(2024, 35_136), (2025, 35_040)])
+def test_every_quarter_of_an_hour_of_a_year(year: int, count: int) -> None:
+    assert len(runs_of(Every(timedelta(minutes=15)), year)) == count
+
+
+@pytest.mark.parametrize("on", ["Mon", "", 0, 29, -1])
+def test_other_days_are_none(on: str | int) -> None:
+    with pytest.raises(ValueError, match="mon to sun or 1 to 28"):
+        At(time(0), on)
+
+
+@given(st.times(), days_of_runs, instants, st.timedeltas(timedelta(0), timedelta(days=400)), offsets)
+def test_a_run_that_was_missed_is_due_at_once_and_one_that_was_not_is_not(
+    at: time, on: str | int | None, last: datetime, down: timedelta, offset: timedelta
+) -> None:
+    rhythm, started = At(at, on), last + down
+    due = first_due(rhythm, started, PRAGUE, last, offset=offset)
+    following = next_due(rhythm, last, PRAGUE, offset)
+    assert due == (started if following <= started else following)
+
+
+def test_without_a_run_that_is_known_a_profile_is_due_at_once() -> None:
+    started = datetime(2026, 11, 21, 20, 45, tzinfo=UTC)
+    at = At(time(0, 20))
+    assert first_due(at, started, PRAGUE, at_once=True) == started
+    assert first_due(at, started, PRAGUE, started + timedelta(days=400)) == next_due(at, started, PRAGUE)
+
+
+def test_a_clock_that_was_wrong_at_a_run_does_not_hide_the_run_before() -> None:
+    right, wrong = datetime(2026, 11, 21, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC)
+    served = Served(right, right).and_at(wrong)
+    assert served.before(right + timedelta(hours=1)) == right
+    assert served.before(wrong + timedelta(hours=1)) == wrong
+    assert served.before(wrong - timedelta(hours=1)) == wrong, "set back a little since"
+    assert served.before(wrong - timedelta(days=2)) is None
+    ahead = Served(right, right).and_at(right + timedelta(days=3650)).and_at(right + timedelta(days=1))
+    assert ahead.before(right + timedelta(days=2)) == right + timedelta(days=1)
+
+
+def test_places_are_stable_and_spread() -> None:
+    assert place_of("em-1001") == place_of("em-1001")
+    places = sorted(place_of(f"em-{n}") for n in range(1000))
+    assert 0 <= places[0] < places[-1] < 1
+    assert max(later - earlier for earlier, later in pairwise(places)) < 0.02
+
+
+@given(rhythms, st.floats(0, 1, exclude_max=True), st.sampled_from([timedelta(0), timedelta(minutes=1)]))
+def test_jobs_are_moved_by_less_than_the_spread_and_boundaries_never(
+    rhythm: Every | At, place: float, spread: timedelta
+) -> None:
+    assert timedelta(0) <= offset_of(rhythm, place, spread) <= max(spread - timedelta(milliseconds=1), timedelta(0))
+    assert offset_of(Boundaries(timedelta(minutes=15)), place, spread) == timedelta(0)
+    if isinstance(rhythm, Every) and rhythm.period < timedelta(minutes=1):
+        assert offset_of(rhythm, place, spread) == timedelta(0)
+
+
+def test_a_spread_keeps_one_run_a_day() -> None:
+    late = timedelta(seconds=59)
+    runs = runs_of(At(time(23, 59, 30)), 2025, late)
+    assert len(runs) == 365
+    assert {(run.hour, run.minute, run.second) for run in runs} == {(0, 0, 29)}

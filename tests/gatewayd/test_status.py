@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.model import NO_FLAGS, Flag, RawStatus
-from gatewayd.status import SOUND, TABLE, Fault, Verdict, judge
+from gatewayd.model import NO_FLAGS, Flag, Outcome, RawStatus
+from gatewayd.status import OUTCOMES, SOUND, TABLE, Fault, Verdict, judge
 
 statuses = st.sampled_from(list(RawStatus))
 many = st.lists(statuses, max_size=6)
@@ -51,6 +51,11 @@ def test_every_fault_has_a_rule_that_says_why() -> None:
         assert rule.meaning
 
 
+def test_every_end_of_an_exchange_is_explained() -> None:
+    assert list(OUTCOMES) == list(Outcome)
+    assert all(OUTCOMES.values())
+
+
 def test_every_fault_can_be_told_apart_by_its_flag() -> None:
     """But for those that mean the same to whoever uses the value: the word itself is kept beside it."""
     alike = [
@@ -61,7 +66,9 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         {Fault.METER_FATAL, Fault.METER_ERROR_BEGAN, Fault.METER_ERROR_ENDED},
         {Fault.PARAMETERS_SET, Fault.LOG_ERASED, Fault.PROFILE_ERASED, Fault.UNIT_CHANGED},
         {Fault.OTHER_SERIAL, Fault.METER_EXCHANGED},
-        {Fault.NOT_IN_READOUT, Fault.BOUNDARY_MISSED},
+        {Fault.NOT_IN_READOUT, Fault.BOUNDARY_MISSED, Fault.INTERVAL_NOT_IN_METER},
+        {Fault.TOTAL_WENT_BACK, Fault.REGISTER_BACKWARD},
+        {Fault.GATEWAY_CLOCK_SET, Fault.GATEWAY_CLOCK_UNKNOWN},
     ]
     same_flag = {frozenset(f for f in Fault if TABLE[f].flag == rule.flag) for rule in TABLE.values()}
     assert {group for group in same_flag if len(group) > 1} == set(map(frozenset, alike))
@@ -105,6 +112,16 @@ def test_every_fault_can_be_told_apart_by_its_flag() -> None:
         (Fault.ROLLED_OVER, RawStatus.TRUE, Flag.OVERFLOW),
         (Fault.UNIT_CHANGED, RawStatus.DISTORTED, Flag.CONFIG_CHANGED),
         (Fault.GATEWAY_CLOCK_SET, RawStatus.DISTORTED, Flag.GATEWAY_CLOCK),
+        # Of intervals that never came, came late or twice.
+        (Fault.INTERVAL_NOT_IN_METER, RawStatus.MISSING, Flag.NOT_SENT),
+        (Fault.METER_NOT_READ, RawStatus.MISSING, Flag.NOT_READ),
+        (Fault.CONFLICTING, RawStatus.DISTORTED, Flag.CONFLICT),
+        (Fault.DOUBLE_ROW, RawStatus.DISTORTED, Flag.DUPLICATE),
+        (Fault.CAME_LATE, RawStatus.TRUE, Flag.LATE),
+        # What the gateway finds itself: a clock that is off does not change what was measured.
+        (Fault.CLOCK_DEVIATES, RawStatus.TRUE, Flag.CLOCK_DEVIATION),
+        (Fault.GATEWAY_CLOCK_UNKNOWN, RawStatus.TRUE, Flag.GATEWAY_CLOCK),
+        (Fault.REGISTER_BACKWARD, RawStatus.DISTORTED, Flag.BACKWARD),
     ],
 )
 def test_what_a_fault_does_to_a_value(fault: Fault, status: RawStatus, flag: Flag) -> None:

@@ -1,9 +1,11 @@
 """The worker of a line, over simulated hours: the wait between jobs only moves the test's clock."""
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +14,28 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatewayd import worker
-from gatewayd.acquire import Acquisition, Line, Station
+from gatewayd.acquire import Acquisition, Line, OnCall, Progress, Result, Session, Station
+from gatewayd.breaker import Condition
 from gatewayd.channel import Channel
-from gatewayd.errors import ChannelError, MeterDiffers, MeterRefused, MeterSilent, ProtocolError, SessionDeadline
-from gatewayd.model import Answer, Increments, Meter, Registers, Request
+from gatewayd.diary import Diary
+from gatewayd.errors import (
+    ChannelError,
+    GatewayError,
+    MeterDiffers,
+    MeterRefused,
+    MeterSilent,
+    ProtocolError,
+    SessionDeadline,
+)
+from gatewayd.model import Answer, Increments, LoadProfile, Meter, Order, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.schedule import At, Boundaries, Every, Rhythm
-from gatewayd.worker import Agenda, Job, LineWorker
+from gatewayd.worker import Job, LineWorker
 from tests.gatewayd.archive.samples import everything, opened
 from tests.gatewayd.doubles import (
     PATIENCE,
     START,
+    Conversation,
     ScriptedChannel,
     ScriptedDriver,
     TestClock,
@@ -34,6 +47,7 @@ from tests.gatewayd.doubles import (
 PRAGUE = ZoneInfo("Europe/Prague")
 QUARTER = Every(timedelta(minutes=15))
 Behaviour = Callable[[], Exception | None]
+tests_module = sys.modules[__name__]
 
 
 class Plant:
@@ -81,7 +95,12 @@ def job(station: Station, rhythm: Rhythm = QUARTER, *codes: str) -> Job:
 
 
 def work(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant, jobs: Sequence[Job], line: Line | None = None
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plant: Plant,
+    jobs: Sequence[Job],
+    line: Line | None = None,
+    diary: Diary | None = None,
 ) -> LineWorker:
     """Run the worker until the plant's time is over."""
 
@@ -90,7 +109,7 @@ def work(
         with opened(folder) as store:
             acquisition = Acquisition(store, plant.clock, PRAGUE)
             chosen = line or line_to(ScriptedChannel(), "bus")
-            one = LineWorker(chosen, jobs, acquisition, plant.clock, PRAGUE, random.Random(7))
+            one = LineWorker(chosen, jobs, acquisition, plant.clock, PRAGUE, random.Random(7), diary=diary)
             await one.run(plant.stop)
             return one
 
@@ -129,20 +148,27 @@ def test_a_meter_that_is_silent_does_not_stop_the_others(tmp_path: Path, monkeyp
     assert "silent" in done.faults["dead"]
 
 
-@pytest.mark.parametrize("fault", [ProtocolError("nonsense"), ChannelError("hung up")])
-def test_a_fault_is_retried_after_longer_and_longer_pauses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
-) -> None:
+def test_a_fault_is_retried_after_longer_and_longer_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant = Plant(hours=0.5)
-    work(tmp_path, monkeypatch, plant, [job(plant.meter("dead", lambda: fault, seconds=1))])
-    times = plant.times("dead")
+    work(tmp_path, monkeypatch, plant, [job(plant.meter("odd", lambda: ProtocolError("nonsense"), seconds=1))])
+    times = plant.times("odd")
     assert times[0] == 0
     in_slot = [at for at in times if at < 900]
-    assert len(in_slot) == 4, "three retries"
-    for (earlier, later), back_off in zip(pairwise(in_slot), (10, 30, 90), strict=True):
+    assert len(in_slot) in (5, 6), "the last retry may be behind the regular time"
+    for (earlier, later), back_off in zip(pairwise(in_slot), (10, 30, 90, 300, 900), strict=False):
         assert back_off / 2 <= later - earlier - 1 <= back_off + 1
-    assert times[4] == 900, "and then at the regular time"
-    assert len([at for at in times if at >= 900]) == 4
+    assert times[len(in_slot)] == 900, "and then at the regular time"
+
+
+def test_a_daily_job_is_retried_every_hour_at_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=27)
+    daily = job(plant.meter("odd", lambda: ProtocolError("nonsense"), seconds=1), At(time(0, 5)))
+    work(tmp_path, monkeypatch, plant, [daily])
+    times = plant.times("odd")
+    pauses = [later - earlier - 1 for earlier, later in pairwise(times)]
+    assert all(most / 2 <= pause <= most + 1 for pause, most in zip(pauses, (10, 30, 90, 300, 900, 1800), strict=False))
+    assert all(1800 <= pause <= 3601 for pause in pauses[6:])
+    assert times[-1] > 3 * 3600 + 300 + 22 * 3600
 
 
 def test_a_retry_that_is_later_than_the_regular_time_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,12 +219,17 @@ def test_a_meter_that_is_dead_is_asked_at_its_regular_times(tmp_path: Path, monk
 
 
 def test_a_deadline_is_a_silence_and_a_line_that_fails_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {}
+    states = {}
     for fault in (SessionDeadline("meter m was not finished after 900 s"), ChannelError("hung up")):
         plant = Plant(hours=1)
-        work(tmp_path / fault.args[0][:5], monkeypatch, plant, [job(plant.meter("m", lambda: fault, seconds=1))])  # noqa: B023
-        counts[type(fault)] = len(plant.times("m"))
-    assert counts == {SessionDeadline: 3 + 3, ChannelError: 4 * 4}
+        done = work(tmp_path / fault.args[0][:5], monkeypatch, plant, [job(plant.meter("m", lambda: fault, seconds=1))])  # noqa: B023
+        states[type(fault)] = done.state().meters[0]
+        if isinstance(fault, SessionDeadline):
+            assert len(plant.times("m")) == 3 + 3
+    assert {kind: (state.silent, state.dead) for kind, state in states.items()} == {
+        SessionDeadline: (True, True),
+        ChannelError: (False, False),
+    }
 
 
 def test_a_meter_that_answers_again_has_its_own_times_at_once(
@@ -601,24 +632,6 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(
     assert caplog.text.count("the clock was set back") == 1
 
 
-def test_a_clock_that_is_set_back_a_little_reads_nothing_twice_and_what_is_late_stays_due(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    plant = Plant(hours=1)
-    agenda = Agenda([job(plant.meter("em-1")), job(plant.meter("em-2"))], START, PRAGUE)
-    one, two = agenda.pending
-    one.due, two.due = START + timedelta(minutes=15), START - timedelta(hours=2)
-    agenda.look(START + timedelta(seconds=1))
-    agenda.look(START - timedelta(seconds=50))
-    assert one.due == START + timedelta(minutes=15) and caplog.text == "", "the work of time synchronisation"
-    agenda.look(START - timedelta(minutes=31))
-    assert one.due == START - timedelta(minutes=30)
-    assert two.due == START - timedelta(hours=2), "late, and not put off"
-    assert caplog.text.count("the clock was set back") == 1
-    agenda.look(START - timedelta(minutes=30))
-    assert caplog.text.count("the clock was set back") == 1
-
-
 def test_one_answer_that_is_lost_costs_no_five_minutes_on_a_line_that_is_always_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -639,3 +652,442 @@ def test_one_answer_that_is_lost_costs_no_five_minutes_on_a_line_that_is_always_
     times = plant.times("unlucky")
     assert len(times) > 100
     assert max(later - earlier for earlier, later in pairwise(times)) <= 60
+
+
+# -- lines that fail ---------------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_fails_is_told_of_once_and_its_jobs_are_late_and_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Eight meters behind a device that is unplugged for two hours."""
+    caplog.set_level(logging.INFO)
+    plant = Plant(hours=4)
+    gone, back = START + timedelta(minutes=40), START + timedelta(hours=2, minutes=40)
+    tries: list[float] = []
+
+    async def connect(_station: Station, _on_call: OnCall) -> Channel:
+        if gone <= plant.clock.now < back:
+            tries.append((plant.clock.now - gone).total_seconds())
+            raise ChannelError("line bus: /dev/ttyS1 does not exist")
+        return ScriptedChannel()
+
+    meters = [plant.meter(f"em-{n}") for n in range(8)]
+    done = work(tmp_path, monkeypatch, plant, [job(one) for one in meters], Line("bus", connect))
+    assert len(tries) < 8 + 12 + 7200 / 75, "not eight meters each time"
+    for one in meters:
+        times = plant.times(one.meter.id)
+        assert len(times) == 3 + 6, "before and after"
+        late = next(at for at in times if at > 2400)
+        assert 9600 <= late <= 9600 + 300 + 8 * 2, "once, as soon as it can be"
+    assert done.faults == {}
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 3
+    assert messages[0] == "meter em-0: line bus: /dev/ttyS1 does not exist"
+    assert messages[1].startswith("line bus: 3 attempts in a row have failed, the last one: meter em-2: line bus")
+    assert messages[2] == f"line bus works again; {len(tries)} attempts had failed"
+
+
+def test_a_meter_that_makes_the_line_hang_up_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=3)
+    bad = plant.meter("bad", lambda: ChannelError("hung up"))
+    work(tmp_path, monkeypatch, plant, [job(bad), *(job(plant.meter(f"em-{n}")) for n in range(3))])
+    for n in range(3):
+        assert [at // 900 for at in plant.times(f"em-{n}")] == list(range(12))
+        assert all(at % 900 < 10 for at in plant.times(f"em-{n}"))
+
+
+def test_a_line_of_one_meter_is_tried_with_longer_and_longer_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(hours=1)
+    tries: list[float] = []
+
+    async def connect(_station: Station, _on_call: OnCall) -> Channel:
+        tries.append((plant.clock.now - START).total_seconds())
+        raise ChannelError("line cabin: connection refused")
+
+    done = work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"))], Line("cabin", connect))
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert all(pause <= most for pause, most in zip(pauses, (10, 30, 1, 2, 4, 8, 16, 32, 64, 128, 256), strict=False))
+    assert all(pause <= 300 for pause in pauses)
+    state = done.state()
+    assert state.condition in (Condition.OPEN, Condition.HALF_OPEN)
+    assert state.fault == "meter em-1: line cabin: connection refused"
+    assert state.until is not None and state.queue == 1
+
+
+# -- a meter that drips ------------------------------------------------------------------------------------------------
+
+
+def test_a_meter_that_drips_leaves_the_other_seven_their_boundaries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says something all the time and never comes to an end: it costs its own slot, and only what nobody needs."""
+    plant = Plant(hours=3)
+    limits: list[tuple[float, float]] = []
+
+    class Limited(Acquisition):
+        """Ends a session of the meter that drips when its time is over, in the plant's time."""
+
+        async def session(self, line: Line, station: Station, *rest: object, **options: object) -> Session:
+            seconds = options.get("seconds")
+            if station.meter.id == "drips":
+                assert isinstance(seconds, float), "on a shared line there is a limit"
+                limits.append(((plant.clock.now - START).total_seconds(), seconds))
+                plant.clock.advance(seconds)
+                await line.open(station, lambda _: None)
+                return Session((Result("drips", (), SessionDeadline(f"not finished after {seconds} s")),))
+            return await super().session(line, station, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tests_module, "Acquisition", Limited)
+    quarter, order = timedelta(minutes=15), Increments((Obis.parse("1.8.0"),), timedelta(minutes=15))
+    sharp = [plant.meter(f"em-{n}", seconds=1) for n in range(7)]
+    jobs = [job(plant.meter("drips"), Every(timedelta(minutes=1)))]
+    jobs += [Job(one, order, Boundaries(quarter)) for one in sharp]
+    work(tmp_path, monkeypatch, plant, jobs)
+    first, limit = limits[0]
+    assert first + limit == 900 - 2, "nobody knows it yet, and nobody needs the time"
+    for one in sharp:
+        times = plant.times(one.meter.id)
+        assert [at // 900 for at in times] == list(range(12)), "every boundary"
+        assert all(at % 900 <= 10 for at in times[1:]), "and soon behind it"
+    assert len(limits) > 20, "and it is not given up"
+    assert all(seconds <= 60 for _, seconds in limits[1:])
+    assert all(at % 900 + seconds <= 900 - 2 or seconds <= 5 for at, seconds in limits[1:])
+
+
+# -- technicians -------------------------------------------------------------------------------------------------------
+
+SERIAL = Registers((Obis.parse("0.0.0"),))
+
+
+class Alive:
+    """A worker at work in real time, with a meter that answers when a test says so."""
+
+    def __init__(self, folder: Path, rhythm: Rhythm | None = None) -> None:
+        self.folder = folder
+        self.clock = TestClock(step=timedelta(0))
+        self.asked: list[str] = []
+        self.begun = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.fault: Exception | None = None
+        self.rhythm = rhythm or At(time(0, 5))
+        self.channel = ScriptedChannel()
+
+    async def conversation(self, channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        self.asked.append(request.text)
+        self.begun.set()
+        await self.answer.wait()
+        if self.fault is not None:
+            raise self.fault
+        yield Answer((reading(meter="em-1"),))
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, slots: asyncio.Semaphore | None = None) -> AsyncIterator[LineWorker]:
+        stop = asyncio.Event()
+        with opened(self.folder) as store:
+            station = Station(Meter("em-1", "scripted", "bus"), ScriptedDriver(self.conversation))
+            bare = Station(Meter("em-2", "scripted", "bus"), ScriptedDriver(self.conversation))
+            one = LineWorker(
+                line_to(self.channel, "bus"),
+                [job(station, self.rhythm)],
+                Acquisition(store, self.clock, PRAGUE),
+                self.clock,
+                PRAGUE,
+                random.Random(7),
+                slots=slots,
+                beside=[bare],
+            )
+            task = asyncio.create_task(one.run(stop), name="worker")
+            try:
+                yield one
+            finally:
+                stop.set()
+                self.answer.set()
+                await task
+
+
+def alive(check: Callable[[], Coroutine[object, object, None]]) -> None:
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
+
+
+@pytest.mark.parametrize("meter", ["em-1", "em-2"])
+def test_a_technician_is_answered_at_once_and_changes_no_schedule(tmp_path: Path, meter: str) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path)
+        site.answer.set()
+        async with site.at_work() as one:
+            before = one.state()
+            result = await one.ask(meter, SERIAL)
+            assert result.fault is None and len(result.readings) == 1
+            after = one.state()
+            assert [state.next_due for state in after.meters] == [state.next_due for state in before.meters]
+            assert after.under_way == () and after.queue == 0
+        assert site.asked == [SERIAL.text]
+
+    alive(check)
+
+
+def test_a_technician_does_not_wait_for_a_place_and_goes_before_what_is_due(tmp_path: Path) -> None:
+    async def check() -> None:
+        slots = asyncio.Semaphore(1)
+        await slots.acquire()
+        site = Alive(tmp_path, QUARTER)
+        site.answer.set()
+        async with site.at_work(slots) as one:
+            assert (await one.ask("em-1", SERIAL)).fault is None
+            assert site.asked == [SERIAL.text], "the job waits for a place"
+            assert one.state().queue == 1
+            slots.release()
+            while len(site.asked) < 2:
+                await asyncio.sleep(0)
+        assert not slots.locked(), "and gives it back"
+
+    alive(check)
+
+
+def test_a_technician_who_goes_away_ends_his_session(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path)
+        async with site.at_work() as one:
+            asking = asyncio.create_task(one.ask("em-1", SERIAL))
+            await site.begun.wait()
+            (talk,) = one.state().under_way
+            assert (talk.meter, talk.line, talk.technician) == ("em-1", "bus", True)
+            asking.cancel()
+            await asyncio.wait({asking})
+            assert asking.cancelled() and site.channel.closed == 1 and one.state().under_way == ()
+            site.answer.set()
+            assert (await one.ask("em-1", SERIAL)).fault is None, "the line is free"
+            one._asks.stirred.clear()
+
+    alive(check)
+
+
+def test_a_technician_who_goes_away_before_his_turn_asks_nothing(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path)
+        async with site.at_work() as one:
+            first = asyncio.create_task(one.ask("em-1", SERIAL))
+            await site.begun.wait()
+            second = asyncio.create_task(one.ask("em-2", Registers()))
+            await asyncio.sleep(0)
+            assert one.state().queue == 1
+            second.cancel()
+            await asyncio.wait({second})
+            site.answer.set()
+            assert (await first).fault is None
+        assert site.asked == [SERIAL.text]
+
+    alive(check)
+
+
+def test_faults_of_a_technician_count_for_nothing(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path)
+        site.answer.set()
+        async with site.at_work() as one:
+            for fault in (MeterSilent("silent"), ChannelError("gone"), ProtocolError("nonsense")) * 3:
+                site.fault = fault
+                assert isinstance((await one.ask("em-1", SERIAL)).fault, type(fault))
+            state = one.state()
+            assert one.faults == {} and state.condition is Condition.CLOSED
+            assert not state.meters[0].silent and not state.meters[0].dead
+            site.fault = IndexError("list index")
+            assert "defect in gatewayd" in str(await _caught(one))
+
+    alive(check)
+
+
+async def _caught(one: LineWorker) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        await one.ask("em-1", SERIAL)
+    return caught.value
+
+
+def test_who_asks_a_line_that_ends_or_a_meter_that_is_not_there_is_told(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path)
+        async with site.at_work() as one:
+            with pytest.raises(GatewayError, match="has no meter em-9"):
+                await one.ask("em-9", SERIAL)
+            asking = [asyncio.create_task(one.ask("em-1", SERIAL)) for _ in range(2)]
+            await site.begun.wait()
+        first, second = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(first, Result), "it was under way"
+        assert isinstance(second, GatewayError) and "not served any more" in str(second)
+        with pytest.raises(GatewayError, match="not served any more"):
+            await one.ask("em-1", SERIAL)
+
+    alive(check)
+
+
+def test_a_sound_answer_to_a_technician_brings_a_meter_back(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path, QUARTER)
+        site.fault = MeterSilent("silent")
+        site.answer.set()
+        async with site.at_work() as one:
+            await site.begun.wait()
+            while not one.state().meters[0].silent:
+                await asyncio.sleep(0)
+            site.fault = None
+            await one.ask("em-1", SERIAL)
+            assert not one.state().meters[0].silent
+            assert "em-1" in one.faults, "what its jobs have brought is known as before"
+
+    alive(check)
+
+
+# -- back-fill, places, restarts ---------------------------------------------------------------------------------------
+
+
+class Filling(Acquisition):
+    """Profiles that are asked for piece by piece, each of ten seconds of the plant's time."""
+
+    plant: Plant
+    pieces: int
+
+    async def session(
+        self,
+        line: Line,
+        station: Station,
+        orders: Sequence[Order],
+        on_progress: Progress | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+        seconds: float | None = None,
+    ) -> Session:
+        await line.open(station, lambda _: None)
+        results: list[Result] = []
+        for order in orders:
+            if results and not go_on():
+                break
+            name, begun = station.meter.id, self.plant.clock.now
+            self.plant.sessions.append((f"{name} {order.text if isinstance(order, LoadProfile) else 'reg'}", begun))
+            self.plant.clock.advance(10 if isinstance(order, LoadProfile) else 1)
+            while isinstance(order, LoadProfile) and self.pieces > 1 and go_on():
+                if (self.plant.clock.now - begun).total_seconds() > 60:
+                    break
+                type(self).pieces -= 1
+                self.plant.clock.advance(10)
+            left = self.pieces if isinstance(order, LoadProfile) else 0
+            results.append(Result(name, (), None, left=left))
+        return Session(tuple(results), None, timedelta(seconds=-3))
+
+
+def test_a_back_fill_goes_on_and_yields_to_what_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(hours=1)
+    Filling.plant, Filling.pieces = plant, 1000
+    monkeypatch.setattr(tests_module, "Acquisition", Filling)
+    fill = LoadProfile(Obis.parse("1-0:99.1.0"))
+    minute = Every(timedelta(minutes=1))
+    jobs = [
+        Job(plant.meter("fill"), fill, At(time(0, 20))),
+        job(plant.meter("fill"), Every(timedelta(minutes=5))),
+        job(plant.meter("em-1"), minute),
+    ]
+    done = work(tmp_path, monkeypatch, plant, jobs)
+    times = plant.times("em-1 reg")
+    assert [at // 60 for at in times if at < 3600] == list(range(60)), "every minute"
+    assert all(at % 60 <= 22 for at in times), "a piece, and one session of the other meter, are finished at most"
+    pieces = 1000 - Filling.pieces
+    assert pieces >= 3600 * 0.65 / 10, "and the rest of the time is used"
+    state = done.state().meters[0]
+    assert (state.left, state.deviation) == (Filling.pieces, timedelta(seconds=-3))
+    assert state.last_success is not None and state.seconds
+
+
+def test_a_daily_job_that_was_missed_is_done_once_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daily = At(time(0, 5))
+    diary = Diary()
+
+    def life(begin: timedelta, hours: float) -> list[float]:
+        plant = Plant(hours)
+        plant.clock.now, plant.end = START + begin, START + begin + timedelta(hours=hours)
+        work(tmp_path, monkeypatch, plant, [job(plant.meter("em-1"), daily)], diary=diary)
+        return [at / 3600 for at in plant.times("em-1")]
+
+    assert life(timedelta(0), 5) == [3 + 1 / 12]
+    assert life(timedelta(hours=6), 5) == [], "it is done"
+    assert life(timedelta(hours=60), 5) == [60], "missed twice, done once"
+    assert life(timedelta(hours=66), 12) == [75 + 1 / 12]
+
+
+def test_lines_share_places(tmp_path: Path) -> None:
+    async def check() -> None:
+        slots, busy, most = asyncio.Semaphore(2), 0, 0
+        done: list[str] = []
+
+        def conversation(name: str) -> Conversation:
+            async def talk(channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+                nonlocal busy, most
+                busy += 1
+                most = max(most, busy)
+                while most < 2 or (len(done) < 6 and busy < 2):
+                    await asyncio.sleep(0)
+                busy -= 1
+                done.append(name)
+                yield Answer((reading(meter=name),))
+
+            return talk
+
+        clock, stop = TestClock(step=timedelta(0)), asyncio.Event()
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, clock, PRAGUE)
+            workers = [
+                LineWorker(
+                    line_to(ScriptedChannel(), f"line-{n}"),
+                    [job(Station(Meter(f"em-{n}", "scripted", f"line-{n}"), ScriptedDriver(conversation(f"em-{n}"))))],
+                    acquisition,
+                    clock,
+                    PRAGUE,
+                    random.Random(n),
+                    slots=slots,
+                )
+                for n in range(12)
+            ]
+            tasks = [asyncio.create_task(one.run(stop)) for one in workers]
+            while len(done) < 12 or any(one.state().under_way for one in workers):
+                await asyncio.sleep(0)
+            stop.set()
+            await asyncio.gather(*tasks)
+        assert most == 2
+        assert sorted(done) == sorted(f"em-{n}" for n in range(12))
+        assert not slots.locked()
+
+    alive(check)
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_who_waits_for_a_place_stops_at_once_and_leaves_it_to_others(tmp_path: Path, cancel: bool) -> None:
+    async def check() -> None:
+        slots = asyncio.Semaphore(1)
+        await slots.acquire()
+        clock, stop = TestClock(step=timedelta(0)), asyncio.Event()
+        with opened(tmp_path) as store:
+            plant = Plant()
+            one = LineWorker(
+                line_to(ScriptedChannel(), "bus"),
+                [job(plant.meter("em-1"))],
+                Acquisition(store, clock, PRAGUE),
+                clock,
+                PRAGUE,
+                random.Random(7),
+                slots=slots,
+            )
+            task = asyncio.create_task(one.run(stop))
+            while one._place._taking is None:
+                await asyncio.sleep(0)
+            if cancel:
+                task.cancel()
+            else:
+                stop.set()
+            await asyncio.wait({task})
+        slots.release()
+        await slots.acquire()
+        assert plant.sessions == []
+
+    alive(check)

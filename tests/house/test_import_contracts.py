@@ -31,8 +31,17 @@ PURE = {
     "gatewayd.silences",
     "gatewayd.policy",
     "gatewayd.agenda",
+    "gatewayd.duties",
+    "gatewayd.turns",
     "gatewayd.breaker",
     "gatewayd.coverage",
+    "gatewayd.rows_seen",
+    "gatewayd.progress",
+    "gatewayd.watched",
+    "gatewayd.closing",
+    "gatewayd.sifting",
+    "gatewayd.pieces",
+    "gatewayd.runs",
     "gatewayd.clocks",
     "gatewayd.identity",
     "gatewayd.backward",
@@ -48,7 +57,9 @@ STUBS = """
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
     gatewayd/publish  gatewayd/quality  gatewayd/calls  gatewayd/dialling  gatewayd/verdicts
     gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/agenda  gatewayd/breaker
-    gatewayd/coverage  gatewayd/clocks  gatewayd/identity  gatewayd/backward
+    gatewayd/duties  gatewayd/turns
+    gatewayd/coverage  gatewayd/runs  gatewayd/pieces  gatewayd/sifting  gatewayd/closing  gatewayd/watched
+    gatewayd/progress  gatewayd/rows_seen  gatewayd/clocks  gatewayd/identity  gatewayd/backward
     gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/channel/at  gatewayd/channel/modem_options  gatewayd/channel/telnet

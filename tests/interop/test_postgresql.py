@@ -22,7 +22,9 @@ from gatewayd.errors import SinkError
 from gatewayd.model import Archived, Flag, Kind, Point, Ratio, RawStatus, ValueSide
 from gatewayd.sink import FAREWELL_S, Delivery
 from gatewayd.sink.check import Level, Remark
+from gatewayd.sink.postgresql import migrations
 from gatewayd.sink.postgresql.faults import RightMissing
+from gatewayd.sink.postgresql.migrations import shipped
 from gatewayd.sink.postgresql.options import PostgresqlOptions
 from gatewayd.sink.postgresql.sink import PostgresqlSink
 from tests.gatewayd.sink.samples import START, interval, register
@@ -690,7 +692,7 @@ def test_a_fresh_schema_has_every_code_and_every_column_explained(database: Data
     assert database.query('SELECT number, name FROM "select".status_code ORDER BY number') == [
         (str(int(status)), status.text) for status in RawStatus
     ]
-    assert database.query('SELECT 1 << bit, name FROM "select".flag_code ORDER BY bit') == [
+    assert database.query('SELECT 1::bigint << bit, name FROM "select".flag_code ORDER BY bit') == [
         (str(int(flag)), str(flag.name).lower()) for flag in Flag
     ]
     unexplained = """
@@ -710,6 +712,34 @@ def test_migrations_are_applied_once(database: Database) -> None:
     assert database.query("SELECT name FROM gatewayd.flag_code WHERE bit = 5") == [("partial_interval",)]
 
 
+def test_flags_of_more_than_32_bits_and_what_stood_in_their_way(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schema of the first version, with rows, a right on the view, and explanations of its columns."""
+    role = f"reader_{database.name}"
+    first, *_ = shipped()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "shipped", lambda: [first])
+        asyncio.run(enter(database.sink()))
+    database.query(
+        "INSERT INTO gatewayd.reading (gateway, seq, at, received_at, meter, kind, status, flags, ratio_id) "
+        "VALUES ('gw-1', 1, now(), now(), 'em-0', 'register', 0, 1073741824, 1)"
+    )
+    database.query(f"CREATE ROLE {role}; GRANT SELECT ON gatewayd.latest TO {role}, PUBLIC")
+    flags = Flag.NOT_READ | Flag.CLOCK_DEVIATION | Flag.POWER_DOWN
+    asyncio.run(deliver(database.sink(), register(2, "", flags=flags, status=RawStatus.MISSING)))
+    for relation in ("reading", "latest"):
+        assert database.query(f"SELECT flags FROM gatewayd.{relation} ORDER BY seq") == [
+            (str(1 << 30),),
+            (str(int(flags)),),
+        ]
+    assert database.query(
+        "SELECT grantee, privilege_type FROM information_schema.role_table_grants "
+        "WHERE table_name = 'latest' AND grantee <> grantor ORDER BY grantee"
+    ) == [("PUBLIC", "SELECT"), (role, "SELECT")]
+    assert database.query("SELECT obj_description('gatewayd.latest'::regclass) IS NOT NULL") == [("t",)]
+
+
 def test_many_gateways_may_start_together(database: Database) -> None:
     database.query(f"ALTER DATABASE {database.name} SET default_transaction_isolation = 'repeatable read'")
 
@@ -717,14 +747,15 @@ def test_many_gateways_may_start_together(database: Database) -> None:
         await asyncio.gather(*(deliver(database.sink(gateway=f"gw-{n}"), register(1)) for n in range(6)))
 
     asyncio.run(scenario())
-    assert database.query("SELECT count(*) FROM gatewayd.migration") == [("1",)]
+    assert database.query("SELECT number FROM gatewayd.migration") == [(str(one.number),) for one in shipped()]
     assert database.query("SELECT count(*) FROM gatewayd.reading") == [("6",)]
 
 
 def test_a_schema_of_a_newer_gatewayd_is_left_alone(database: Database) -> None:
     asyncio.run(enter(database.sink()))
     database.query("INSERT INTO gatewayd.migration (number) VALUES (999)")
-    expected = r"has schema gatewayd in version 999, made by a newer gatewayd; this one knows 1: upgrade gatewayd$"
+    newest = shipped()[-1].number
+    expected = rf"has schema gatewayd in version 999, made by a newer gatewayd; this one knows {newest}: upgrade gatewayd$"
     with pytest.raises(SinkError, match=expected):
         asyncio.run(enter(database.sink()))
 
@@ -824,7 +855,7 @@ def test_check_leaves_nothing_behind_in_a_fresh_database(database: Database) -> 
     """A check by a newer gatewayd must not take the schema away from the older one that runs."""
     found = asyncio.run(database.sink().check(36))
     assert texts(found, Level.WARNING) == texts(found, Level.ERROR) == []
-    assert "schema gatewayd is not there yet; the sink brings it to version 1" in texts(found, Level.FINE)
+    assert f"schema gatewayd is not there yet; the sink brings it to version {shipped()[-1].number}" in texts(found, Level.FINE)
     assert "a probe reading came back with every digit, and was taken back" in texts(found, Level.FINE)
     assert database.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'gatewayd'") == [("0",)]
 
@@ -837,7 +868,7 @@ def test_check_finds_a_sound_database_sound(database: Database) -> None:
     assert found[0].text.startswith("PostgreSQL 15.") and f" at {place}, not encrypted within this" in found[0].text
     assert texts(found, Level.FINE)[1:] == [
         "what was committed survives a power failure (fsync, full_page_writes, synchronous_commit)",
-        "schema gatewayd is in version 1",
+        f"schema gatewayd is in version {shipped()[-1].number}",
         "a probe reading came back with every digit, and was taken back",
         "no TimescaleDB: a plain table, which keeps everything until somebody deletes it",
     ]

@@ -61,6 +61,11 @@ class Forked:
         assert self.process.pid is not None
         return self.process.pid
 
+    @property
+    def said(self) -> str:
+        """What it has written to standard error so far."""
+        return self.errors.read_text() if self.errors.exists() else ""
+
     def wait(self, seconds: float = DEADLINE_S) -> int:
         """Its exit code; one that goes on is killed, and the test fails."""
         self.process.join(seconds)

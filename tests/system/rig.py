@@ -98,7 +98,8 @@ class Site:
 
     def configure(self, lines: str, meters: str, sinks: str = "") -> None:
         """Write the configuration from the entries of its three lists."""
-        text = f"gateway: {{id: gw-test}}\narchive: {{path: {self.archive}}}\nlines:\n{lines}meters:\n{meters}"
+        head = f"gateway: {{id: gw-test, clock: trusted}}\narchive: {{path: {self.archive}}}\n"
+        text = f"{head}lines:\n{lines}meters:\n{meters}"
         self.config.write_text(text + (f"sinks:\n{sinks}" if sinks else ""), encoding="utf-8")
 
     def run(self, *arguments: str, seconds: float = DEADLINE_S) -> "subprocess.CompletedProcess[str]":

@@ -28,7 +28,7 @@ STAGE = """
 CREATE TEMP TABLE reading_stage (
     seq bigint, at timestamptz, received_at timestamptz, meter text, serial text, eic text, ean text, obis text,
     obis_raw text, kind text, unit text, interval_s integer, value numeric, primary_value numeric, raw text,
-    status smallint, flags integer, ratio_id integer, more text, meter_time text
+    status smallint, flags bigint, ratio_id integer, more text, meter_time text
 ) ON COMMIT DELETE ROWS
 """
 """Where a batch lands first: COPY itself knows no ON CONFLICT."""

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from drivers.iec62056_21 import driver as driver_module
+from drivers.iec62056_21 import session_settings
 from drivers.iec62056_21.answers import request_code
 from drivers.iec62056_21.commands import table_of
 from drivers.iec62056_21.options import Iec62056_21Options
+from drivers.iec62056_21.session_settings import settings_of
 from drivers.iec62056_21.vendors import Table, Vendor, choose
 from gatewayd.channel import Framing
 from gatewayd.errors import GatewayError, MeterDiffers, MeterRefused, MeterSilent, PasswordUnclear
@@ -52,7 +54,8 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Callable[[Vendor], None]:
     """Makes every meter one of this profile."""
 
     def use(profile: Vendor) -> None:
-        monkeypatch.setattr(driver_module, "choose", lambda name, identification: profile)
+        for module in (driver_module, session_settings):
+            monkeypatch.setattr(module, "choose", lambda name, identification: profile)
 
     use(OPEN)
     return use
@@ -672,7 +675,7 @@ def test_two_meters_on_a_bus_of_which_one_is_dead(vendor: Use) -> None:
 
 
 def settings(line_baud: int | None = None, **options: Any) -> Any:
-    return driver_module.settings_of(Iec62056_21Options.model_validate(options), line_baud)
+    return settings_of(Iec62056_21Options.model_validate(options), line_baud)
 
 
 def test_rates_come_from_the_options_then_the_line_then_the_vendor(vendor: Use) -> None:

@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import apsw
 import pytest
 
 from gatewayd.archive import memory
+from gatewayd.archive.records import Receipt
 from gatewayd.archive.set_aside import state_path
+from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveDamaged, ArchiveError
-from tests.gatewayd.archive.samples import opened
+from tests.gatewayd.archive.samples import PATIENCE, entry, opened, reading
 
 _WRITER = """
 import asyncio, sys
@@ -148,3 +152,117 @@ def test_a_spoilt_counter_is_told_and_not_begun_anew(tmp_path: Path) -> None:
                 await kept.count("key", 1, 1)
 
     asyncio.run(count())
+
+
+def _held(store: Store, opened_up: threading.Event) -> "Future[Receipt]":
+    """Keeps the writer's thread busy until the event, so that what follows is in its queue together."""
+    busy = threading.Event()
+
+    def wait(_head: int) -> None:
+        busy.set()
+        assert opened_up.wait(PATIENCE)
+
+    store.on_commit(wait)
+    written = store.submit(entry(reading()))
+    assert busy.wait(PATIENCE)
+    return written
+
+
+def test_what_waits_together_is_written_in_one_transaction(tmp_path: Path) -> None:
+    """Each costs the disk the same, whatever is in it: thousands of meters would wait for each other."""
+
+    async def remember() -> int:
+        transactions: list[None] = []
+        with opened(tmp_path) as store:
+            opened_up = threading.Event()
+            _held(store, opened_up)
+
+            def begins() -> bool:
+                transactions.append(None)
+                return False
+
+            store._state.set_commit_hook(begins)
+            kept = [store.memory_of(f"em-{n}") for n in range(50)]
+            waiting = [asyncio.ensure_future(one.remember("counter", b"%d" % n)) for n, one in enumerate(kept)]
+            await asyncio.sleep(0)  # all of them are in the queue
+            opened_up.set()
+            await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
+            return len(transactions)
+
+    assert asyncio.run(remember()) == 1
+    assert memory.recalled_all(tmp_path, "") == {(f"em-{n}", "counter"): b"%d" % n for n in range(50)}
+
+
+def test_one_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
+    async def remember() -> list[object]:
+        with opened(tmp_path) as store:
+            opened_up = threading.Event()
+            _held(store, opened_up)
+            keys = ["a", "\ud800", "b"]
+            kept = store.memory_of("em-1")
+            waiting = [asyncio.ensure_future(kept.remember(key, b"1")) for key in keys]
+            counted = asyncio.ensure_future(kept.count("key", 1, 10))
+            await asyncio.sleep(0)
+            opened_up.set()
+            results: list[object] = [*await asyncio.gather(*waiting, return_exceptions=True), await counted]
+            await kept.remember("c", b"3")
+            return results
+
+    a, spoilt, b, counted = asyncio.run(remember())
+    assert (a, b, counted) == (None, None, 1)
+    assert isinstance(spoilt, ArchiveError)
+    found = memory.recalled_all(tmp_path, "")
+    assert {key: found[key] for key in (("em-1", "a"), ("em-1", "b"), ("em-1", "c"))} == {
+        ("em-1", "a"): b"1",
+        ("em-1", "b"): b"1",
+        ("em-1", "c"): b"3",
+    }
+
+
+def test_a_change_does_not_wait_for_the_group(tmp_path: Path) -> None:
+    """A driver waits for it before it goes on, while rows may wait for others to come."""
+
+    async def remember() -> None:
+        with opened(tmp_path, group_seconds=3600.0) as store:
+            written = store.submit(entry(reading()))
+            await asyncio.wait_for(store.memory_of("em-1").remember("counter", b"1"), PATIENCE)
+            assert written.done(), "what was submitted before is written before"
+
+    asyncio.run(remember())
+
+
+def test_a_meter_is_looked_up_once_for_all_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+    look = memory._looked_up
+
+    def counting(folder: Path, sql: str, values: tuple[str | int, ...]) -> list[tuple[object, ...]]:
+        looked.append(values)
+        return look(folder, sql, values)
+
+    async def recall() -> list[bytes | None]:
+        with opened(tmp_path) as store:
+            await store.remember_all([("em-1", "a", b"1"), ("em-1", "b", b"2"), ("em-2", "c", b"3")])
+            kept = store.memory_of("em-1")
+            await kept.remember("d", b"4")
+            monkeypatch.setattr(memory, "_looked_up", counting)
+            return [await kept.recall(key) for key in "abcdabcd"]
+
+    assert asyncio.run(recall()) == [b"1", b"2", None, b"4"] * 2
+    assert looked == [("em-1",)]
+
+
+def test_what_may_or_may_not_be_on_the_disk_is_looked_up_there(tmp_path: Path) -> None:
+    async def run() -> bytes | None:
+        with opened(tmp_path) as store:
+
+            async def half(change: memory.Change) -> None:
+                await store._state_call(change)
+                raise ArchiveError("nobody knows")
+
+            kept = memory.MeterMemory("em-1", tmp_path, half)
+            assert await kept.recall("counter") is None
+            with pytest.raises(ArchiveError, match="nobody knows"):
+                await kept.remember("counter", b"7")
+            return await kept.recall("counter")
+
+    assert asyncio.run(run()) == b"7"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gatewayd.cli.meter_block import _rows, meter_block, readable, short
 from gatewayd.config import Config, MeterSettings, parse
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
-from gatewayd.model import MeterObject
+from gatewayd.model import LoadProfile, MeterObject
 from gatewayd.obis import Obis
 
 BASE = """\
@@ -84,7 +85,9 @@ def test_what_is_configured_stays_and_the_jobs_are_those_of_the_objects() -> Non
     assert found.options == meter.options
     assert (found.metering_type, found.point, found.ratio) == (meter.metering_type, meter.point, meter.ratio)
     assert (found.id, found.driver, found.line, found.serial) == ("em-1", "dlms", "cabin", "35031234")
-    assert [[str(obis) for obis in job.registers] for job in found.jobs] == [
+    profile, *registers = found.jobs
+    assert (profile.request, profile.at) == (LoadProfile(Obis.parse("1-0:99.1.0")), time(0, 20))
+    assert [[str(obis) for obis in job.registers] for job in registers] == [
         ["1-0:1.8.0*255", "1-0:2.8.0*255"],
         ["1-0:1.6.0*255", "0-1:24.2.1*255"],
     ]
@@ -100,6 +103,7 @@ def test_how_it_looks() -> None:
         "    metering_type: C\n"
         "    dlms: {transport: wrapper}\n"
         "    jobs:\n"
+        '      - {profile: 1-0:99.1.0, at: "00:20"}\n'
         "      - {registers: [1-0:1.8.0, 1-0:2.8.0], every: 15m}\n"
         '      - {registers: [1-0:1.6.0, 0-1:24.2.1], at: "00:05"}\n'
         "    # gatewayd profile em-2 1-0:99.1.0   load profile 1\n"
@@ -118,6 +122,14 @@ def test_a_telephone_number_is_not_told() -> None:
     block = meter_block(configured(CALLED), "", OBJECTS)
     assert "60123" not in block
     assert "    # phone: as it is configured\n" in block
+
+
+def test_what_is_not_repeated_is_told() -> None:
+    more = "policy: {at: 03:00}, voltage: low, points: [{id: p, channels: [1-1]}], dlms:"
+    block = meter_block(configured(PLAIN.replace("dlms:", more)), "", ())
+    assert block.endswith("    # policy: as it is configured\n    # points: as they are configured\n")
+    assert loaded(block).meters[0].voltage == "low"
+    assert "#" not in meter_block(configured(PLAIN), "", ())
 
 
 def test_no_energy_and_no_maximum() -> None:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.cli.plot import Value, chart
-from gatewayd.cli.profile_view import expected_ends
-from gatewayd.legal_time import PRAGUE, QUARTER
+from gatewayd.legal_time import PRAGUE, QUARTER, ends_between
 from gatewayd.model import RawStatus
 
 HOUR = timedelta(hours=1)
@@ -18,7 +17,7 @@ MIDNIGHT = datetime(2026, 11, 20, 23, tzinfo=UTC)
 
 
 def ends(hours: int = 24, period: timedelta = HOUR, start: datetime = MIDNIGHT) -> tuple[datetime, ...]:
-    return expected_ends(start, start + timedelta(hours=hours), period, PRAGUE)
+    return ends_between(start, start + timedelta(hours=hours), period, PRAGUE)
 
 
 def plain(values: Mapping[datetime, Value], width: int, hours: int = 24, period: timedelta = HOUR) -> list[str]:
@@ -65,7 +64,7 @@ def test_a_narrow_one_has_fewer_labels() -> None:
 def quarters(days_before: int, width: int) -> list[str]:
     """Up to the end of the day with 25 hours, by its quarters: 0, 1, 2, ..."""
     start = datetime(2026, 10, 24, 22, tzinfo=UTC)
-    over = expected_ends(start - timedelta(days=days_before), start + timedelta(hours=25), QUARTER, PRAGUE)
+    over = ends_between(start - timedelta(days=days_before), start + timedelta(hours=25), QUARTER, PRAGUE)
     values = {end: Value(Decimal(n), RawStatus.TRUE) for n, end in enumerate(over)}
     return [row.plain for row in chart(values, over, QUARTER, width, PRAGUE)]
 

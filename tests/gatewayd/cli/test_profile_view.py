@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from gatewayd.cli.plot import Value
-from gatewayd.cli.profile_view import Channel, expected_ends, fitting, highest, pivot, summary
-from gatewayd.legal_time import PRAGUE, QUARTER
+from gatewayd.cli.profile_view import Channel, fitting, highest, pivot, summary
+from gatewayd.legal_time import PRAGUE, QUARTER, ends_between
 from gatewayd.model import DIRECT, NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
 from tests.gatewayd.doubles import reading
 
@@ -80,22 +80,22 @@ def test_events_are_listed_by_time() -> None:
 def test_a_day_has_its_own_number_of_quarters(day: tuple[int, int, int], count: int) -> None:
     start = datetime(*day, tzinfo=PRAGUE).astimezone(UTC)
     end = (datetime(*day, tzinfo=PRAGUE) + timedelta(days=1)).astimezone(UTC)
-    ends = expected_ends(start, end, QUARTER, PRAGUE)
+    ends = ends_between(start, end, QUARTER, PRAGUE)
     assert (len(ends), ends[0], ends[-1]) == (count, start + QUARTER, end)
 
 
 def test_a_part_of_a_day() -> None:
     begin = at(1) + timedelta(minutes=1)
-    assert expected_ends(begin, at(4), QUARTER, PRAGUE) == (at(2), at(3), at(4))
-    assert expected_ends(begin, begin + timedelta(minutes=1), QUARTER, PRAGUE) == ()
+    assert ends_between(begin, at(4), QUARTER, PRAGUE) == (at(2), at(3), at(4))
+    assert ends_between(begin, begin + timedelta(minutes=1), QUARTER, PRAGUE) == ()
 
 
 def test_days_and_odd_periods() -> None:
     day = timedelta(days=1)
-    week = expected_ends(datetime(2026, 10, 22, 22, tzinfo=UTC), datetime(2026, 10, 26, 23, tzinfo=UTC), day, PRAGUE)
+    week = ends_between(datetime(2026, 10, 22, 22, tzinfo=UTC), datetime(2026, 10, 26, 23, tzinfo=UTC), day, PRAGUE)
     assert [end.hour for end in week] == [22, 22, 23, 23]
     odd = timedelta(minutes=7)
-    assert expected_ends(at(0), at(1), odd, PRAGUE) == (at(0) + odd, at(0) + 2 * odd)
+    assert ends_between(at(0), at(1), odd, PRAGUE) == (at(0) + odd, at(0) + 2 * odd)
 
 
 def test_the_summary_counts_what_is_there() -> None:

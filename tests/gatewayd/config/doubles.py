@@ -82,8 +82,23 @@ DRIVERS: dict[str, type[BaseModel]] = {"telegram": Telegram, "field": Field_}
 SINKS: dict[str, type[BaseModel]] = {"broker": Broker, "database": Database}
 
 EVERYTHING = """\
-gateway: {id: gw-brno-1, timezone: Europe/Prague}
+gateway: {id: gw-brno-1, timezone: Europe/Prague, clock: trusted}
 archive: {path: /var/lib/gatewayd, retention_months: 48}
+acquisition: {sessions: 100, spread: 0s}
+policies:
+  A:
+    period: 5m
+    evaluation: 60m
+    at: 00:40
+    on: daily
+    deadline: 07:30
+    retry_window: 5d
+    backfill_months: 24
+    clock_limit: 4s
+    set_clock: false
+  B: {on: tue, retry_window: 30d}
+  C: {at: 00:10, on: 2}
+  AMM: {deadline: none}
 lines:
   optical: {type: serial, device: /dev/gatewayd/optical0, switch_delay_ms: 250}
   bus:     {type: serial, device: /dev/ttyS1, baud: 9600, framing: 7E1}
@@ -110,6 +125,8 @@ meters:
     driver: telegram
     line: optical
     metering_type: A               # A | B | C | AMM
+    voltage: medium
+    policy: {period: 15m, deadline: 08:00}
     serial: 00123
     point: {eic: 27ZG600Z0424987D, ean: 859182400123456789}
     ratio:
@@ -119,17 +136,40 @@ meters:
     jobs:
       - {registers: [1-0:1.8.0, 2.8.0], every: 15m}
       - {registers: all, at: 00:05}
+      - profile: 1-0:99.1.0
+        at: 00:20
+        on: daily
+        backfill_months: 12
+        period: 15m
+        channels: [1-0:1.29.0, 1-0:5.29.0]
+      - {profile: P.98, every: 1h}
+      - {registers: [1.8.1], at: 03:00, on: 1}
   - id: em-2001
     driver: telegram
     line: cabin
     metering_type: AMM
-    jobs: [{registers: all, at: "23:59:30"}]
+    jobs: [{registers: all, at: "23:59:30"}, {profile: 1-0:99.1.0}]
   - id: em-3001
     driver: field
     line: bus
     field: {unit: 1, map: m, swap: true, pause: 2m, blocks: {a: 1}, units: [2, 3], transport: {type: rtu, stop_bits: 2}}
     jobs: [{registers: all, every: 1h}]
   - {id: em-4001, driver: telegram, line: night, phone: "+420601234589", jobs: [{registers: all, at: 00:05}]}
+  - id: reg-1
+    driver: telegram
+    line: cabin
+    metering_type: C
+    jobs: [{registers: all}]
+    points:
+      - id: reg-1-a
+        point: {ean: 859182400123456789}
+        ratio: [{ct: 100/5}]
+        metering_type: B
+        voltage: low
+        channels: [1-1, 1-5:1.8.0]
+        policy: {backfill_months: 6}
+        jobs: [{profile: 1-1:99.1.0}]
+      - {id: reg-1-b, channels: [1-2], jobs: [{registers: [1-2:1.8.0], on: 15}]}
 sinks:
   - {id: mqtt, type: broker, host: localhost, port: 8883, prefix: gw, password_env: MQTT_PASSWORD}
   - {id: tsdb, type: database, dialect: victoriametrics, url: "http://localhost:8428"}

@@ -18,8 +18,15 @@ KEYS = sorted(
     {"gateway", "archive", "lines", "meters", "sinks", "id", "type", "driver", "line", "telegram", "field", "jobs"}
     | {
         "registers",
+        "profile",
+        "channels",
+        "points",
+        "policy",
+        "policies",
+        "AMM",
         "every",
         "at",
+        "on",
         "ratio",
         "since",
         "point",
@@ -58,6 +65,7 @@ def survives(text: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 @example('"\\UFFFFFFFF"')
 @example('"\\ud800"')
 @example("%YAML 9.9\n---\na: 1")
@@ -69,6 +77,7 @@ def test_any_text(text: str) -> None:
 
 
 @given(st.text(alphabet="ab:-[]{},&*!|>'\"%@`#?~<\\ \n\t0\u2028\x85"))
+@settings(deadline=None)
 def test_any_text_of_yamls_own_characters(text: str) -> None:
     survives(text)
     with contextlib.suppress(Unreadable):

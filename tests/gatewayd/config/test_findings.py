@@ -6,7 +6,9 @@ from gatewayd.config.wording import shown
 from tests.gatewayd.config.doubles import HEAD, faults
 
 METER = "  - {id: m, driver: telegram, line: l"
-KNOWN = "known keys: driver, id, jobs, line, metering_type, peer, phone, point, ratio, serial, telegram"
+KNOWN = (
+    "known keys: driver, id, jobs, line, metering_type, peer, phone, point, points, policy, ratio, serial and 2 more"
+)
 ID = "an id of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'"
 PERIOD = "a period such as 15m, 60s, 1h or 1d"
 CLOCK = "a time of day such as 00:05 or 00:05:30"
@@ -35,6 +37,9 @@ METERS: list[tuple[str, list[str]]] = [
     ("metering_type: amm", ["6: meters[0].metering_type: 'amm' is not one of A, B, C, AMM"]),
     ("metering_type: [A]", ["6: meters[0].metering_type: a list is not one of A, B, C, AMM"]),
     ("metering_type: ", ["6: meters[0].metering_type: is empty; expected one of A, B, C, AMM, or leave the key out"]),
+    ("voltage: 400", ["6: meters[0].voltage: '400' is not one of low, medium, high"]),
+    ("policy: A", ["6: meters[0].policy: 'A' is not a mapping of keys and values"]),
+    ("points: {}", ["6: meters[0].points: a mapping is not a list"]),
     ("serial: {a: 1}", ["6: meters[0].serial: a mapping is not text of at most 64 characters"]),
     (
         "serial: 0123456789012345678901234567890123456789012345678901234567890123456789",
@@ -219,13 +224,6 @@ METERS: list[tuple[str, list[str]]] = [
     (
         "jobs: [{registers: all, every: 1h, at: 00:05}]",
         ["6: meters[0].jobs[0]: has both every and at; expected one of them, such as every: 15m or at: 00:05"],
-    ),
-    (
-        "jobs: [{profile: 1-0:99.1.0, at: 00:20, backfill_months: 36}]",
-        [
-            "6: meters[0].jobs[0].profile: profile jobs are not in this version of gatewayd; "
-            "it knows jobs with registers"
-        ],
     ),
 ]
 
@@ -467,6 +465,21 @@ FILES: list[tuple[str, list[str]]] = [
         ],
     ),
     (
+        "gateway: {id: g, clock: ntp}\narchive: {path: a}",
+        ["1: gateway.clock: 'ntp' is not one of kernel, trusted"],
+    ),
+    (
+        "gateway: {id: g}\narchive: {path: a}\nacquisition: {sessions: 0, spread: 7h}\n",
+        [
+            "3: acquisition.sessions: '0' is not a whole number from 1 to 10000",
+            "3: acquisition.spread: '7h' is not a period from 0s to 6h",
+        ],
+    ),
+    (
+        "gateway: {id: g}\narchive: {path: a}\nacquisition: {session: 1}\n",
+        ["3: acquisition.session: unknown key; did you mean 'sessions'? known keys: sessions, spread"],
+    ),
+    (
         "gateway: {id: g}\narchive:\n  path: a\n  retention_months: 35\n",
         ["4: archive.retention_months: '35' is not a whole number of at least 36"],
     ),
@@ -474,7 +487,8 @@ FILES: list[tuple[str, list[str]]] = [
         "gateway: {id: g}\narchive: {}\nsinc: []\n",
         [
             "2: archive.path: is required: the folder of the archive, such as /var/lib/gatewayd",
-            "3: sinc: unknown key; did you mean 'sinks'? known keys: archive, gateway, lines, meters, sinks",
+            "3: sinc: unknown key; did you mean 'sinks'? known keys: acquisition, archive, gateway, lines, "
+            "meters, policies, sinks",
         ],
     ),
     (f"{HEAD}  b c: {{type: tcp, host: h, port: 1}}", [f"5: lines.(no plain key): the key 'b c' is not {ID}"]),

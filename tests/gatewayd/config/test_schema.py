@@ -52,6 +52,11 @@ def test_the_example_passes(schema: dict[str, object]) -> None:
     "text",
     [
         "gateway: {id: 1001}",
+        "gateway: {id: gw, clock: trusted}",
+        "acquisition: {sessions: 1, spread: 0s}",
+        "policies: {A: {on: 28, deadline: none, retry_window: 31d}, B: {on: mon}, C: {at: 10:05, set_clock: true}}",
+        "policies: {AMM: {period: 5m, evaluation: 60m, retry_window: 4d, backfill_months: 120}}",
+        "meters: [{id: m, driver: telegram, line: l, voltage: low, policy: {at: 00:10}}]",
         "lines: {l1: {type: serial, device: d, framing: 7E1}}",
         "lines: {l: {type: serial, device: d, framing: 8E1, baud: 300}}",
         "lines: {l: {type: modem, device: d, call_window: 00:10-05:30, init: [ATX3, {command: AT, required: false}]}}",
@@ -79,6 +84,18 @@ def test_what_an_editor_takes_for_numbers_passes_too(schema: dict[str, object], 
     "text",
     [
         "gatewy: {}",
+        "gateway: {id: gw, clock: ntp}",
+        "acquisition: {sessions: 0}",
+        "acquisition: {sessions: 10001}",
+        "acquisition: {spread: 60}",
+        "acquisition: {jitter: 60s}",
+        "policies: {D: {}}",
+        "policies: {A: {on: 29}}",
+        "policies: {A: {on: monday}}",
+        "policies: {A: {deadline: never}}",
+        "policies: {A: {backfill_months: 0}}",
+        "meters: [{id: m, driver: telegram, line: l, voltage: 400}]",
+        "meters: [{id: m, driver: telegram, line: l, policy: {time: 00:10}}]",
         "lines: {l: {device: d}}",
         "lines: {l: {type: modem}}",
         "lines: {l: {type: modem, device: d, host: h, port: 1}}",
@@ -122,7 +139,6 @@ def test_what_an_editor_takes_for_numbers_passes_too(schema: dict[str, object], 
         "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: all, every: 1h, at: '00:05'}]}]",
         "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: all, every: 15min}]}]",
         "meters: [{id: m, driver: telegram, line: l, jobs: [{registers: [], every: 1h}]}]",
-        "meters: [{id: m, driver: telegram, line: l, jobs: [{profile: 1-0:99.1.0, at: '00:05'}]}]",
         "meters: [{id: m, driver: telegram, line: l, metering_type: D}]",
         "sinks: [{id: s, type: broker}]",
         "sinks: [{id: s, type: mqtt, host: h}]",
@@ -130,6 +146,7 @@ def test_what_an_editor_takes_for_numbers_passes_too(schema: dict[str, object], 
 )
 def test_what_the_loader_refuses_the_schema_refuses_too(schema: dict[str, object], text: str) -> None:
     head = HEAD if not text.startswith("lines") else "".join(HEAD.splitlines(keepends=True)[:2])
+    head = head.replace("gateway: {id: gw}\n", "") if text.startswith("gateway:") else head
     assert errors(schema, f"{head}{text}\n") != []
     assert faults(f"{head}{text}\n") != []
 
@@ -138,7 +155,8 @@ def test_every_key_of_ours_is_described(schema: dict[str, object]) -> None:
     definitions = schema["$defs"]
     assert isinstance(definitions, dict)
     lines = ("SerialLine", "TcpLine", "Rfc2217Line", "ModemLine")
-    ours = ("GatewaySettings", "ArchiveSettings", *lines, "JobEntry", "RatioEntry", "PointEntry")
+    settings = ("GatewaySettings", "ArchiveSettings", "AcquisitionSettings")
+    ours = (*settings, *lines, "JobEntry", "RatioEntry", "PointEntry", "PartEntry", "PolicyEntry", "PolicyEntries")
     for name in (*ours, "Meter-telegram", "Meter-field", "Sink-broker", "Sink-database"):
         definition = definitions[name]
         assert definition["description"], name

@@ -13,7 +13,18 @@ from pydantic import ValidationError
 from gatewayd import config
 from gatewayd.dialling import PhoneNumber, Window
 from gatewayd.errors import ConfigError, Finding
-from gatewayd.model import Increments, Listen, Meter, MeteringType, Point, Ratio, Registers, ValueSide
+from gatewayd.model import (
+    Increments,
+    Listen,
+    LoadProfile,
+    Meter,
+    MeteringType,
+    Part,
+    Point,
+    Ratio,
+    Registers,
+    ValueSide,
+)
 from gatewayd.obis import Obis
 from tests.gatewayd.config.doubles import (
     DRIVERS,
@@ -37,6 +48,7 @@ def everything() -> config.Config:
 def test_gateway(everything: config.Config) -> None:
     assert everything.gateway.id == "gw-brno-1"
     assert everything.gateway.timezone == "Europe/Prague"
+    assert everything.gateway.clock == "trusted"
     assert everything.gateway.zone == ZoneInfo("Europe/Prague")
 
 
@@ -173,12 +185,12 @@ def test_meter(everything: config.Config) -> None:
         ),
     )
     assert str(first.ratio[1].multiplier) == "1.50"
-    types = [MeteringType.A, MeteringType.AMM, MeteringType.C, MeteringType.C]
+    types = [MeteringType.A, MeteringType.AMM, MeteringType.C, MeteringType.C, MeteringType.C]
     assert [meter.metering_type for meter in everything.meters] == types
 
 
 def test_options_are_instances_of_the_drivers_class(everything: config.Config) -> None:
-    first, second, third, _ = (meter.options for meter in everything.meters)
+    first, second, third, *_ = (meter.options for meter in everything.meters)
     assert first == Telegram(mode="B", vendor="no", address="0012", password_file=Path("/etc/gatewayd/em-1001.pw"))
     assert second == Telegram()
     assert third == Field_(
@@ -193,10 +205,10 @@ def test_options_are_instances_of_the_drivers_class(everything: config.Config) -
 
 
 def test_jobs(everything: config.Config) -> None:
-    first, second = everything.meters[0].jobs
+    first, second, *_ = everything.meters[0].jobs
     assert first == config.Job((Obis.parse("1-0:1.8.0"), Obis.parse("1-0:2.8.0")), every=timedelta(minutes=15))
     assert second == config.Job((), at=time(0, 5))
-    assert everything.meters[1].jobs == (config.Job((), at=time(23, 59, 30)),)
+    assert everything.meters[1].jobs[0] == config.Job((), at=time(23, 59, 30))
     assert everything.meters[2].jobs == (config.Job((), every=timedelta(hours=1)),)
     assert first.request == Registers(first.registers)
 
@@ -206,6 +218,59 @@ def test_a_job_of_intervals() -> None:
     assert job.request == Increments(job.registers, timedelta(minutes=15), Decimal(1000))
     meter = "{id: m, driver: telegram, line: l, jobs: [{intervals: [1.8.0], every: 15m, rollover: 1000}]}"
     assert parse(f"{HEAD}meters: [{meter}]\n").meters[0].jobs == (job,)
+
+
+def test_jobs_of_profiles(everything: config.Config) -> None:
+    profile, channels = Obis.parse("1-0:99.1.0"), (Obis.parse("1-0:1.29.0"), Obis.parse("1-0:5.29.0"))
+    quarter = timedelta(minutes=15)
+    *_, full, events, monthly = everything.meters[0].jobs
+    assert full == config.Job(at=time(0, 20), profile=profile, months=12, period=quarter, channels=channels)
+    assert full.request == LoadProfile(profile, 12, quarter, channels)
+    assert events.request == LoadProfile(Obis.parse("P.98"), months=24)  # the policy's, without a word of the rest
+    assert (events.every, events.at, events.on) == (timedelta(hours=1), None, None)
+    assert monthly == config.Job((Obis.parse("1.8.1"),), at=time(3), on=1)
+    assert everything.meters[1].jobs[1] == config.Job(at=time(0, 20), profile=profile)  # when the policy says
+
+
+def test_a_registrar(everything: config.Config) -> None:
+    registrar = everything.meters[4]
+    first, second = registrar.parts
+    meter = Meter(
+        "reg-1-a",
+        "telegram",
+        "cabin",
+        MeteringType.B,
+        point=Point(ean="859182400123456789"),
+        ratios=(Ratio("100/5"),),
+    )
+    assert first.part == Part(meter, ((1, 1),), (Obis.parse("1-5:1.8.0"),))
+    assert second.part == Part(Meter("reg-1-b", "telegram", "cabin", MeteringType.C), ((1, 2),))
+    assert (first.voltage, second.voltage, first.id) == ("low", None, "reg-1-a")
+    assert (first.policy.on, first.policy.backfill_months, first.policy.retry_window) == ("tue", 6, timedelta(days=30))
+    assert second.policy == registrar.policy
+    assert first.jobs == (
+        config.Job(at=time(2), on="tue", profile=Obis.parse("1-1:99.1.0"), months=6),  # all of it by its own policy
+    )
+    assert second.jobs == (config.Job((Obis.parse("1-2:1.8.0"),), at=time(0, 10), on=15),)
+    assert registrar.jobs == (config.Job((), at=time(0, 10), on=2),)
+    assert registrar.meter.parts == (first.part, second.part)
+    assert registrar.meter.owner(Obis.parse("1-1:2.8.0")) == meter
+    assert registrar.all_jobs == (
+        (registrar.policy, registrar.jobs[0]),
+        (first.policy, first.jobs[0]),
+        (second.policy, second.jobs[0]),
+    )
+
+
+def test_everything_under_whose_id_there_are_readings(everything: config.Config) -> None:
+    ids = ["em-1001", "em-2001", "em-3001", "em-4001", "reg-1", "reg-1-a", "reg-1-b"]
+    assert [meter.id for meter in everything.metered] == ids
+    assert everything.metered[4].parts[0].meter is everything.metered[5]
+
+
+def test_acquisition(everything: config.Config) -> None:
+    assert everything.acquisition == config.AcquisitionSettings(sessions=100, spread=timedelta(0))
+    assert parse(HEAD).acquisition == config.AcquisitionSettings(sessions=256, spread=timedelta(seconds=60))
 
 
 def test_sinks(everything: config.Config) -> None:
@@ -229,6 +294,7 @@ def test_defaults() -> None:
         "meters: [{id: m, driver: telegram, line: s}]\n"
     )
     assert read.gateway.timezone == "Europe/Prague"
+    assert read.gateway.clock == "kernel"
     assert (read.archive.retention_months, read.archive.segment_mb) == (36, 1024)
     assert read.lines["s"] == config.SerialLine(id="s", device=Path("d"), baud=None, framing=None, switch_delay_ms=0)
     assert read.lines["t"] == config.TcpLine(id="t", host="h", port=1, framing=None, connect_timeout_s=Decimal(10))

@@ -1,0 +1,51 @@
+"""`gatewayd reload`: the running gateway takes its configuration file as it is now, or says why not.
+
+Rules: the gateway loads and checks its own file; with a fault in it everything stays as it was, and the exit code is 2.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatewayd.cli.output import print_json
+from gatewayd.cli.where import archive_folder
+from gatewayd.control import follow
+from gatewayd.errors import GatewayError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def reload(config_path: Path, as_json: bool) -> None:
+    """Have the running gateway take its configuration file as it is now. What is unchanged goes on undisturbed."""
+    folder = archive_folder(config_path)
+    if folder is None:
+        from gatewayd import daemon
+
+        folder = daemon.load_config(config_path).archive.path
+    file, found = asyncio.run(_reloaded(folder))
+    if as_json:
+        print_json({"file": file, **found})
+    if found["event"] == "refused":
+        click.echo(found["fault"], err=True)
+        click.echo("nothing was changed: the gateway goes on with the configuration that it has", err=True)
+        raise click.exceptions.Exit(2)
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    if not as_json:
+        click.echo(f"{file}: {found['summary']}")
+
+
+async def _reloaded(folder: Path) -> tuple[str, Mapping[str, Any]]:  # whatever JSON has
+    """The file that the gateway has loaded, and what came of it."""
+    file = ""
+    async with aclosing(follow(folder, "reload")) as events:
+        async for event in events:
+            if event["event"] != "loading":
+                return file, event
+            file = event["file"]
+    raise GatewayError("the gateway has stopped before the configuration was loaded")

@@ -1,0 +1,38 @@
+"""Everything that a running gateway consists of, for the daemon's own tasks and for those who ask how it does.
+
+Rules: built once from a first configuration; what another configuration may change of it stands in reload.py.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gatewayd.acquire import Acquisition
+from gatewayd.archive.store import Store
+from gatewayd.channel.tracing import Tap
+from gatewayd.config import Config
+from gatewayd.daemon.lines import Lines
+from gatewayd.daemon.sinks import Sinks
+from gatewayd.diary import Diary
+from gatewayd.gateway_clock import GatewayClock
+
+
+@dataclass(slots=True, eq=False)
+class Gateway:
+    """The parts, and the configuration that they are of."""
+
+    config: Config
+    path: Path | None
+    """The file of the configuration; None: it cannot be loaded again."""
+    since: datetime
+    loaded_at: datetime
+    """When the present configuration was taken."""
+    store: Store
+    acquisition: Acquisition
+    lines: Lines
+    sinks: Sinks
+    taps: dict[str, Tap]
+    clock: GatewayClock
+    diary: Diary
+    reload_fault: str = ""
+    """Why the file was not taken the last time; empty when it was."""

@@ -1,0 +1,177 @@
+"""What the archive has of all profiles that are kept complete, known in memory: from the short cut, or found out anew.
+
+Rules: the short cut in state.sqlite says up to which sequence number it knows the archive; what stands behind that is
+read from the archive. It does not count where the archive is shorter than it says, or where a part of the archive was
+put aside since. Nobody who asks gets an ArchiveError: what is not known counts as doubtful until the archive answers.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from gatewayd.archive.intervals import Intervals
+from gatewayd.archive.segments import QUARANTINE
+from gatewayd.archive.store import Store
+from gatewayd.coverage import decode, encode
+from gatewayd.driver import Clock
+from gatewayd.errors import ArchiveError
+from gatewayd.increments import increment_code
+from gatewayd.model import LoadProfile, Meter
+from gatewayd.policy import Policy
+from gatewayd.watched import Key, Watch, Watched, watched
+
+_SHORT_CUT, _ALIVE = "coverage ", "upkeep alive"
+
+log = logging.getLogger("gatewayd.upkeep")
+
+
+class Recollection:
+    """`known`: by meter and code. `stopped_at`: when the process before this one was alive for the last time, None
+    where that is not known; `began_at`: when this one looked first."""
+
+    def __init__(self, store: Store, clock: Clock, zone: ZoneInfo, sure: Callable[[], bool]) -> None:
+        self.known: dict[Key, Watched] = {}
+        self.archive = Intervals(store.folder)
+        self.stopped_at: datetime | None = None
+        self.began_at: datetime | None = None
+        self._store = store
+        self._clock = clock
+        self._zone = zone
+        self._sure = sure
+        self._by_code: dict[tuple[str, str, int | None], Watched] = {}
+        self._locks: dict[Key, asyncio.Lock] = {}
+        self._short_cuts: dict[tuple[str, str], bytes] | None = None
+        self._first = asyncio.Lock()
+        self._aside = self._put_aside()
+
+    def watch(self, meter: Meter, order: Watch, policy: Policy) -> tuple[Key, ...]:
+        """The keys of what the order keeps complete. What is known of it stays known when the order changes."""
+        found = watched(meter, order, policy, self._zone)
+        for key, one in found.items():
+            known = self.known.get(key)
+            if known is None or known.order.period != order.period:
+                self.known[key] = one
+            else:
+                known.meter, known.policy, known.order = meter, policy, _both(meter, known.order, order)
+        return tuple(found)
+
+    def forget(self, meter: str) -> None:
+        """The meter is not configured any more."""
+        self.known = {key: one for key, one in self.known.items() if key[0] != meter}
+        self._by_code = {code: one for code, one in self._by_code.items() if one.meter.id != meter}
+
+    def with_channel(self, meter: str, code: str, interval_s: int | None) -> Watched | None:
+        """The profile that has such a channel; `meter` may be a metering point of a registrar."""
+        return self._by_code.get((meter, code, interval_s))
+
+    def index(self, one: Watched) -> None:
+        """Its channels may be others than before."""
+        seconds = int(one.period.total_seconds())
+        for channel in one.coverage.channels:
+            self._by_code[one.meter.owner(channel.key).id, channel.code, seconds] = one
+
+    async def ready(self, key: Key, *, again: bool = False) -> Watched:
+        """Know what the archive knows of it. What the archive cannot tell is logged."""
+        self._look_aside()
+        one = self.known[key]
+        if one.fresh and not again:
+            return one
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            one = self.known[key]
+            if one.fresh and not again:
+                return one
+            try:
+                await self._recall(key, one)
+            except ArchiveError as error:
+                one.lost = one.loaded = True
+                log.warning("meter %s: what the archive has of %s is not known: %s", key[0], one.code, error)
+                return one
+            one.lost = False
+            if one.coverage.begun is None and self._sure():
+                one.coverage, one.changed = replace(one.coverage, begun=self._clock()), True
+            self.index(one)
+        return one
+
+    async def save(self) -> None:
+        """Write down what has changed. ArchiveError, and then it is still to be written down."""
+        changed = {key: one for key, one in self.known.items() if one.changed and one.fresh}
+        rows = [
+            (meter, f"{_SHORT_CUT}{code}", encode(one.coverage, str(self._zone), self._aside))
+            for (meter, code), one in changed.items()
+        ]
+        if self._sure():
+            rows.append(("", _ALIVE, self._clock().isoformat().encode()))
+        for one in changed.values():
+            one.changed = False
+        try:
+            await self._store.remember_all(rows)
+        except BaseException:
+            for one in changed.values():
+                one.changed = True
+            raise
+
+    def _look_aside(self) -> None:
+        aside = self._put_aside()
+        if aside == self._aside:
+            return
+        log.warning("a part of the archive was put aside: what is there of the profiles is found out anew")
+        self._aside, self._short_cuts = aside, {}
+        for one in self.known.values():
+            one.loaded = False
+
+    def _put_aside(self) -> str:
+        folder = self._store.folder / QUARANTINE
+        return " ".join(sorted(entry.name for entry in folder.iterdir())) if folder.is_dir() else ""
+
+    async def _recall(self, key: Key, one: Watched) -> None:
+        async with self._first:  # hundreds of sessions begin at once, and each would read the short cuts of all meters
+            if self._short_cuts is None:
+                short_cuts = await self._store.recall_all(_SHORT_CUT)
+                alive = (await self._store.recall_all(_ALIVE)).get(("", _ALIVE))
+                self._short_cuts, self.stopped_at, self.began_at = short_cuts, _instant(alive), self._clock()
+        if one.open or one.astray:
+            await self._store.flush()  # what was sifted and never kept is in the archive now, or never will be
+        if not one.loaded or one.lost:
+            self._begin_anew(key, one)
+        head, seq = self._store.head, one.coverage.seq
+        if isinstance(one.order, LoadProfile):
+            codes = [channel.code for channel in one.coverage.channels]
+            meters = (one.meter.id, *(part.meter.id for part in one.meter.parts))
+            found = await asyncio.to_thread(self.archive.of_profile, meters, one.code, codes, seq)
+        else:
+            code = next(code for code in one.order.registers if str(increment_code(code)) == one.code)
+            owner, seconds = one.meter.owner(code).id, int(one.order.period.total_seconds())
+            found = await asyncio.to_thread(self.archive.of_increments, owner, one.code, seconds, seq)
+        one.restore(found, head)
+        one.changed = True
+
+    def _begin_anew(self, key: Key, one: Watched) -> None:
+        """From the short cut, where it is one of this archive."""
+        assert self._short_cuts is not None
+        stored = self._short_cuts.pop((key[0], _SHORT_CUT + key[1]), None)
+        known = None if stored is None else decode(stored, str(self._zone), self._aside)
+        if known is None or known.seq > self._store.head:
+            known = watched(one.meter, one.order, one.policy, self._zone)[key].coverage
+        one.coverage = known
+
+
+def _both(meter: Meter, known: Watch, order: Watch) -> Watch:
+    """The points of a registrar may have one profile with channels of their own."""
+    if not meter.parts or not isinstance(known, LoadProfile) or not isinstance(order, LoadProfile):
+        return order
+    if not known.channels or not order.channels:
+        return dataclasses.replace(order, channels=())
+    return dataclasses.replace(order, channels=tuple(dict.fromkeys((*known.channels, *order.channels))))
+
+
+def _instant(text: bytes | None) -> datetime | None:
+    try:
+        found = None if text is None else datetime.fromisoformat(text.decode("ascii"))
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None

@@ -1,0 +1,56 @@
+"""Jobs for agenda and diary: which share a session, and what the results of sessions tell."""
+
+from datetime import time, timedelta
+from zoneinfo import ZoneInfo
+
+from gatewayd.diary import Diary
+from gatewayd.duties import Terms
+from gatewayd.errors import ChannelError
+from gatewayd.jobs import Job, Results, agenda_of, text_of
+from gatewayd.model import DIRECT, Archived, Increments, LoadProfile, Registers
+from gatewayd.obis import Obis
+from gatewayd.policy import Policy
+from gatewayd.schedule import At
+from gatewayd.station import Station
+from gatewayd.talk import Result
+from tests.gatewayd.doubles import START, answering, reading, station
+
+PRAGUE = ZoneInfo("Europe/Prague")
+
+
+def archived(*seqs: int) -> tuple[Archived, ...]:
+    return tuple(Archived(seq, reading(), START, "", 0, DIRECT) for seq in seqs)
+
+
+def test_only_readings_that_are_new_are_a_gain() -> None:
+    results = Results()
+    first = results.brought([Result("em-1", archived(3, 4), None, left=2), Result("em-1", (), None)])
+    assert [(one.gained, one.answered, one.left) for one in first] == [(True, True, 2), (False, False, 0)]
+    (again,) = results.brought([Result("em-1", archived(3, 4), None)])
+    assert (again.gained, again.answered) == (False, True)
+    fault = ChannelError("gone")
+    (more,) = results.brought([Result("em-2", archived(4, 5), fault)])
+    assert (more.gained, more.answered, more.fault) == (True, True, fault)
+
+
+def test_jobs_of_other_policies_have_a_session_of_their_own_unless_that_costs_money() -> None:
+    one = station(answering())
+    strict = Station(one.meter, one.driver, policy=Policy(retry_window=timedelta(days=9)))
+    jobs = [Job(each, Registers(), At(time(0, 20))) for each in (one, strict, one)]
+    companies = [duty.company for duty in agenda_of(jobs, START, Terms(PRAGUE), Diary()).duties]
+    assert companies == [0, 1, 0]
+    together = agenda_of(jobs, START, Terms(PRAGUE), Diary(), together=True)
+    assert {duty.company for duty in together.duties} == {0}
+
+
+def test_what_is_done_is_known_from_the_diary() -> None:
+    diary, order = Diary(), LoadProfile(Obis.parse("1-0:99.1.0"))
+    diary.done("em-1001", text_of(order), START - timedelta(hours=1))
+    job = Job(station(answering()), order, At(time(0, 20)))
+    assert agenda_of([job], START, Terms(PRAGUE), diary).choose(START) is None
+    assert agenda_of([job], START, Terms(PRAGUE), Diary()).choose(START) is not None
+
+
+def test_every_order_has_a_text() -> None:
+    assert text_of(Increments((Obis.parse("1.8.0"),), timedelta(minutes=15))) == "registers 1-0:1.8.0*255"
+    assert text_of(Registers()) == "registers all"
