@@ -150,8 +150,8 @@ def daemon(folder: Path, text: str) -> Iterator[Daemon]:
     config, log = folder / "gatewayd.yaml", folder / "daemon.log"
     config.write_text(text, encoding="utf-8")
     with log.open("wb") as errors:
-        command = [sys.executable, *os.environ.get("GATEWAYD_BENCH_PYTHON", "").split(), "-m", "gatewayd"]
-        process = subprocess.Popen([*command, "-c", str(config), "run"], cwd=ROOT, stderr=errors, text=True)
+        command = [sys.executable, "-m", "gatewayd", "-c", str(config), "run"]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=errors, text=True)
     try:
         until = time.monotonic() + PATIENCE
         while "meters on" not in log.read_text(encoding="utf-8", errors="replace"):

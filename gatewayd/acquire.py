@@ -106,7 +106,7 @@ class Acquisition:
             return Session((Result(meter.id, (), standing),))
         wanted = [order for order in orders if await self._wanted(station, order)]
         if not wanted:
-            return Session(tuple(Result(meter.id, (), None) for _ in orders))
+            return Session(tuple(Result(meter.id, (), None, asked=False) for _ in orders))
         if line.sim is not None:
             await self._refusals.heed(line.id, line.sim)
         calls: list[CallRecord] = []
@@ -162,7 +162,7 @@ def _in_order(
         if id(order) in found:
             made.append(found[id(order)])
         elif id(order) not in asked:
-            made.append(Result(meter, (), None))
+            made.append(Result(meter, (), None, asked=False))
         else:
             break
     return tuple(made)

@@ -6,6 +6,7 @@ not (silences.py), and those that only cost time wait for time that nobody else 
 due. What is due for the meter that is chosen goes into one session.
 """
 
+import heapq
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -83,9 +84,10 @@ class Agenda:
                 pending.set_forward(now)
         return timedelta(0)
 
-    def choose(self, now: datetime) -> Choice | None:
-        """The session that comes next; None where nothing is due."""
-        return self._choice(sorted(self._candidates(now), key=lambda one: one.rank))
+    def choose(self, now: datetime, turn: Callable[[str], int] = lambda _: 0) -> Choice | None:
+        """The session that comes next; None where nothing is due. `turn`: what is less for a meter goes before
+        everything else."""
+        return self._choice(sorted(self._candidates(now), key=lambda one: (turn(one.pending.duty.meter), one.rank)))
 
     def due_for(self, meter: str, now: datetime) -> Choice | None:
         """The session for this meter: everything that is due for it."""
@@ -107,22 +109,30 @@ class Agenda:
         return Choice(duty.meter, tuple(one.place for one in mine), first.priority)
 
     def _candidates(self, now: datetime, meter: str | None = None) -> Iterator[_Candidate]:
+        rivals: Sequence[tuple[datetime, str]] | None = None
         for place, pending in enumerate(self.pending):
             name = pending.duty.meter
             if meter is not None and name != meter:
                 continue
             when = self._when(pending, now)
-            if when > now or self._waits_behind(name, when, now):
+            if when > now:
                 continue
+            if self.turns.suspect(name) and now - when < self._patience(name):
+                rivals = self._rivals() if rivals is None else rivals  # once, and not for each of hundreds
+                if self.turns.too_short(name, _first_of_others(rivals, name, now) - now):
+                    continue
             # On a line that is always busy a meter that does not answer gets its turn all the same, and soon where only
             # an answer was lost.
             behind = self.silences.silent(name) and now - when < self._patience(name)
             yield _Candidate(place, pending, when, behind, pending.priority(when, now))
 
-    def next_at(self, now: datetime) -> datetime | None:
-        """When to look again, where nothing can be chosen now; None where there is nothing to do, ever."""
+    def next_at(self, now: datetime, but: Collection[str] = ()) -> datetime | None:
+        """When to look again, where nothing can be chosen now of any meter but these; None where there is nothing to
+        do, ever."""
         looks = []
         for pending in self.pending:
+            if pending.duty.meter in but:
+                continue
             when = self._when(pending, now)
             looks.append(when if when > now else when + self._patience(pending.duty.meter))
         return max(min(looks), now) if looks else None
@@ -136,16 +146,16 @@ class Agenda:
     def seconds(self, meter: str, now: datetime) -> float | None:
         """How long a session with this meter may take, so that the others of the line have their times; None where it
         is alone there."""
-        return self.turns.seconds(meter, self._next_of_others(meter, now) - now)
+        return self.turns.seconds(meter, _first_of_others(self._rivals(), meter, now) - now)
 
-    def _waits_behind(self, meter: str, when: datetime, now: datetime) -> bool:
-        if not self.turns.suspect(meter) or now - when >= self._patience(meter):
-            return False
-        return self.turns.too_short(meter, self._next_of_others(meter, now) - now)
-
-    def _next_of_others(self, meter: str, now: datetime) -> datetime:
-        others = (one for one in self.pending if one.duty.meter != meter and not self.turns.suspect(one.duty.meter))
-        return min((one.needed for one in others), default=now + _A_DAY)
+    def _rivals(self) -> Sequence[tuple[datetime, str]]:
+        """The two meters that are due first, back-fill aside, among those that are not under suspicion."""
+        first: dict[str, datetime] = {}
+        for pending in self.pending:
+            meter, needed = pending.duty.meter, pending.needed
+            if not self.turns.suspect(meter) and (meter not in first or needed < first[meter]):
+                first[meter] = needed
+        return heapq.nsmallest(2, ((needed, meter) for meter, needed in first.items()))
 
     def _when(self, pending: Pending, now: datetime) -> datetime:
         return self.silences.not_before(pending.duty.meter, pending.due, now)
@@ -171,20 +181,22 @@ class Agenda:
             mark = pending.sound(one, started, now)
             if isinstance(pending.duty.rhythm, At) and not one.left:  # else a restart goes on filling at once
                 done.append((pending.duty, mark))
-        if cut and brought:
-            lead = self.pending[choice.places[len(brought) - 1]]
+        asked = [(place, one.fault) for place, one in zip(choice.places, brought, strict=False) if one.asked]
+        if cut and asked:
+            lead, fault = asked[-1]
             for place in choice.places[len(brought) :]:
-                self.pending[place].goes_along(lead, brought[-1].fault, started, now)
+                self.pending[place].goes_along(self.pending[lead], fault, started, now)
         return done
 
     def heed(self, choice: Choice, brought: Sequence[Brought], started: datetime, now: datetime) -> None:
         """What the session tells of its meter. One that does not answer is asked at its regular times only, and not at
         all of them; what is due once a day is tried again all the same."""
-        meter, fault = choice.meter, brought[-1].fault
-        if any(one.answered or one.fault is None for one in brought):
-            fault = None
-        self.silences.note(meter, fault, started)
-        self.turns.note(meter, fault, (now - started).total_seconds())
+        meter, asked = choice.meter, [one for one in brought if one.asked]
+        if not asked:
+            return
+        fault, answered = asked[-1].fault, any(one.answered or one.fault is None for one in asked)
+        self.silences.note(meter, None if answered else fault, started)
+        self.turns.note(meter, fault, (now - started).total_seconds(), answered=answered)
         if self.silences.dead(meter):
             until = self.silences.not_before(meter, now, now)
             often = [place for place in choice.places if not isinstance(self.pending[place].duty.rhythm, At)]
@@ -225,6 +237,10 @@ class Agenda:
         for pending in self.pending:
             left[pending.duty.meter] = left.get(pending.duty.meter, 0) + pending.left
         return left
+
+
+def _first_of_others(rivals: Sequence[tuple[datetime, str]], meter: str, now: datetime) -> datetime:
+    return next((needed for needed, name in rivals if name != meter), now + _A_DAY)
 
 
 def _whose(duty: Duty) -> tuple[str, int]:

@@ -25,7 +25,7 @@ from gatewayd.dialling import PhoneNumber
 from gatewayd.diary import Diary
 from gatewayd.doubts import Doubts
 from gatewayd.driver import Clock
-from gatewayd.duties import Brought, Terms
+from gatewayd.duties import Brought, Terms, end_of
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.legal_time import start_label
@@ -247,7 +247,7 @@ class CallWorker:
     def _settle(self, line: Line, choice: Choice, session: Session, result: CallResult, started: datetime) -> None:
         now, brought = self._clock(), self._results.brought(session.results)
         self._remember(line, session)
-        called = session.call is not None or brought[-1].fault is not None
+        called = session.call is not None or end_of(brought) is not None
         for place, one in zip(choice.places, brought, strict=False):
             if called:  # else there was nothing to ask for
                 self._note(place, one.fault, now)
@@ -255,7 +255,7 @@ class CallWorker:
             sound = all(one.fault is None for one in brought)
             seconds = (now - started).total_seconds()
             self._meters.session(choice.meter, now, seconds, session.deviation, sound=sound)
-        cut = unlikely_to_go_on(brought[-1].fault)
+        cut = unlikely_to_go_on(end_of(brought))
         if result not in _NOT_FAILED:
             # Where the call itself has failed, the ledger says when the next one comes, and the job stays due.
             done = [pair for pair in zip(choice.places, brought, strict=False) if pair[1].fault is None]
@@ -308,7 +308,7 @@ def _result_of(session: Session) -> CallResult:
     if session.call is not None:
         lost_after_all = session.call.result is CallResult.LOST and not any(found.fault for found in session.results)
         return CallResult.DONE if lost_after_all else session.call.result
-    fault = session.results[0].fault
+    fault = next((found.fault for found in session.results if found.asked), None)
     if fault is None or isinstance(fault, LeftAlone):
         return CallResult.CANCELLED  # nobody was called
     return CallResult.LINE_FAILED if isinstance(fault, ChannelError) else CallResult.DONE

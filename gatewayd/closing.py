@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gatewayd.archive.intervals import GAP
-from gatewayd.archive.records import Entry
+from gatewayd.archive.records import Bundle, Entry
 from gatewayd.coverage import Cause, Channel, Overdue
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterRefused, MeterSilent, SessionDeadline
 from gatewayd.legal_time import Grid, legal_day
@@ -53,8 +53,15 @@ class Subject:
     serial: str
 
 
-def entries(subject: Subject, one: Overdue, reason: str, now: datetime) -> Iterator[Entry]:
-    """For each metering point that has a channel. `reason`: of what was not read."""
+def record(subject: Subject, one: Overdue, reason: str, now: datetime) -> Entry | Bundle:
+    """For all metering points that have a channel, whole or not at all. `reason`: of what was not read."""
+    entries = tuple(_entries(subject, one, reason, now))
+    if len(entries) == 1:
+        return entries[0]
+    return Bundle(entries, tuple(range(sum(len(entry.readings) for entry in entries))))
+
+
+def _entries(subject: Subject, one: Overdue, reason: str, now: datetime) -> Iterator[Entry]:
     if one.cause is Cause.NOT_IN_METER:
         reason = DARK if one.dark else NOT_IN_METER
         faults = (Fault.INTERVAL_NOT_IN_METER, *((Fault.POWER_FAILED,) if one.dark else ()))

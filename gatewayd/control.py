@@ -5,7 +5,7 @@ closes the connection.
 Rules: a local socket beside the archive, for the user and the group of the gateway; no secret crosses it. A request is
 short, and who has made it the kernel says. What is asked for in the name of somebody who has gone is given up. Whoever
 connects and says nothing costs nobody anything, and whoever does not take what was asked for is dropped: the gateway
-never waits for a reader.
+never waits for a reader. There are only so many connections at a time, because lines and archive need files as well.
 """
 
 import asyncio
@@ -28,6 +28,10 @@ NAME = "control.sock"
 _LONGEST = 64 * 1024 * 1024
 _REQUEST_LONGEST = 64 * 1024
 _PATIENCE_S = 5.0
+_AT_ONCE = 64
+"""Connections; who comes beyond that is told so, and beyond twice as many nobody is."""
+_REFUSAL_S = 0.2
+"""What a request gets that will be refused: it is read, because otherwise its sender would not see the answer."""
 _UCRED = struct.Struct("3i")
 """What SO_PEERCRED gives (socket(7)): process, user and group."""
 
@@ -61,11 +65,27 @@ async def listening(
 ) -> AsyncIterator[None]:
     """Answer requests while the `async with` lasts. OSError when the socket cannot be made."""
     running: set[asyncio.Task[None]] = set()
+    connected = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            if connected > 2 * _AT_ONCE:
+                writer.transport.abort()
+                return
+            await answer(reader, writer, full=connected > _AT_ONCE)
+            await _closed(writer)
+        finally:
+            connected -= 1
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, full: bool) -> None:
+        try:
+            async with asyncio.timeout(_REFUSAL_S if full else _PATIENCE_S):
                 line = await reader.readline()
+            if full:
+                await _say(writer, {"error": f"{_AT_ONCE} others are connected; try again later"})
+                return
             request = _request(line, _user(writer))
             stream = (streams or {}).get(request.name)
             if stream is not None:
@@ -203,6 +223,15 @@ async def _say(writer: asyncio.StreamWriter, answer: Mapping[str, object]) -> No
     writer.write(msgspec.json.encode(answer) + b"\n")
     async with asyncio.timeout(_PATIENCE_S):
         await writer.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """When the other side has taken all, or does not."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await writer.wait_closed()
+    except (TimeoutError, OSError):
+        writer.transport.abort()
 
 
 async def _until_gone(reader: asyncio.StreamReader, pump: "asyncio.Task[None]") -> None:

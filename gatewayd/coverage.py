@@ -78,6 +78,8 @@ class Coverage(msgspec.Struct, frozen=True):
     newest: datetime | None = None
     serial: str = ""
     seq: int = 0
+    mixed: datetime | None = None
+    """Up to here intervals of another length are in the archive."""
 
     def seen(self, rows: Rows) -> "Coverage":
         """With these rows. Two rows of one interval are one interval that is there."""
@@ -103,24 +105,38 @@ class Coverage(msgspec.Struct, frozen=True):
         return replace(self, asked=self.asked.within(self.asked.ranges[0][0], last))
 
     def on(self, old: Grid, new: Grid) -> "Coverage":
-        """With another length of the intervals. What is before it is not asked for again."""
-        known = self.asked.union(self.there).union(self.told)
-        before = Runs(((known.ranges[0][0], known.ranges[-1][1]),)) if self.there else known
-        asked = NONE
-        for first, last in before.ranges:
-            asked = asked.add(new.last(old.end(first - 1)) + 1, new.last(old.end(last)))
+        """With another length of the intervals: one is there, told or asked when all of its time is. What is not, is
+        outstanding as before."""
+        there, told, asked = (covered(one, old, new) for one in (self.there, self.told, self.asked))
+        newest = self.there.highest(self.there.ranges[-1][1]) if self.there else None
+        mixed = self.mixed if newest is None else max(old.end(newest), self.mixed or old.end(newest))
         seconds = int(new.period.total_seconds())
-        return replace(self, period_s=seconds, there=NONE, told=NONE, dark=NONE, asked=asked)
+        return replace(self, period_s=seconds, there=there, told=told, dark=NONE, asked=asked, mixed=mixed)
 
     def expected(self, grid: Grid, now: datetime, months: int) -> Range:
         """The first and the last interval that should be there; the last is before the first where none should."""
         lowest, last = grid.last(horizon(now, months, grid)) + 1, grid.last(now)
         oldest = self.there.lowest(lowest)
         if oldest is not None and oldest <= last:
-            return oldest, last
+            told = self.told.lowest(lowest)  # who was told that something is missing expects what comes behind it
+            return (oldest if told is None else min(oldest, told)), last
         if self.begun is None:
             return last + 1, last
         return max(lowest, grid.last(self.begun) + 1), last
+
+
+def covered(runs: Runs, old: Grid, new: Grid) -> Runs:
+    """The intervals of the new grid all of whose time is in those of the old one."""
+    found: list[Range] = []
+    for first, last in runs.ranges:
+        begin = old.end(first - 1)
+        lowest = new.last(begin) + 1
+        if new.end(lowest - 1) < begin:
+            lowest += 1
+        highest = new.last(old.end(last))
+        if lowest <= highest:
+            found.append((lowest, highest))
+    return NONE.union(Runs(tuple(found))) if found else NONE
 
 
 def horizon(now: datetime, months: int, grid: Grid) -> datetime:

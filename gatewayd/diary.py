@@ -1,4 +1,4 @@
-"""When the daily jobs were done last, over restarts.
+"""When the daily jobs were done last, or known first, over restarts.
 
 Rules: kept in memory, and written down by whoever owns the archive from time to time and at the end; losing it costs a
 run too many. What was written in a way that is not understood counts as lost.
@@ -35,6 +35,11 @@ class Diary:
         before = self._served.get((meter, order))
         self._served[meter, order] = Served(at, at) if before is None else before.and_at(at)
         self._changed.add((meter, order))
+
+    def begin(self, meter: str, order: str, at: datetime) -> None:
+        """The job is known from this instant (UTC) on: what it has missed before that is not made up for."""
+        if (meter, order) not in self._served:
+            self.done(meter, order, at)
 
     def changed(self) -> list[Row]:
         """What is not written down yet."""

@@ -44,12 +44,18 @@ class Duty:
 @dataclass(frozen=True, slots=True)
 class Brought:
     """What came of a duty: its fault, the pieces of time that are left, whether it brought readings that the archive
-    did not have, and whether it brought any."""
+    did not have, whether it brought any, and whether the meter was asked at all: else there was nothing to ask for."""
 
     fault: GatewayError | None
     left: int = 0
     gained: bool = False
     answered: bool = False
+    asked: bool = True
+
+
+def end_of(brought: Sequence[Brought]) -> GatewayError | None:
+    """The fault with which a session ended, None where there was none: that of the last duty that was asked for."""
+    return next((one.fault for one in reversed(brought) if one.asked), None)
 
 
 @dataclass(frozen=True, slots=True)

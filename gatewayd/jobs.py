@@ -10,9 +10,9 @@ from datetime import datetime
 from gatewayd.agenda import Agenda
 from gatewayd.diary import Diary
 from gatewayd.duties import Brought, Duty, Terms
-from gatewayd.model import Increments, Order
+from gatewayd.model import Increments, LoadProfile, Order
 from gatewayd.policy import Policy
-from gatewayd.schedule import Rhythm
+from gatewayd.schedule import At, Rhythm
 from gatewayd.station import Station
 from gatewayd.talk import Result
 
@@ -36,7 +36,11 @@ def agenda_of(jobs: Sequence[Job], now: datetime, terms: Terms, diary: Diary, *,
             policies.append(job.station.policy)
         company = 0 if together else policies.index(job.station.policy)
         duties.append(Duty(job.station.meter.id, job.request, job.rhythm, company))
-    return Agenda(duties, now, terms, lambda duty: diary.last(duty.meter, text_of(duty.order)))
+    agenda = Agenda(duties, now, terms, lambda duty: diary.last(duty.meter, text_of(duty.order)))
+    for duty in duties:  # a run that is late at the next start, or the next change of the configuration, is not lost
+        if isinstance(duty.rhythm, At) and not isinstance(duty.order, LoadProfile):
+            diary.begin(duty.meter, text_of(duty.order), now)
+    return agenda
 
 
 def text_of(order: Order) -> str:
@@ -56,6 +60,6 @@ class Results:
         before = self._newest
         self._newest = max((before, *newest))
         return [
-            Brought(found.fault, found.left, seq > before, bool(found.readings))
+            Brought(found.fault, found.left, seq > before, bool(found.readings), found.asked)
             for found, seq in zip(results, newest, strict=True)
         ]

@@ -6,8 +6,9 @@ No clock is read here.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -80,10 +81,13 @@ class Grid:
 
     period: timedelta
     zone: ZoneInfo = PRAGUE
+    _shift: timedelta = field(init=False, repr=False, compare=False)
+    """In zones of half hours an hour ends where people say that it does."""
 
     def __post_init__(self) -> None:
         if not self.fits(self.period):
             raise ValueError(f"intervals of {self.period} have no grid: expected a part of an hour, or a day")
+        object.__setattr__(self, "_shift", (_TODAY.astimezone(self.zone).utcoffset() or timedelta()) % self.period)
 
     @staticmethod
     def fits(period: timedelta) -> bool:
@@ -122,10 +126,11 @@ class Grid:
         begin, end = day_bounds(day, self.zone)
         return self.last(begin) + 1, self.last(end)
 
-    @property
-    def _shift(self) -> timedelta:
-        """In zones of half hours an hour ends where people say that it does."""
-        return (_TODAY.astimezone(self.zone).utcoffset() or timedelta()) % self.period
+
+@lru_cache(maxsize=64)
+def grid_of(period: timedelta, zone: ZoneInfo) -> Grid:
+    """The same one for the same length and zone. ValueError."""
+    return Grid(period, zone)
 
 
 def ends_between(start: datetime, end: datetime, period: timedelta, zone: ZoneInfo = PRAGUE) -> tuple[datetime, ...]:

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 Range = tuple[int, int]
 """First and last number, both included."""
+_FEW = 4
+"""Ranges that are put in one by one."""
 
 
 def _last(one: Range) -> int:
@@ -63,10 +65,20 @@ class Runs:
 
     def union(self, other: "Runs") -> "Runs":
         """With the numbers of the other set."""
-        found = self
-        for first, last in other.ranges:
-            found = found.add(first, last)
-        return found
+        if len(other.ranges) > len(self.ranges):
+            self, other = other, self  # noqa: PLW0642 - it is the same either way
+        if len(other.ranges) <= _FEW:
+            found = self
+            for first, last in other.ranges:
+                found = found.add(first, last)
+            return found
+        merged: list[Range] = []  # a profile with every other row missing has ten thousands of ranges
+        for first, last in sorted((*self.ranges, *other.ranges)):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = merged[-1][0], max(merged[-1][1], last)
+            else:
+                merged.append((first, last))
+        return Runs(tuple(merged))
 
     def minus(self, other: "Runs") -> "Runs":
         """Without the numbers of the other set."""

@@ -33,11 +33,13 @@ def is_told(reading: Reading) -> bool:
 def doubles(readings: Sequence[Reading], places: Iterable[int]) -> frozenset[int]:
     """The places of those that stand twice in one answer, of intervals, maxima and registers of profiles. In one answer
     a meter spells a code in one way."""
+    rows = [place for place in places if readings[place].kind is not Kind.EVENT]
+    if len({(readings[place].obis_raw, readings[place].at) for place in rows}) == len(rows):
+        return frozenset()  # nearly always
     found: defaultdict[tuple[str, datetime, str, Kind, int | None], list[int]] = defaultdict(list)
-    for place in places:
+    for place in rows:
         one = readings[place]
-        if one.kind is not Kind.EVENT:
-            found[one.obis_raw, one.at, one.meter, one.kind, one.interval_s].append(place)
+        found[one.obis_raw, one.at, one.meter, one.kind, one.interval_s].append(place)
     return frozenset(place for twice in found.values() if len(twice) > 1 for place in twice)
 
 

@@ -73,6 +73,8 @@ class Result:
     """What the driver had to say of its exchanges, in order; the archive has it with them."""
     left: int = 0
     """Of a LoadProfile: how many pieces of time are still to be asked for."""
+    asked: bool = True
+    """False for a LoadProfile of which nothing was to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class _Written:
     """An answer on its way to the disk: its record, what the archive will say, and what holds when it has said it."""
 
     entry: Entry | Bundle
-    receipt: "Future[Receipt]"
+    receipt: "asyncio.Future[Receipt]"
     deeds: tuple["Future[Receipt]", ...]
     sifted: tuple[Reading | Archived, ...]
     draft: Draft
@@ -112,7 +114,7 @@ class Talk:
         self._login = login
         self._sitting = sitting
         self._written: list[_Written] = []
-        self._rests: list[Future[Receipt]] = []
+        self._rests: list[asyncio.Future[Receipt]] = []
         self._notes = Notes(station.meter, line.id, self._first_request(order), tools.clock, tools.zone)
         self._begin(order, first=True)
 
@@ -239,7 +241,7 @@ class Talk:
             await self._settled(keep=not listens)
             raise
         if self._notes.waiting:
-            self._rests.append(self._tools.store.submit(self._notes.ended(Outcome.DONE, _BEHIND)))
+            self._rests.append(self._tools.store.queued(self._notes.ended(Outcome.DONE, _BEHIND)))
         await self._settled(keep=not listens)
         if self._fault is None or isinstance(found, MeterRefused):
             self._fault = found
@@ -288,18 +290,24 @@ class Talk:
         sifted = await tools.upkeep.sift(self._station.meter, (*examined.readings, *draft.readings), self._order)
         new = tuple(one for one in sifted if isinstance(one, Reading))
         entry = self._notes.answered(answer, new)
-        self._written.append(_Written(entry, tools.store.submit(entry), tuple(deeds), sifted, draft, examined))
+        self._written.append(_Written(entry, tools.store.queued(entry), tuple(deeds), sifted, draft, examined))
 
     async def _settled(self, *, keep: bool) -> None:
         """Returns when all answers so far and their deeds are on the disk: only then may the driver go on and do these,
         and anybody know of those. Puts down their readings with their places, those that were there before as well."""
         tools, meter = self._tools, self._station.meter
         written, self._written = self._written, []
+        rests, self._rests = self._rests, []
+        receipts = await asyncio.gather(
+            *[asyncio.shield(each) for each in (*[one.receipt for one in written], *rests)], return_exceptions=True
+        )
         added: list[Archived] = []
-        for one in written:
-            found = one.entry.archived(await asyncio.wrap_future(one.receipt))
+        for one, place in zip(written, receipts, strict=False):
+            if isinstance(place, BaseException):
+                continue
             for receipt in one.deeds:
                 await asyncio.wrap_future(receipt)
+            found = one.entry.archived(place)
             added += found
             places = iter(found)
             shown = [next(places) if isinstance(each, Reading) else each for each in one.sifted]
@@ -309,11 +317,12 @@ class Talk:
                 tools.store.submit(audit)
             self._tell(tools.alarms.raised(meter.id, one.examined.alarms), "raised")
             self._heard += one.examined.alarms
-        rests, self._rests = self._rests, []
-        for receipt in rests:
-            await asyncio.wrap_future(receipt)
         if written:
             tools.upkeep.keep(meter, added, self._order)
+        faults = [place for place in receipts if isinstance(place, BaseException)]
+        if faults:
+            raise faults[0]
+        if written:
             self._sitting.kept(written[-1].examined.readings)
 
     def _tell(self, alarms: Sequence[str], result: str) -> None:

@@ -35,20 +35,23 @@ class Turns:
         self._suspects: set[str] = set()
         self._longest: dict[str, float] = {}
 
-    def note(self, meter: str, fault: GatewayError | None, seconds: float) -> None:
-        """How a session has ended: `fault` is None when anything in it was sound."""
-        if fault is None:
-            self._suspects.discard(meter)
+    def note(self, meter: str, fault: GatewayError | None, seconds: float, *, answered: bool = False) -> None:
+        """How a session has ended; `answered`: whether anything in it was sound. Who answers, and comes to no end all
+        the same, is under suspicion as well, and gets longer from time to time."""
+        answered = answered or fault is None
+        if answered:
             self._longest[meter] = max(self._longest.get(meter, 0.0), seconds)
-        elif isinstance(fault, MeterSilent | SessionDeadline | ProtocolError):
+        if isinstance(fault, SessionDeadline) or (not answered and isinstance(fault, MeterSilent | ProtocolError)):
             self._suspects.add(meter)
+        elif answered:
+            self._suspects.discard(meter)
 
     def forgive(self, meter: str) -> None:
         """It has answered somebody else."""
         self._suspects.discard(meter)
 
     def suspect(self, meter: str) -> bool:
-        """Whether its last session was in vain, by the meter's own doing."""
+        """Whether its last session was in vain, or came to no end, by the meter's own doing."""
         return meter in self._suspects
 
     def too_short(self, meter: str, free: timedelta) -> bool:

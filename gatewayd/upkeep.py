@@ -84,7 +84,7 @@ class Upkeep:
         """To be awaited before `pieces`. ArchiveError is logged, not raised: what the archive cannot tell is asked."""
         for key in self._memory.watch(meter, order, policy):
             one = await self._memory.ready(key)
-            one.begin(self._clock())
+            one.begin(self._clock(), self._steady())
 
     def pieces(self, meter: Meter, order: LoadProfile) -> tuple[Profile, ...]:
         """What is to be asked for now, the newest first, LISTED at most: a new meter has a thousand."""
@@ -99,6 +99,8 @@ class Upkeep:
         one = self._memory.known[meter.id, str(order.obis)]
         sound = fault is None and evidence and self._sure()
         one.answered(piece.start, piece.end, self._clock(), sound=sound)
+        if fault is None and not sound:
+            one.asked_in_vain(piece.start, piece.end, self._steady())
         one.clock_wrong = fault is None and not evidence
         if sound:
             one.sound_at = self._steady()
@@ -274,8 +276,7 @@ class Upkeep:
                 return  # a session is archiving some of it
             one.closing = one.closing.add(item.first, item.last)
             try:
-                for entry in closing.entries(subject, item, self._reason(one, item), now):
-                    await self._store.append(entry)
+                await self._store.append(closing.record(subject, item, self._reason(one, item), now))
             except ArchiveError as error:
                 one.astray = True
                 log.warning("meter %s: intervals of %s cannot be told missing: %s", one.meter.id, one.code, error)

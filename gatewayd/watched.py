@@ -17,7 +17,7 @@ from gatewayd.archive.rows import from_us
 from gatewayd.coverage import DAY, YOUNG, Channel, Complete, Coverage, Rows, completeness, horizon
 from gatewayd.errors import GatewayError
 from gatewayd.increments import LONGEST_HOLE, increment_code
-from gatewayd.legal_time import Grid
+from gatewayd.legal_time import Grid, grid_of
 from gatewayd.model import Archived, Increments, Kind, LoadProfile, Meter, Reading
 from gatewayd.obis import Obis
 from gatewayd.pieces import Terms, Window, pieces
@@ -43,6 +43,9 @@ def is_log(code: Obis) -> bool:
 def is_clock(reading: Reading) -> bool:
     """Whether it is what the meter's clock showed, and no row of a profile."""
     return reading.obis == _CLOCK
+
+
+VAIN_SECONDS = 3600.0
 
 
 class State(Enum):
@@ -76,6 +79,10 @@ class Watched:
     """The archive may have what is not known here: somebody was cancelled while it was written."""
     changed: bool = False
     skip: Runs = NONE
+    vain: Runs = NONE
+    """Asked for to the end while a clock was not right, the gateway's or the meter's: that is no evidence, and asking
+    again at once would bring no other answer."""
+    vain_until: float = 0.0
     entries_asked: bool = False
     latest: datetime | None = None
     """Of a log: the newest entry of the piece that is being asked for."""
@@ -108,7 +115,7 @@ class Watched:
     @property
     def grid(self) -> Grid:
         """Of its intervals; of days where it has none."""
-        return Grid(self.period if self.rhythmic else DAY, self.zone)
+        return grid_of(self.period if self.rhythmic else DAY, self.zone)
 
     @property
     def retry_window(self) -> timedelta:
@@ -121,15 +128,23 @@ class Watched:
         """Whether all that the archive has is known."""
         return self.loaded and not (self.lost or self.open or self.astray)
 
-    def begin(self, now: datetime) -> None:
-        """A run begins: what failed in the one before is asked for again."""
+    def begin(self, now: datetime, steady: float) -> None:
+        """A run begins: what failed in the one before is asked for again. `steady`: seconds that nobody sets."""
+        if steady >= self.vain_until:
+            self.vain = NONE
         self.skip, self.entries_asked, self.latest = NONE, False, None
         self.coverage = self.coverage.trimmed(self.grid, now)
 
     def pieces(self, now: datetime) -> Iterator[Window]:
         """What is to be asked for now, the newest first."""
         coverage = self.coverage if self.rhythmic else replace(self.coverage, period_s=0)
-        return pieces(coverage, self.grid, Terms(now, self.months, self.skip, self.entries_asked))
+        return pieces(coverage, self.grid, Terms(now, self.months, self.skip.union(self.vain), self.entries_asked))
+
+    def asked_in_vain(self, start: datetime, end: datetime, steady: float) -> None:
+        """A piece was answered to its end, and that proves nothing. It is not offered again for a while."""
+        if not self.vain:
+            self.vain_until = steady + VAIN_SECONDS
+        self.vain = self.vain.add(self.grid.last(start) + 1, self.grid.last(end))
 
     def answered(self, start: datetime, end: datetime, now: datetime, *, sound: bool) -> None:
         """A piece was asked for to its end. It is not offered again in this run."""

@@ -1,9 +1,10 @@
 """The worker of a line: one session at a time, and what comes of it.
 
 Rules: what comes next is decided in agenda.py, and whether a line that fails is tried in breaker.py; a technician goes
-before everything, and what he does changes no schedule. A fault of one meter costs its own slot and nobody else's; a
-refusal is not retried. A session that may go on for long yields, between two requests, to what goes before it. Lines
-that call have a worker of their own: call_worker.py.
+before everything, save that what is due by the schedule has a turn between two of them, and what he does changes no
+schedule. A fault of one meter costs its own slot and nobody else's; a refusal is not retried. A session that may go on
+for long yields, between two requests, to what goes before it. Lines that call have a worker of their own:
+call_worker.py.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from gatewayd.breaker import Breaker
 from gatewayd.channel import Channel
 from gatewayd.diary import Diary
 from gatewayd.driver import Clock
-from gatewayd.duties import Brought, Priority, Terms
+from gatewayd.duties import Brought, Priority, Terms, end_of
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.live import LineState, Meters, UnderWay
@@ -74,6 +75,8 @@ class LineWorker:
         self._under_way: UnderWay | None = None
         self._watched = replace(line, open=self._open)
         self._tried = False
+        self._answered = False
+        """The last turn was a technician's."""
         self._line_fault = ""
 
     @property
@@ -127,22 +130,40 @@ class LineWorker:
         """One session, or a wait for one."""
         self._asks.stirred.clear()
         now = self._looked()
-        ask = self._asks.take()
+        choice, at = self._next(now)
+        waits = at is None or at > now
+        # Between two technicians what is due by the schedule gets a turn: one may ask again and again.
+        owed = self._answered and not waits and choice is not None and choice.priority <= Priority.SCHEDULED
+        ask = None if owed else self._asks.take()
+        if self._asks:
+            self._asks.stirred.set()  # whoever is left waits for no place
         if ask is not None:
+            self._answered = True
             await self._answer(ask)
-            return
-        choice = self._agenda.choose(now)
-        at = self._agenda.next_at(now) if choice is None else self._breaker.ready(now)
-        if choice is None or (at is not None and at > now):
+        elif waits:
             seconds = LONGEST_WAIT if at is None else min((at - now).total_seconds(), LONGEST_WAIT)
             await first_of(wait(stop, seconds), self._asks.stirred.wait())
         elif await self._place.taken(stop.wait(), self._asks.stirred.wait()):
             try:
                 now = self._looked()  # it may have taken long
-                if (choice := self._agenda.choose(now)) is not None:
+                if (choice := self._agenda.choose(now, self._breaker.turn)) is not None:
+                    self._answered = False
                     await self._work(choice, now, stop)
             finally:
                 self._place.release()
+        else:
+            self._answered = False  # who waits for a place is in nobody's way
+
+    def _next(self, now: datetime) -> tuple[Choice | None, datetime | None]:
+        """What comes next, and from when on; None and when to look again, where nothing is due."""
+        choice = self._agenda.choose(now, self._breaker.turn)
+        if choice is None:
+            return None, self._agenda.next_at(now)
+        at = self._breaker.ready(now, choice.meter)
+        if at > now and choice.meter in self._breaker.failing:
+            fresh = self._agenda.next_at(now, self._breaker.failing)
+            at = at if fresh is None else min(at, fresh)
+        return choice, at
 
     def _looked(self) -> datetime:
         now = self._clock()
@@ -208,8 +229,8 @@ class LineWorker:
         defect: Exception | None,
     ) -> None:
         """What follows from a session for its line, its meter and its jobs."""
-        now, fault = self._clock(), brought[-1].fault
-        line_failed = self._tried and isinstance(fault, ChannelError) and len(brought) == 1 and not brought[0].answered
+        now, fault, asked = self._clock(), end_of(brought), [one for one in brought if one.asked]
+        line_failed = self._tried and isinstance(fault, ChannelError) and len(asked) == 1 and not asked[0].answered
         opened = line_failed and self._breaker.failed(choice.meter, now)
         if self._tried and session is not None:
             if not line_failed:
@@ -227,8 +248,8 @@ class LineWorker:
             if opened:
                 self._meters.told_by_the_line()
                 log.warning(
-                    "line %s: %d attempts in a row have failed, the last one: %s; nobody else on it is asked until one "
-                    "succeeds",
+                    "line %s: %d attempts in a row have failed, the last one: %s; it is tried after longer and longer "
+                    "pauses until a meter answers",
                     self.line.id,
                     self._breaker.failures,
                     fault,

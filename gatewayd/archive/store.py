@@ -156,11 +156,14 @@ class Store:
 
         ArchiveError when they are not. A cancelled caller takes nothing back.
         """
+        return entry.archived(await asyncio.shield(self.queued(entry)))
+
+    def queued(self, record: Record) -> "asyncio.Future[Receipt]":
+        """As `submit`, for the event loop: many futures cost it one call. It must not be cancelled."""
         result: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        if not self._put(_Append(entry, result)):
-            raise self._refusal()
-        receipt = await asyncio.shield(result)
-        return entry.archived(receipt)
+        if not self._put(_Append(record, result)):
+            result.set_exception(self._refusal())
+        return result
 
     def declare(self, meters: Sequence[Meter]) -> None:
         """Record the ratio versions of the configuration, as far as the archive does not have them yet."""

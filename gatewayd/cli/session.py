@@ -56,6 +56,8 @@ def find_meter(config: Config, meter: str) -> MeterSettings:
     for settings in config.meters:
         if settings.id == meter:
             return settings
+        if any(part.id == meter for part in settings.parts):
+            raise click.UsageError(f"'{meter}' is a metering point of registrar '{settings.id}'; that is who is asked")
     known = ", ".join(settings.id for settings in config.meters[:20]) or "none"
     raise click.UsageError(f"meter '{meter}' is not configured; known: {known}")
 

@@ -3,7 +3,7 @@
 Rules: a line whose settings and meters are as before is not touched, its session under way neither. One that is changed
 or gone is ended as at a stop: what its session had received is archived; where only other meters of the line are
 concerned, the session is finished first. A line never has two workers at once. A worker that a defect ends is told of,
-and the others go on.
+and made anew after a pause; the others go on.
 """
 
 import asyncio
@@ -15,9 +15,12 @@ from gatewayd.call_worker import CallWorker
 from gatewayd.config import AcquisitionSettings, Config, Line, MeterSettings, ModemLine
 from gatewayd.errors import GatewayError
 from gatewayd.listener import ListenWorker
-from gatewayd.worker import LineWorker
+from gatewayd.worker import LineWorker, wait
 
 Worker = LineWorker | CallWorker | ListenWorker
+
+AFTER_DEFECT_SECONDS = 60.0
+"""Before a line that a defect of ours has ended begins anew."""
 
 log = logging.getLogger("gatewayd.daemon")
 
@@ -138,15 +141,23 @@ class Lines:
             self._posts[worker.name] = post
 
     async def _serve(self, post: _Post, before: "Sequence[asyncio.Task[None]]", config: Config) -> None:
-        """Work as soon as nobody else has the line any more. A defect is told of, and ends nobody else."""
-        try:
-            if before:
-                await asyncio.wait(before)
-                # Made anew: what is done by now is not due any more.
-                post.worker, post.waits = self._build(reduced(config, [post.group]))[0], False
-            await post.worker.run(post.stop)
-        except Exception as error:
-            log.critical("line %s ended by a defect in gatewayd: %r", post.group.name, error, exc_info=error)
+        """Work as soon as nobody else has the line any more. A defect ends nobody else, and nothing for good."""
+        anew = bool(before)
+        if before:
+            await asyncio.wait(before)
+        while True:
+            try:
+                if anew:  # what is done by now is not due any more
+                    post.worker, post.waits = self._build(reduced(config, [post.group]))[0], False
+                await post.worker.run(post.stop)
+            except Exception as error:
+                log.critical("line %s ended by a defect in gatewayd: %r", post.group.name, error, exc_info=error)
+            else:
+                return
+            anew = True
+            await wait(post.stop, AFTER_DEFECT_SECONDS)
+            if post.stop.is_set():
+                return
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,16 +182,24 @@ async def _loaded(gateway: Gateway) -> Config:
 
 
 async def _change(gateway: Gateway, config: Config, lines: LinesPlan, sinks: SinksPlan) -> None:
-    """From one to the other. Cancelled in between, what is left is ended by the stop of the gateway."""
-    await gateway.lines.change(lines, max(_SESSION_SECONDS, hang_up_seconds(gateway.config)))
-    with contextlib.suppress(ArchiveError):  # what the cancelled sessions had received goes out with the rest
-        await gateway.store.flush()
-    await gateway.sinks.end(sinks.ending, asyncio.get_running_loop().time() + _DELIVER_SECONDS)
-    gateway.store.declare(config.metered)
-    _forget(gateway, config)
+    """From one to the other. Cancelled in between, what is left is ended by the stop of the gateway. GatewayError for a
+    defect of ours: what could be changed is, and everything runs."""
+    defect: Exception | None = None
+    try:
+        await gateway.lines.change(lines, max(_SESSION_SECONDS, hang_up_seconds(gateway.config)))
+        with contextlib.suppress(ArchiveError):  # what the cancelled sessions had received goes out with the rest
+            await gateway.store.flush()
+        await gateway.sinks.end(sinks.ending, asyncio.get_running_loop().time() + _DELIVER_SECONDS)
+        gateway.store.declare(config.metered)
+        _forget(gateway, config)
+    except Exception as error:  # lines and sinks that were ended must not stay so
+        log.critical("the change of the configuration met a defect in gatewayd: %r", error, exc_info=error)
+        defect = error
     gateway.config, gateway.loaded_at, gateway.reload_fault = config, now(), ""
     gateway.sinks.start(sinks)
     gateway.lines.resume(lines, config)
+    if defect is not None:
+        raise GatewayError(f"the configuration was taken, with a defect in gatewayd: {defect!r}") from defect
 
 
 def _forget(gateway: Gateway, config: Config) -> None:

@@ -19,14 +19,16 @@ from gatewayd.daemon.build import now
 from gatewayd.errors import ArchiveError
 
 RETENTION_SECONDS = 24 * 3600.0
+_UNSURE_SECONDS = 600.0
 
 log = logging.getLogger("gatewayd.daemon")
 
 
-async def retain(present: Callable[[], Config], store: Store) -> None:
+async def retain(present: Callable[[], Config], store: Store, sure: Callable[[], bool]) -> None:
     """Once a day: drop segments that are old and delivered everywhere, or have waited for sinks long enough, as the
-    configuration that is `present` then demands."""
+    configuration that is `present` then demands. Nothing is old as long as the clock is not `sure` to be right."""
     while True:
+        await _until(sure)
         config = present()
         settings = config.archive
         positions = read_cursors(settings.path)
@@ -54,6 +56,18 @@ async def retain(present: Callable[[], Config], store: Store) -> None:
                     settings.undelivered_months,
                 )
         await asyncio.sleep(RETENTION_SECONDS)
+
+
+async def _until(sure: Callable[[], bool]) -> None:
+    told = False
+    while not sure():
+        if not told:
+            log.warning(
+                "retention waits until the gateway's clock is synchronised: a wrong one would drop what is not old; if "
+                "it is right by other means, say so (gateway: {clock: trusted})"
+            )
+            told = True
+        await asyncio.sleep(_UNSURE_SECONDS)
 
 
 def _months_ago(months: int, zone: ZoneInfo) -> int:

@@ -153,8 +153,9 @@ async def _supervise(gateway: Gateway, reloads: Reloads, stop: asyncio.Event, hu
         config.archive.path,
         gateway.store.head,
     )
+    retention = retain(lambda: gateway.config, gateway.store, gateway.clock.synchronised)
     chores = [
-        asyncio.create_task(retain(lambda: gateway.config, gateway.store), name="retention"),
+        asyncio.create_task(retention, name="retention"),
         asyncio.create_task(look_after(gateway), name="upkeep"),
         asyncio.create_task(reloads.heed(hung_up), name="reload on SIGHUP"),
     ]

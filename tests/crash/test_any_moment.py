@@ -135,6 +135,7 @@ def test_signals_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
         last = made.start()
         try:
             eventually(lambda: not missing(made.archive, wanted), "the profiles are complete", 120)
+            eventually(lambda: SERVING in last.said, "it serves")
             assert _terminated(last)
         finally:
             last.kill()

@@ -284,6 +284,8 @@ def happen(campaign: Campaign) -> None:
             spells += [_wrong(campaign, kind, elapsed.look() + chance.uniform(0.1, 3) * DAY, chance)] if kind else []
             orderly = chance.random() < 0.15
             _up(campaign, gateways, elapsed, kill_at, spells, None if orderly else chance.uniform(0, 0.04))
+            if chance.random() < 0.25 and campaign.site.archive.exists():
+                campaign.site.lose_short_cuts()
             down = campaign.season.outage_s if number == outage else _down(chance)
             elapsed.pass_by(min(down, max(60.0, campaign.calm - DAY - elapsed.look())))
         last = max(campaign.end, elapsed.look() + campaign.season.calm_days * DAY)

@@ -22,14 +22,17 @@ CALM_S = 36 * HOUR
 """So long everything has to be well until nothing that the meter has may be missing: there is a daily run in it."""
 SHORT_S = 900.0
 """A gateway that is back within that has not been away."""
-MOST_ASKED = 2500
+MOST_ASKED = 5000
 """Exchanges with a meter in an hour: years of a profile that is empty are asked for at once, and not at once again."""
 _DRIFT_S = 1800.0
 """What a clock of a meter may be off in a year, and more."""
 _NEAR_S = 1.5
 """A deviation that is so near to its limit may be taken for either."""
 _SHOWN, _PLACES = 40, 4
-_CHANGES = {date(2026, 3, 29): 23, date(2026, 10, 25): 25, date(2027, 3, 28): 23}
+_CHANGES = {
+    **dict.fromkeys((date(2023, 3, 26), date(2024, 3, 31), date(2025, 3, 30), date(2026, 3, 29)), 23),
+    **dict.fromkeys((date(2023, 10, 29), date(2024, 10, 27), date(2025, 10, 26), date(2026, 10, 25)), 25),
+}
 """Hours of the days on which Czech clocks are changed (Directive 2000/84/EC)."""
 
 Span = tuple[float, float]
@@ -166,10 +169,24 @@ def check(campaign: Campaign, alter: Alter = iter) -> Report:
 
 
 def asked_in_an_hour(campaign: Campaign) -> Counter[tuple[str, datetime]]:
-    """How many exchanges there were with each meter in each hour of the gateway's clock."""
-    return Counter(
+    """How many exchanges there were with each meter in each hour of the gateway's clock, but for those hours that it
+    has shown again and again."""
+    begin, hour_long = campaign.season.begin, timedelta(hours=1)
+    shown = [
+        (spell.shown - hour_long, spell.shown + timedelta(seconds=spell.last - spell.first))
+        for spell in campaign.spells
+        if spell.shown != begin + timedelta(seconds=spell.first)
+    ]
+    hours = Counter(
         (one.meter, one.started_at.replace(minute=0, second=0, microsecond=0))
         for one in Reader(campaign.site.archive).exchanges()
+    )
+    return Counter(
+        {
+            (meter, hour): number
+            for (meter, hour), number in hours.items()
+            if not any(first <= hour <= last for first, last in shown)
+        }
     )
 
 

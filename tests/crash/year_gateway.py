@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
@@ -36,9 +37,9 @@ from tests.crash.year_truth import Meter, MeterPlan
 
 run = importlib.import_module("gatewayd.daemon.run")
 """The module; the package has a function of that name."""
-LONGEST_WAIT = 600.0
+LONGEST_WAIT, CHORES = 600.0, 420.0
 """Seconds: so long a worker waits before it looks at the clock again, and the upkeep before it does its chores: a year
-of minutes is long."""
+of minutes is long. What is remembered is written down at every second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Site:
     @property
     def elapsed(self) -> Path:
         return self.folder / "elapsed"
+
+    def lose_short_cuts(self) -> None:
+        """What is remembered of profiles beside the archive is gone."""
+        with contextlib.closing(sqlite3.connect(self.archive / "state.sqlite", isolation_level=None)) as state:
+            state.execute("DELETE FROM memory WHERE key LIKE 'coverage %'")
 
     @property
     def commits(self) -> Path:
@@ -127,7 +133,7 @@ def replace_parts(elapsed: Elapsed, busy: Busy, wall: Wall, meters: dict[int, Me
         return made
 
     async def at_leisure(_: float) -> None:
-        await asyncio.sleep(LONGEST_WAIT)
+        await asyncio.sleep(CHORES)
 
     build_store: Callable[..., Store] = build.build_store
     replacements: list[tuple[object, str, object]] = [

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -256,17 +255,17 @@ def test_an_answer_that_the_archive_has_not_acknowledged(
     """The retry makes the increment, but only where the archive does not have it: a disk may keep what it reports as
     failed."""
     site = Site(tmp_path)
-    submit = Store.submit
+    queued = Store.queued
     full = [False, False, False, True]
 
-    def filling(store: Store, record: Record) -> Future[Receipt]:
+    def filling(store: Store, record: Record) -> asyncio.Future[Receipt]:
         if isinstance(record, Entry) and record.readings and full and full.pop(0):
             if kept:
-                submit(store, record).result(PATIENCE)
-            failed: Future[Receipt] = Future()
+                Store.submit(store, record).result(PATIENCE)
+            failed: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
             failed.set_exception(ArchiveError("disk full"))
             return failed
-        return submit(store, record)
+        return queued(store, record)
 
     async def life() -> None:
         with opened(tmp_path) as store:
@@ -277,7 +276,7 @@ def test_an_answer_that_the_archive_has_not_acknowledged(
             await site.visit(acquisition, 1.005, "101.3", "7", "")
             await site.visit(acquisition, 2, "102", "8", "")
 
-    monkeypatch.setattr(Store, "submit", filling)
+    monkeypatch.setattr(Store, "queued", filling)
     asyncio.run(asyncio.wait_for(life(), PATIENCE))
     assert site.intervals() == [(1, "1", "true"), (2, "1", "true")]
     exports = [(1, "1", "true"), (2, "2", "true")] if kept else [(1, "2", "true"), (2, "1", "true")]

@@ -68,7 +68,7 @@ def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_need
     monkeypatch.setattr(asyncio, "sleep", once)
     sinks = "sinks: [{id: m, type: mqtt, host: localhost}, {id: t, type: mqtt, host: localhost}]\n"
     with pytest.raises(Asked), caplog.at_level(logging.ERROR):
-        asyncio.run(retention.retain(lambda: configuration(sinks), cast("Any", Store())))
+        asyncio.run(retention.retain(lambda: configuration(sinks), cast("Any", Store()), lambda: True))
     before, even = datetime(2023, 10, 31, 23, tzinfo=UTC), datetime(2022, 10, 31, 23, tzinfo=UTC)
     assert asked == [Limits(to_us(before), to_us(even), acknowledged, to_us(datetime(2026, 11, 21, 12, tzinfo=UTC)))]
     loud = [sink for sink in ("m", "t") if sink in cursors]

@@ -9,7 +9,6 @@ import re
 import socket
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -425,16 +424,16 @@ def test_an_archive_that_takes_nothing_is_a_fault_and_tried_again(
     async def run() -> None:
         async with called(tmp_path, station("em-1")) as (site, port):
             store = site.worker._acquisition._store
-            submit, full = store.submit, True
+            queued, full = store.queued, True
 
-            def failing(record: Record) -> Future[Receipt]:
+            def failing(record: Record) -> asyncio.Future[Receipt]:
                 if not full:
-                    return submit(record)
-                failed: Future[Receipt] = Future()
+                    return queued(record)
+                failed: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
                 failed.set_exception(ArchiveError("the disk is full"))
                 return failed
 
-            monkeypatch.setattr(store, "submit", failing)
+            monkeypatch.setattr(store, "queued", failing)
             meter = await calling(port)
             await say(meter, b"1\n")
             await site.until(lambda: site.worker.faults == {"em-1": "the disk is full"})

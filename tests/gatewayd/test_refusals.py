@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
-from concurrent.futures import Future
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -252,15 +251,15 @@ def test_a_refusal_holds_although_the_archive_takes_nothing(tmp_path: Path, monk
     async def run() -> None:
         with opened(tmp_path) as store:
 
-            def submit(_record: object) -> Future[Receipt]:
-                failed: Future[Receipt] = Future()
+            def queued(_record: object) -> asyncio.Future[Receipt]:
+                failed: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
                 failed.set_exception(ArchiveError("the disk is full"))
                 return failed
 
             async def append(_entry: object) -> None:
                 raise ArchiveError("the disk is full")
 
-            monkeypatch.setattr(store, "submit", submit)
+            monkeypatch.setattr(store, "queued", queued)
             monkeypatch.setattr(store, "append", append)
             acquisition = Acquisition(store, TestClock(), PRAGUE)
             with pytest.raises(ArchiveError):

@@ -360,13 +360,30 @@ def test_the_meters_word_is_no_evidence_where_its_clock_is_wrong(tmp_path: Path)
             assert piece not in gateway.upkeep.pieces(METER, ORDER), "not again in this run"
             assert not coverage(gateway).asked
             await gateway.upkeep.load(METER, ORDER, world.policy)
-            assert gateway.upkeep.pieces(METER, ORDER)[1] == piece
+            assert piece not in gateway.upkeep.pieces(METER, ORDER), "nor in the next: the clock is as wrong as it was"
             world.sure = False
             gateway.upkeep.answered(METER, ORDER, piece, None)
             assert not coverage(gateway).asked, "nor is it while the gateway does not know its own time"
             world.sure = True
             gateway.upkeep.answered(METER, ORDER, piece, None)
             assert coverage(gateway).asked.count(0, 1 << 40) == 93, "all but the last hour"
+
+    play(scene)
+
+
+def test_what_was_asked_for_in_vain_is_asked_for_again_after_an_hour(tmp_path: Path) -> None:
+    world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
+    world.meter.since = START - 2 * DAY
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            await gateway.upkeep.load(METER, ORDER, world.policy)
+            oldest = gateway.upkeep.pieces(METER, ORDER)[2]
+            gateway.upkeep.answered(METER, ORDER, oldest, None, evidence=False)
+            for wait, again in ((59, False), (1, True)):
+                world.advance(wait * timedelta(minutes=1))
+                await gateway.upkeep.load(METER, ORDER, world.policy)
+                assert (oldest in gateway.upkeep.pieces(METER, ORDER)) is again
 
     play(scene)
 
