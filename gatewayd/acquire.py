@@ -16,13 +16,15 @@ from gatewayd.archive.store import Store
 from gatewayd.boundary import Tracks
 from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel.modem_options import CallRecord
+from gatewayd.chatter import Chatter
 from gatewayd.driver import Clock
 from gatewayd.errors import MeterRefused, SessionDeadline
 from gatewayd.examine import Examiner
-from gatewayd.model import LoadProfile, Order
+from gatewayd.model import LoadProfile, Order, Profile
 from gatewayd.refusals import Refusals
 from gatewayd.station import Line, OnCall, Station
-from gatewayd.talk import Progress, Result, Talk, Tools
+from gatewayd.talk import Progress, Result, Talk
+from gatewayd.transcript import Tools
 from gatewayd.upkeep import Upkeep
 
 __all__ = ["Acquisition", "Line", "OnCall", "Progress", "Result", "Session", "Station"]
@@ -66,7 +68,7 @@ class Acquisition:
         self.alarms = Alarms()
         self.upkeep = upkeep or Upkeep(store, clock, zone, steady=steady)
         tracks = Tracks(store.folder, clock, zone, steady)
-        self._tools = Tools(store, tracks, self.upkeep, self.alarms, clock, zone)
+        self._tools = Tools(store, tracks, self.upkeep, self.alarms, clock, zone, Chatter())
         self._store = store
         self._clock = clock
         self._session_seconds = session_seconds
@@ -133,6 +135,8 @@ class Acquisition:
 
     async def _wanted(self, station: Station, order: Order) -> bool:
         """Whether there is anything to ask for."""
+        if isinstance(order, Profile):
+            await self.upkeep.recollect(station.meter, order)
         if not isinstance(order, LoadProfile):
             return True
         await self.upkeep.load(station.meter, order, station.policy)

@@ -167,23 +167,39 @@ class Overdue:
 
 
 def overdue(
-    coverage: Coverage, grid: Grid, now: datetime, retry_window: timedelta, months: int, *, given_up: bool
+    coverage: Coverage,
+    grid: Grid,
+    now: datetime,
+    retry_window: timedelta,
+    months: int,
+    *,
+    given_up: bool,
+    stubborn: Runs = NONE,
 ) -> Iterator[Overdue]:
     """What is to be told now, oldest first. `given_up`: the meter cannot be read at present, so that what was not asked
-    for is told as well when its retry window is over; never what is older than the profile's configuration."""
+    for is told as well when its retry window is over; never what is older than the profile's configuration. `stubborn`:
+    of what is not given up, what was asked for in vain again and again."""
     first, last = coverage.expected(grid, now, months)
-    last = min(last, grid.last(now - SETTLED))
+    last = min(last, _last_of_days(grid, now - SETTLED))
     known = coverage.there.union(coverage.told)
-    begun = last + 1 if coverage.begun is None or not given_up else grid.last(coverage.begun) + 1
-    closed = grid.last(now - retry_window)
+    begun = last + 1 if coverage.begun is None else grid.last(coverage.begun) + 1
+    closed = _last_of_days(grid, now - retry_window)
     for hole in known.holes(first, last):
         behind = coverage.there.lowest(hole[1] + 1)
         dark = behind is not None and behind in coverage.dark
         asked = coverage.asked.within(*hole)
         found = [(a, b, Cause.NOT_IN_METER) for a, b in asked.ranges]
-        found += [(a, b, Cause.NOT_READ) for a, b in asked.holes(max(hole[0], begun), min(hole[1], closed))]
+        unread = Runs(tuple(asked.holes(max(hole[0], begun), min(hole[1], closed))))
+        if not given_up:
+            unread = unread.minus(Runs(tuple(stubborn.holes(*hole))))
+        found += [(a, b, Cause.NOT_READ) for a, b in unread.ranges]
         for a, b, cause in sorted(found, key=lambda one: one[0]):
             yield from (Overdue(x, y, cause, dark and cause is Cause.NOT_IN_METER) for x, y in by_day(grid, a, b))
+
+
+def _last_of_days(grid: Grid, at: datetime) -> int:
+    """The last interval of the last legal-time day that has ended: a day is told as a whole, and not by the quarter."""
+    return grid.day(at.astimezone(grid.zone).date())[0] - 1
 
 
 def by_day(grid: Grid, first: int, last: int) -> Iterator[Range]:

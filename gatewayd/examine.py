@@ -47,7 +47,7 @@ _Code = tuple[str, str]
 
 @dataclass(slots=True)
 class _Draft:
-    """What an answer has shown of a meter, until the archive has taken it."""
+    """What answers have shown of a meter, until the archive has taken them."""
 
     clock_off: bool | None = None
     known: Known | None = None
@@ -80,28 +80,31 @@ class Sitting:
     def look(self, answer: Answer) -> Examined:
         """What is to be archived of an answer."""
         examiner, meter, now = self._examiner, self._meter, self._examiner.now()
-        draft = self._draft = _Draft()
+        draft = self._draft  # of the answers before as well, where the archive has not taken those yet
         audits: list[Audit] = []
         for reading in answer.readings:
             deviation = clocks.deviation_of(reading)
             self.deviation = deviation if deviation is not None else self.deviation
         off = self.deviation is not None and clocks.is_off(self.deviation, self._policy)
         if self.deviation is not None:
+            before = draft.clock_off if draft.clock_off is not None else examiner.clocks_off.get(meter.id, False)
             draft.clock_off = off
-            if off is not examiner.clocks_off.get(meter.id, False):
+            if off is not before:
                 audits.append(_audit(now, DEVIATION, meter, "began" if off else "over", clocks.text_of(self.deviation)))
         if answer.sound:  # what the meter calls itself in an answer that is not may be anything
-            known = examiner.known.get(meter.id, Known())
-            draft.known, draft.exchanged = identity.seen(known, meter.serial, answer.serials, now)
-            if draft.exchanged:
+            known = draft.known or examiner.known.get(meter.id, Known())
+            draft.known, exchanged = identity.seen(known, meter.serial, answer.serials, now)
+            if exchanged:
+                draft.exchanged, draft.totals = True, {}
                 told = f"serial number {draft.known.new}, before {draft.known.old}"
                 audits.append(_audit(now, EXCHANGED, meter, "seen", told))
         readings = tuple(self._judged(checked_serial(meter, answer), off))
         return Examined(readings, tuple(dict.fromkeys((*answer.alarms, *self._alarms(off, now)))), tuple(audits))
 
-    def kept(self, readings: Sequence[Reading]) -> None:
-        """The archive has taken what `look` gave last."""
+    def kept(self) -> None:
+        """The archive has taken all that `look` has given."""
         self._examiner.take(self._meter, self._draft)
+        self._draft = _Draft()
 
     def _alarms(self, off: bool, now: datetime) -> Iterable[str]:
         examiner, meter = self._examiner, self._meter

@@ -1,6 +1,7 @@
 """The exchange that is under way: its times, its bytes, and the archive entry that they make.
 
-Rules: every byte that the recorder has taken goes into exactly one entry; what we sent goes into none. What a registrar
+Rules: every byte that the recorder has taken goes into exactly one entry, but for what a babbling meter sends beyond
+its day (chatter.py); what we sent goes into none. What a registrar
 has told of its metering points becomes an entry for each of them, beside the one that has the bytes, in one
 transaction.
 """
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.channel.recorder import RecordingChannel
+from gatewayd.chatter import Chatter
 from gatewayd.driver import Clock
 from gatewayd.legal_time import legal_day
 from gatewayd.model import DIRECT, Answer, Exchange, Kind, Meter, Outcome, Ratio, Reading, Request
@@ -33,7 +35,17 @@ def _routed(meter: Meter, reading: Reading) -> Reading:
 class Notes:
     """The exchange of one request after the other, in one session."""
 
-    def __init__(self, meter: Meter, line: str, request: Request, clock: Clock, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        line: str,
+        request: Request,
+        clock: Clock,
+        zone: ZoneInfo,
+        chatter: Chatter | None = None,
+    ) -> None:
+        """`chatter`: what all meters have sent today that nobody understood."""
+        self._chatter = chatter or Chatter()
         self._meter = meter
         self._line = line
         self._request = request
@@ -74,13 +86,19 @@ class Notes:
         now = self._looked = self._clock()
         if self.channel is not None:
             self._received += self.channel.take(behind)
+        received = self._received
+        if outcome is not Outcome.DONE and received:
+            kept = self._chatter.kept(self._meter.id, len(received), now.astimezone(self._zone).date())
+            if kept < len(received):
+                much = f"the first {kept} of {len(received)} bytes are kept: the meter has sent too much today"
+                received, detail = received[:kept], f"{detail}; {much}" if detail else much
         return Exchange(
             meter=self._meter.id,
             line=self._line,
             request=self._request.text,
             started_at=self._started,
             ended_at=max(now, self._started),
-            received=self._received,
+            received=received,
             outcome=outcome,
             detail=detail,
         )

@@ -3,7 +3,8 @@
 Rules: pure. First what is newer than the newest row; then every hole that the meter was not asked for; then what lies
 before the oldest row, back to the horizon: as long as nothing comes of it, each piece is longer than all the empty time
 in front of it, a month at most, so that an empty meter is soon known to be empty. Pieces do not overlap, hold nothing
-that is there, and are cut at legal midnights; the piece with the newest row may be longer, rather than two.
+that is there, and are cut at legal midnights; the piece with the newest row may be longer, rather than two. What fails
+again and again comes last, so that it does not stand before the rest.
 """
 
 from collections.abc import Iterator
@@ -55,6 +56,14 @@ def pieces(coverage: Coverage, grid: Grid, terms: Terms) -> Iterator[Window]:
     for hole in reversed(list(known.holes(oldest, tail[0] - 1))):
         yield from (_window(grid, one) for one in _cut(grid, hole, _days(grid)))
     yield from _back(grid, done, lowest, oldest - 1)
+
+
+def again(coverage: Coverage, grid: Grid, terms: Terms, stubborn: Runs) -> Iterator[Window]:
+    """What has failed before and is still wanted: it comes behind everything else."""
+    lowest, last = grid.last(horizon(terms.now, terms.months, grid)) + 1, grid.last(terms.now)
+    done = coverage.asked.union(terms.skip).union(coverage.there)
+    for hole in reversed(stubborn.minus(done).within(lowest, last).ranges):
+        yield from (_window(grid, one) for one in _cut(grid, hole, _days(grid)))
 
 
 def _days(grid: Grid) -> int:

@@ -11,6 +11,7 @@ from itertools import islice
 
 from gatewayd.coverage import Complete
 from gatewayd.legal_time import instant
+from gatewayd.model import LoadProfile
 from gatewayd.watched import Watched
 
 RECENT = 7
@@ -73,6 +74,16 @@ def progress_of(one: Watched, now: datetime) -> Progress:
     )
 
 
+def strange_channels(one: Watched) -> Iterator[str]:
+    """An alarm for each channel that is configured and does not come, as soon as rows have come."""
+    if not isinstance(one.order, LoadProfile) or not one.coverage.channels:
+        return
+    seen = {channel.code for channel in one.coverage.channels}
+    for code in map(str, one.order.channels):
+        if code not in seen:
+            yield f"{_short(one.code)} has no channel {_short(code)}"
+
+
 def late_days(one: Watched, now: datetime) -> Iterator[str]:
     """An alarm for each legal-time day that should be complete by now and is neither that nor explained."""
     deadline = one.policy.deadline
@@ -83,4 +94,9 @@ def late_days(one: Watched, now: datetime) -> Iterator[str]:
     back = one.retry_window // _DAY + 1
     for day in (last - _DAY * n for n in range(back, -1, -1)):
         if not one.day(day, now).settled:
-            yield f"{one.code.partition('*')[0]} of {day.isoformat()} is not complete at {deadline:%H:%M}"
+            yield f"{_short(one.code)} of {day.isoformat()} is not complete at {deadline:%H:%M}"
+
+
+def _short(code: str) -> str:
+    """As people write it, without group F."""
+    return code.partition("*")[0]

@@ -8,8 +8,8 @@ put aside since. Nobody who asks gets an ArchiveError: what is not known counts 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from gatewayd.coverage import decode, encode
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError
 from gatewayd.increments import increment_code
-from gatewayd.model import LoadProfile, Meter
+from gatewayd.model import LoadProfile, Meter, Reading
 from gatewayd.policy import Policy
 from gatewayd.watched import Key, Watch, Watched, watched
 
@@ -44,6 +44,7 @@ class Recollection:
         self._zone = zone
         self._sure = sure
         self._by_code: dict[tuple[str, str, int | None], Watched] = {}
+        self._shared: set[tuple[str, str, int | None]] = set()
         self._locks: dict[Key, asyncio.Lock] = {}
         self._short_cuts: dict[tuple[str, str], bytes] | None = None
         self._first = asyncio.Lock()
@@ -54,7 +55,8 @@ class Recollection:
         found = watched(meter, order, policy, self._zone)
         for key, one in found.items():
             known = self.known.get(key)
-            if known is None or known.order.period != order.period:
+            if known is None or _lengths(known) != _lengths(one):
+                self._unindex([] if known is None else [known])
                 self.known[key] = one
             else:
                 known.meter, known.policy, known.order = meter, policy, _both(meter, known.order, order)
@@ -63,17 +65,30 @@ class Recollection:
     def forget(self, meter: str) -> None:
         """The meter is not configured any more."""
         self.known = {key: one for key, one in self.known.items() if key[0] != meter}
-        self._by_code = {code: one for code, one in self._by_code.items() if one.meter.id != meter}
+        self._unindex([one for one in self._by_code.values() if one.meter.id == meter])
 
     def with_channel(self, meter: str, code: str, interval_s: int | None) -> Watched | None:
         """The profile that has such a channel; `meter` may be a metering point of a registrar."""
         return self._by_code.get((meter, code, interval_s))
 
+    def disputed(self, one: Watched | None, reading: Reading) -> bool:
+        """Whether another profile has such a channel, too: then nobody but the archive knows what there is of it."""
+        key = reading.meter, reading.code, reading.interval_s
+        other = self._by_code.get(key)
+        return key in self._shared or (other is not None and other is not one)
+
     def index(self, one: Watched) -> None:
         """Its channels may be others than before."""
         seconds = int(one.period.total_seconds())
         for channel in one.coverage.channels:
-            self._by_code[one.meter.owner(channel.key).id, channel.code, seconds] = one
+            key = one.meter.owner(channel.key).id, channel.code, seconds
+            if self._by_code.setdefault(key, one) is not one:
+                self._shared.add(key)
+
+    def _unindex(self, gone: Collection[Watched]) -> None:
+        places = set(map(id, gone))
+        self._by_code = {key: one for key, one in self._by_code.items() if id(one) not in places}
+        self._shared &= self._by_code.keys()
 
     async def ready(self, key: Key, *, again: bool = False) -> Watched:
         """Know what the archive knows of it. What the archive cannot tell is logged."""
@@ -101,7 +116,7 @@ class Recollection:
         """Write down what has changed. ArchiveError, and then it is still to be written down."""
         changed = {key: one for key, one in self.known.items() if one.changed and one.fresh}
         rows = [
-            (meter, f"{_SHORT_CUT}{code}", encode(one.coverage, str(self._zone), self._aside))
+            (meter, f"{_SHORT_CUT}{code}", encode(one.coverage, str(self._zone), self._context(one)))
             for (meter, code), one in changed.items()
         ]
         if self._sure():
@@ -150,11 +165,15 @@ class Recollection:
         one.restore(found, head)
         one.changed = True
 
+    def _context(self, one: Watched) -> str:
+        """What a short cut depends on: intervals are numbers, and mean nothing where their length may be another."""
+        return f"{' '.join(map(str, _lengths(one)))} {self._aside}"
+
     def _begin_anew(self, key: Key, one: Watched) -> None:
         """From the short cut, where it is one of this archive."""
         assert self._short_cuts is not None
         stored = self._short_cuts.pop((key[0], _SHORT_CUT + key[1]), None)
-        known = None if stored is None else decode(stored, str(self._zone), self._aside)
+        known = None if stored is None else decode(stored, str(self._zone), self._context(one))
         if known is None or known.seq > self._store.head:
             known = watched(one.meter, one.order, one.policy, self._zone)[key].coverage
         one.coverage = known
@@ -167,6 +186,11 @@ def _both(meter: Meter, known: Watch, order: Watch) -> Watch:
     if not known.channels or not order.channels:
         return dataclasses.replace(order, channels=())
     return dataclasses.replace(order, channels=tuple(dict.fromkeys((*known.channels, *order.channels))))
+
+
+def _lengths(one: Watched) -> tuple[timedelta | None, timedelta]:
+    """What the configuration says of the length of its intervals."""
+    return one.order.period, one.policy.period
 
 
 def _instant(text: bytes | None) -> datetime | None:

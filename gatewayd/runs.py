@@ -65,11 +65,9 @@ class Runs:
 
     def union(self, other: "Runs") -> "Runs":
         """With the numbers of the other set."""
-        if len(other.ranges) > len(self.ranges):
-            self, other = other, self  # noqa: PLW0642 - it is the same either way
-        if len(other.ranges) <= _FEW:
-            found = self
-            for first, last in other.ranges:
+        found, added = (other, self) if len(other.ranges) > len(self.ranges) else (self, other)
+        if len(added.ranges) <= _FEW:
+            for first, last in added.ranges:
                 found = found.add(first, last)
             return found
         merged: list[Range] = []  # a profile with every other row missing has ten thousands of ranges

@@ -6,29 +6,26 @@ complete is asked for piece by piece, as long as there is time and nobody else w
 """
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
-from gatewayd import deed_log
-from gatewayd.alarms import Alarms
-from gatewayd.alarms import audit_of as alarm_audit
-from gatewayd.archive.records import Bundle, Entry, Receipt
-from gatewayd.archive.store import Store
-from gatewayd.boundary import Draft, Tracks
 from gatewayd.channel import Channel
 from gatewayd.channel.recorder import RecordingChannel
-from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, ChannelError, GatewayError, MeterRefused, MeterSilent, SessionDeadline
-from gatewayd.examine import Examined, Sitting
-from gatewayd.exchange_notes import Notes, routed
+from gatewayd.errors import (
+    ArchiveError,
+    ChannelError,
+    GatewayError,
+    MeterDiffers,
+    MeterRefused,
+    MeterSilent,
+    SessionDeadline,
+)
+from gatewayd.examine import Sitting
+from gatewayd.exchange_notes import Notes
 from gatewayd.model import (
-    Answer,
     Archived,
     Increments,
     Listen,
@@ -37,24 +34,20 @@ from gatewayd.model import (
     Order,
     Outcome,
     Profile,
-    Reading,
     Request,
 )
 from gatewayd.model import Clock as ClockRequest
 from gatewayd.refusals import Login
 from gatewayd.station import Line, OnCall, Station
-from gatewayd.upkeep import Upkeep
+from gatewayd.transcript import Tools, Transcript
 from gatewayd.verdicts import fault_of, outcome_of
+from gatewayd.watched import is_clock
 
 FILL_SECONDS = 60.0
 """How long a session goes on asking for what is missing of a profile; the rest is for the next one."""
-_AHEAD = 16
-"""Pieces of a profile that may be on their way to the disk: a group of commits takes a quarter of a second."""
-_BEHIND = "after the last answer"
 _FAULTS = 2
 """Pieces of a profile that may fail in one session."""
-
-log = logging.getLogger("gatewayd.acquire")
+_BROKEN_OFF = "the session ended before the answer"
 
 Progress = Callable[[RecordingChannel], None]
 
@@ -77,30 +70,6 @@ class Result:
     """False for a LoadProfile of which nothing was to be asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all sessions share."""
-
-    store: Store
-    tracks: Tracks
-    upkeep: Upkeep
-    alarms: Alarms
-    clock: Clock
-    zone: ZoneInfo
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """An answer on its way to the disk: its record, what the archive will say, and what holds when it has said it."""
-
-    entry: Entry | Bundle
-    receipt: "asyncio.Future[Receipt]"
-    deeds: tuple["Future[Receipt]", ...]
-    sifted: tuple[Reading | Archived, ...]
-    draft: Draft
-    examined: Examined
-
-
 class Talk:
     """One session: the request that is being asked, what it has brought, and the results before it."""
 
@@ -113,9 +82,8 @@ class Talk:
         self._station = station
         self._login = login
         self._sitting = sitting
-        self._written: list[_Written] = []
-        self._rests: list[asyncio.Future[Receipt]] = []
-        self._notes = Notes(station.meter, line.id, self._first_request(order), tools.clock, tools.zone)
+        self._notes = Notes(station.meter, line.id, self._first_request(order), tools.clock, tools.zone, tools.chatter)
+        self._transcript = Transcript(tools, line.id, station.meter, sitting, self._notes, order)
         self._begin(order, first=True)
 
     def _first_request(self, order: Order) -> Request:
@@ -193,12 +161,11 @@ class Talk:
     def _begin(self, order: Order, *, first: bool = False) -> None:
         if not first:
             self._notes.begin(self._first_request(order))
+            self._transcript.begin(order)
         self._order = order
         self._asking = True
-        self._archived: list[Archived] = []
         self._objects: tuple[MeterObject, ...] = ()
         self._remarks: tuple[str, ...] = ()
-        self._heard: tuple[str, ...] = ()  # alarms of this order
         self._fault: GatewayError | None = None
         self._left = 0
 
@@ -222,27 +189,21 @@ class Talk:
     async def _request(self, channel: RecordingChannel, request: Request) -> GatewayError | None:
         """One request to the driver, to its end: what an answer of it was not as it should be."""
         found: GatewayError | None = None
-        listens = isinstance(request, Listen)  # that may go on for years
-        ahead = _AHEAD if isinstance(request, Profile) else 1
         try:
             async with aclosing(self._station.driver.execute(channel, request)) as answers:
                 async for answer in answers:
                     fault = fault_of(self._station.meter, self._line.id, request, answer)
                     await self._remember(fault)
-                    await self._archive(answer)
-                    if answer.deeds or len(self._written) >= ahead:
-                        await self._settled(keep=not listens)
-                    if not listens:
+                    await self._transcript.put(answer, request)
+                    if not isinstance(request, Listen):  # that may go on for years
                         self._remarks += (answer.detail,) if answer.detail else ()
                     self._objects += answer.objects
                     if found is None or isinstance(fault, MeterRefused):
                         found = fault
         except GatewayError:
-            await self._settled(keep=not listens)
+            await self._transcript.settled()
             raise
-        if self._notes.waiting:
-            self._rests.append(self._tools.store.queued(self._notes.ended(Outcome.DONE, _BEHIND)))
-        await self._settled(keep=not listens)
+        await self._transcript.ended()
         if self._fault is None or isinstance(found, MeterRefused):
             self._fault = found
         return found
@@ -253,89 +214,60 @@ class Talk:
         fill, failed = math.inf if self._line.calls else FILL_SECONDS, 0  # who is called is called for all of it
         until = asyncio.get_running_loop().time() + fill
         asked: set[Profile] = set()
+        served, nowhere = False, list[tuple[Profile, MeterDiffers]]()
         while pieces := upkeep.pieces(meter, order):
             piece = pieces[0]
             late = asyncio.get_running_loop().time() > until
-            if asked and (late or not go_on() or piece in asked or failed >= _FAULTS):
+            if asked and (late or not go_on() or piece in asked or failed + len(nowhere) >= _FAULTS):
                 break
             if asked:
                 self._notes.begin(piece)
             asked.add(piece)
             try:
-                fault = await self._request(channel, piece)
-            except ArchiveError:
-                raise
-            except GatewayError as error:
-                upkeep.answered(meter, order, piece, error)
-                if unlikely_to_go_on(error):
-                    raise
-                await self._tools.store.append(self._notes.ended(outcome_of(error), str(error)))
-                self._fault = self._fault or error
-                fault = error
+                fault = await self._piece(channel, order, piece)
+            except MeterDiffers as error:
+                nowhere.append((piece, error))
             else:
-                upkeep.answered(meter, order, piece, fault, evidence=self._sitting.evidence)
-            failed += fault is not None
+                served = served or fault is None
+                failed += fault is not None
+            if served:  # a meter that has the profile has nothing of it in that time
+                for each, _ in nowhere:
+                    upkeep.answered(meter, order, each, None, evidence=self._sitting.evidence)
+                nowhere.clear()
+        if nowhere:
+            self._fault = self._fault or nowhere[0][1]
         self._left = len(upkeep.pieces(meter, order))
 
-    async def _archive(self, answer: Answer) -> None:
-        """Hand the answer and its deeds to the archive, which writes them in this order."""
-        tools, meter, line = self._tools, self._station.meter.id, self._line.id
-        deeds = [tools.store.submit(deed_log.audit_of(deed, meter, line, tools.clock())) for deed in answer.deeds]
-        answer = routed(self._station.meter, answer)
-        await self._sitting.ready(answer)
-        examined = self._sitting.look(answer)
-        draft = Draft()
-        if isinstance(self._order, Increments):
-            draft = tools.tracks.draft(self._station.meter, self._order, examined.readings, answer.serials)
-        sifted = await tools.upkeep.sift(self._station.meter, (*examined.readings, *draft.readings), self._order)
-        new = tuple(one for one in sifted if isinstance(one, Reading))
-        entry = self._notes.answered(answer, new)
-        self._written.append(_Written(entry, tools.store.queued(entry), tuple(deeds), sifted, draft, examined))
+    async def _piece(self, channel: RecordingChannel, order: LoadProfile, piece: Profile) -> GatewayError | None:
+        """One of them. Raises only where the next one would fail as well, and MeterDiffers: some say that they do not
+        have a profile where they have none of its rows."""
+        meter, upkeep, before = self._station.meter, self._tools.upkeep, len(self._transcript.shown)
+        try:
+            fault = await self._request(channel, piece)
+        except asyncio.CancelledError:  # perhaps because it took too long: it must not stand before the rest
+            upkeep.answered(meter, order, piece, SessionDeadline(_BROKEN_OFF))
+            raise
+        except ArchiveError:
+            raise
+        except GatewayError as error:
+            upkeep.answered(meter, order, piece, error)
+            if unlikely_to_go_on(error):
+                raise
+            await self._tools.store.append(self._notes.ended(outcome_of(error), str(error)))
+            if isinstance(error, MeterDiffers) and not self._rows_since(before):
+                raise
+            self._fault = self._fault or error
+            return error
+        upkeep.answered(meter, order, piece, fault, evidence=self._sitting.evidence)
+        return fault
 
-    async def _settled(self, *, keep: bool) -> None:
-        """Returns when all answers so far and their deeds are on the disk: only then may the driver go on and do these,
-        and anybody know of those. Puts down their readings with their places, those that were there before as well."""
-        tools, meter = self._tools, self._station.meter
-        written, self._written = self._written, []
-        rests, self._rests = self._rests, []
-        receipts = await asyncio.gather(
-            *[asyncio.shield(each) for each in (*[one.receipt for one in written], *rests)], return_exceptions=True
-        )
-        added: list[Archived] = []
-        for one, place in zip(written, receipts, strict=False):
-            if isinstance(place, BaseException):
-                continue
-            for receipt in one.deeds:
-                await asyncio.wrap_future(receipt)
-            found = one.entry.archived(place)
-            added += found
-            places = iter(found)
-            shown = [next(places) if isinstance(each, Reading) else each for each in one.sifted]
-            self._archived += shown if keep else ()
-            tools.tracks.keep(one.draft)
-            for audit in one.examined.audits:
-                tools.store.submit(audit)
-            self._tell(tools.alarms.raised(meter.id, one.examined.alarms), "raised")
-            self._heard += one.examined.alarms
-        if written:
-            tools.upkeep.keep(meter, added, self._order)
-        faults = [place for place in receipts if isinstance(place, BaseException)]
-        if faults:
-            raise faults[0]
-        if written:
-            self._sitting.kept(written[-1].examined.readings)
-
-    def _tell(self, alarms: Sequence[str], result: str) -> None:
-        meter = self._station.meter.id
-        for text in alarms:
-            level = logging.WARNING if result == "raised" else logging.INFO
-            log.log(level, "meter %s on line %s: alarm %s: %s", meter, self._line.id, result, text)
-            self._tools.store.submit(alarm_audit(meter, text, result, self._tools.clock()))
+    def _rows_since(self, before: int) -> bool:
+        return any(not is_clock(one.reading) for one in self._transcript.shown[before:])
 
     async def _finished(self, end: GatewayError | None) -> None:
         """The order is over: archive what no exchange tells of yet, and put down the result."""
         await self._remember(end)
-        await self._settled(keep=not isinstance(self._order, Listen))
+        await self._transcript.settled()
         if end is not None:
             await self._tools.store.append(self._notes.ended(outcome_of(end), str(end)))
         # A refusal must not hide behind an earlier, smaller fault: it is what decides whether the session is repeated.
@@ -343,9 +275,10 @@ class Talk:
             self._fault = end
         self._tools.upkeep.ended(self._station.meter, self._order, self._fault)
         if self._fault is None:
-            self._tell(self._tools.alarms.over(self._station.meter.id, self._heard), "over")
+            self._transcript.over()
+        shown = tuple(self._transcript.shown)
         self.results.append(
-            Result(self._station.meter.id, tuple(self._archived), self._fault, self._objects, self._remarks, self._left)
+            Result(self._station.meter.id, shown, self._fault, self._objects, self._remarks, self._left)
         )
         self._asking = False
 

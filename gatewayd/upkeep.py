@@ -6,38 +6,31 @@ its reason; a late value takes its place. Nothing is closed while the gateway's 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from gatewayd import closing
 from gatewayd.archive.store import Store
-from gatewayd.coverage import Overdue, overdue
 from gatewayd.driver import Clock
-from gatewayd.errors import ArchiveError, GatewayError
+from gatewayd.errors import GatewayError
 from gatewayd.model import Archived, Increments, Kind, LoadProfile, Meter, Order, Profile, RawStatus, Reading
+from gatewayd.overdue import Closer
 from gatewayd.policy import POLICY, Policy
-from gatewayd.progress import LISTED, Progress, late_days, progress_of
+from gatewayd.progress import LISTED, Progress, late_days, progress_of, strange_channels
 from gatewayd.recollection import Recollection
-from gatewayd.runs import NONE
 from gatewayd.sifting import compared, doubled, doubles, judged, told_of
 from gatewayd.status import Fault
 from gatewayd.watched import Key, State, Watched, is_clock, watched
 
 __all__ = ["Progress", "Upkeep"]
 
-PATIENCE = 6 * 3600.0
-"""Seconds without a sound answer after which a meter counts as one that cannot be read at present."""
-_CLOSED_AT_ONCE = 40
-"""Days of one profile that are told missing in one tick."""
+_TOGETHER = 4
+"""Profiles that are closed at the same time: each may have many days to tell."""
 _FEW = 50
 """So many profiles are worked out anew whenever somebody wants to know."""
 _QUARTER = 900
 """Seconds, after which what is expected of a profile may be more."""
-
-log = logging.getLogger("gatewayd.upkeep")
 
 
 def _always() -> bool:
@@ -63,8 +56,9 @@ class Upkeep:
         self._sure = sure
         self._steady = steady or (lambda: asyncio.get_running_loop().time())
         self._memory = Recollection(store, clock, zone, sure)
+        self._closer = Closer(store, self._memory, self._steady)
         self._ticking = asyncio.Lock()
-        self._begun: float | None = None
+        self._alarmed: frozenset[str] = frozenset()
         self._reviewed: dict[Key, tuple[object, Progress]] = {}
         """How complete each load profile was, and what of it that was made of."""
 
@@ -86,6 +80,11 @@ class Upkeep:
             one = await self._memory.ready(key)
             one.begin(self._clock(), self._steady())
 
+    async def recollect(self, meter: Meter, order: Profile) -> None:
+        """To be awaited before somebody asks for rows by hand: what a session before has left in doubt is found out."""
+        if self._own(meter, order) is not None:
+            await self._memory.ready((meter.id, str(order.obis)))
+
     def pieces(self, meter: Meter, order: LoadProfile) -> tuple[Profile, ...]:
         """What is to be asked for now, the newest first, LISTED at most: a new meter has a thousand."""
         found = islice(self._memory.known[meter.id, str(order.obis)].pieces(self._clock()), LISTED)
@@ -96,14 +95,16 @@ class Upkeep:
     ) -> None:
         """The piece was asked for to its end; `fault` None: soundly, so that what did not come is not in the meter,
         unless the meter's clock is so wrong that this is no `evidence`."""
-        one = self._memory.known[meter.id, str(order.obis)]
-        sound = fault is None and evidence and self._sure()
-        one.answered(piece.start, piece.end, self._clock(), sound=sound)
-        if fault is None and not sound:
-            one.asked_in_vain(piece.start, piece.end, self._steady())
+        one, now = self._memory.known[meter.id, str(order.obis)], self._clock()
         one.clock_wrong = fault is None and not evidence
-        if sound:
+        if fault is not None:
+            one.attempts.failing(one.asked(piece.start, piece.end, now), fault, self._steady())
+        elif evidence and self._sure():
+            one.sound(piece.start, piece.end, now)
             one.sound_at = self._steady()
+        else:
+            one.attempts.proved_nothing(one.asked(piece.start, piece.end, now), self._steady())
+        one.attempts.latest = None
 
     def ended(self, meter: Meter, order: Order, fault: GatewayError | None) -> None:
         """A session with the order is over: `fault` is why it cannot be read at present, None where it can."""
@@ -121,14 +122,19 @@ class Upkeep:
         if isinstance(order, Increments):
             for key in self._memory.watch(meter, order, self._policy_of(meter, order)):
                 await self._memory.ready(key)
+        own = self._own(meter, order)
+        opened = list(self._of(meter, order)) if own is None else [own]
+        for each in opened:
+            each.sifted()  # also where nothing comes: `keep` closes what was opened here, and nothing else
+        if made and any(each.closing for each in opened):
+            await self._store.flush()  # what is being told of it has to be there to be found
         places = [place for place, one in enumerate(readings) if _is_sifted(one, order)]
         if not places:
             return tuple(readings)
         found: list[Reading | Archived] = list(readings)
         twice = doubles(readings, places)
-        own = self._own(meter, order)
         doubtful: list[int] = []
-        touched: set[int] = set()
+        touched = set(map(id, opened))
         seen: dict[tuple[int, datetime, int | None], State] = {}  # a row has many channels
         for place in places:
             reading = readings[place]
@@ -137,7 +143,7 @@ class Upkeep:
             if one is not None and id(one) not in touched:
                 touched.add(id(one))
                 one.sifted()
-            if one is not None and reading.kind is Kind.INTERVAL:
+            if one is not None and reading.kind is Kind.INTERVAL and not self._memory.disputed(one, reading):
                 row = id(one), reading.at, reading.interval_s
                 if row not in seen:
                     seen[row] = one.state(reading)
@@ -152,8 +158,8 @@ class Upkeep:
             await self._compare(readings, doubtful, twice, found, made=made)
         return tuple(found)
 
-    def keep(self, meter: Meter, archived: Sequence[Archived], order: Order | None = None) -> None:
-        """The archive has taken what `sift` gave last of this meter."""
+    def keep(self, meter: Meter, archived: Sequence[Archived], order: Order | None = None, *, answers: int = 1) -> None:
+        """The archive has all of this: what `sift` gave of so many answers of the meter."""
         own = self._own(meter, order)
         shares: dict[int, tuple[Watched, list[Archived]]] = {}
         for one in [own] if own is not None else self._of(meter, order):
@@ -168,31 +174,45 @@ class Upkeep:
         last = max((item.seq for item in archived), default=0)
         for one, rows in shares.values():
             if one.loaded and not one.lost:
-                one.keep(rows, last)
-                one.open = one.stale = False
+                one.keep(rows, last, answers)
                 self._memory.index(one)
 
     # -- in the background --------------------------------------------------------------------------------------------
 
     async def tick(self, now: datetime) -> dict[str, tuple[str, ...]]:
         """To be called every minute or so: tells missing what is overdue, and gives the alarms that stand of each meter
-        that has a deadline, () for none; {} while the gateway's clock is not known to be right."""
-        if self._begun is None:
-            self._begun = self._steady()
+        that has a load profile, or had one the last time, () for none; {} while the gateway's clock is not known to be
+        right."""
+        self._closer.begin()
         if not self._sure():
             return {}
-        alarms: dict[str, tuple[str, ...]] = {}
+        alarms: dict[str, tuple[str, ...]] = dict.fromkeys(self._alarmed, ())
         async with self._ticking:
-            for key, one in list(self._memory.known.items()):
-                if not one.fresh and (not one.open or one.stale):
-                    await self._memory.ready(key)
-                if one.fresh and one.rhythmic:
-                    await self._close(one, now)
-                    if isinstance(one.order, LoadProfile) and one.policy.deadline is not None:
-                        alarms[key[0]] = (*alarms.get(key[0], ()), *late_days(one, now))
-                one.stale = one.open
-                await asyncio.sleep(0)  # there may be thousands
+            keys = list(self._memory.known)
+            for begin in range(0, len(keys), _TOGETHER):  # there may be thousands
+                for one in await self._looked_after(keys[begin : begin + _TOGETHER], now):
+                    if isinstance(one.order, LoadProfile):
+                        standing = (*late_days(one, now), *strange_channels(one))
+                        alarms[one.meter.id] = (*alarms.get(one.meter.id, ()), *standing)
+        self._alarmed = frozenset(meter for meter, texts in alarms.items() if texts)
         return alarms
+
+    async def _looked_after(self, keys: Sequence[Key], now: datetime) -> list[Watched]:
+        """Close some profiles: those of which everything is known."""
+        found: list[Watched] = []
+        for key in keys:
+            one = self._memory.known.get(key)
+            if one is not None and not one.fresh and (not one.open or one.stale):
+                one = await self._memory.ready(key)
+            if one is not None:
+                one.stale = one.open > 0
+                one.seen_at(now)
+                found += [one] if one.fresh and one.rhythmic else []
+        async with asyncio.TaskGroup() as closing:
+            await asyncio.sleep(0)
+            for one in found:
+                closing.create_task(self._closer.close(one, now), name=f"closing {one.meter.id} {one.code}")
+        return found
 
     async def save(self) -> None:
         """Write down what has changed: the short cut of the next start. ArchiveError."""
@@ -215,7 +235,7 @@ class Upkeep:
                 self._reviewed.pop(key, None)
                 continue
             now = self._clock()
-            stamp = one.coverage, one.skip, one.order, one.policy, int(now.timestamp()) // _QUARTER
+            stamp = one.coverage, one.attempts.skip, one.order, one.policy, int(now.timestamp()) // _QUARTER
             before = self._reviewed.get(key)
             if before is None or before[0] != stamp:
                 self._reviewed[key] = stamp, progress_of(one, now)
@@ -262,45 +282,6 @@ class Upkeep:
         for place, result in compared(readings, places, archived, twice).items():
             gone = made and readings[place].status is RawStatus.MISSING
             found[place] = (told_of(readings[place], archived) if gone else None) or result
-
-    async def _close(self, one: Watched, now: datetime) -> None:
-        """Tell missing what is overdue."""
-        channels = one.channels()
-        if not channels:
-            return
-        given_up = isinstance(one.order, Increments) or self._given_up(one)
-        due = overdue(one.coverage, one.grid, now, one.retry_window, one.months, given_up=given_up)
-        subject = closing.Subject(one.meter, one.code, one.grid, channels, one.coverage.serial)
-        for item in list(islice(due, _CLOSED_AT_ONCE)):
-            if one.open or one.coverage.there.count(item.first, item.last):
-                return  # a session is archiving some of it
-            one.closing = one.closing.add(item.first, item.last)
-            try:
-                await self._store.append(closing.record(subject, item, self._reason(one, item), now))
-            except ArchiveError as error:
-                one.astray = True
-                log.warning("meter %s: intervals of %s cannot be told missing: %s", one.meter.id, one.code, error)
-                return
-            except asyncio.CancelledError:
-                one.astray = True
-                raise
-            else:
-                one.told(item.first, item.last)
-            finally:
-                one.closing = NONE
-
-    def _given_up(self, one: Watched) -> bool:
-        begun = self._begun if self._begun is not None else self._steady()
-        return self._steady() - max(one.sound_at or begun, begun) >= PATIENCE
-
-    def _reason(self, one: Watched, item: Overdue) -> str:
-        if one.clock_wrong:
-            return closing.CLOCK_WRONG
-        stopped, began = self._memory.stopped_at, self._memory.began_at
-        first, last = one.grid.end(item.first), one.grid.end(item.last)
-        if stopped is not None and began is not None and stopped < first and last <= began + timedelta(hours=1):
-            return closing.NOT_RUNNING
-        return closing.words(one.fault)
 
 
 def _is_sifted(reading: Reading, order: Order | None) -> bool:

@@ -14,17 +14,18 @@ from msgspec.structs import replace
 
 from gatewayd.archive.intervals import ProfileRows
 from gatewayd.archive.rows import from_us
+from gatewayd.attempts import Attempts
 from gatewayd.coverage import DAY, YOUNG, Channel, Complete, Coverage, Rows, completeness, horizon
 from gatewayd.errors import GatewayError
 from gatewayd.increments import LONGEST_HOLE, increment_code
 from gatewayd.legal_time import Grid, grid_of
 from gatewayd.model import Archived, Increments, Kind, LoadProfile, Meter, Reading
 from gatewayd.obis import Obis
-from gatewayd.pieces import Terms, Window, pieces
+from gatewayd.pieces import Terms, Window, again, pieces
 from gatewayd.policy import Policy
 from gatewayd.rows_seen import newest as newest_of
 from gatewayd.rows_seen import of_archive, of_readings
-from gatewayd.runs import NONE, Runs
+from gatewayd.runs import NONE, Range, Runs
 
 Watch = LoadProfile | Increments
 Key = tuple[str, str]
@@ -45,9 +46,6 @@ def is_clock(reading: Reading) -> bool:
     return reading.obis == _CLOCK
 
 
-VAIN_SECONDS = 3600.0
-
-
 class State(Enum):
     """Of an interval in the archive."""
 
@@ -62,7 +60,8 @@ class State(Enum):
 @dataclass(slots=True)
 class Watched:
     """`code`: of the profile, or of the increments of one register. `lost`: the archive could not be asked, so that
-    nothing is known to be new. `open`: readings were sifted, and nobody has said yet that the archive has them."""
+    nothing is known to be new. `open`: of so many answers readings were sifted, and nobody has said yet that the
+    archive has them."""
 
     meter: Meter
     order: Watch
@@ -72,20 +71,13 @@ class Watched:
     coverage: Coverage = field(default_factory=Coverage)
     loaded: bool = False
     lost: bool = False
-    open: bool = False
+    open: int = 0
     stale: bool = False
     """It was open already when it was looked at last."""
     astray: bool = False
     """The archive may have what is not known here: somebody was cancelled while it was written."""
     changed: bool = False
-    skip: Runs = NONE
-    vain: Runs = NONE
-    """Asked for to the end while a clock was not right, the gateway's or the meter's: that is no evidence, and asking
-    again at once would bring no other answer."""
-    vain_until: float = 0.0
-    entries_asked: bool = False
-    latest: datetime | None = None
-    """Of a log: the newest entry of the piece that is being asked for."""
+    attempts: Attempts = field(default_factory=Attempts)
     closing: Runs = NONE
     """Intervals that are being told missing."""
     fault: GatewayError | None = None
@@ -130,40 +122,43 @@ class Watched:
 
     def begin(self, now: datetime, steady: float) -> None:
         """A run begins: what failed in the one before is asked for again. `steady`: seconds that nobody sets."""
-        if steady >= self.vain_until:
-            self.vain = NONE
-        self.skip, self.entries_asked, self.latest = NONE, False, None
+        self.attempts.begin(steady)
         self.coverage = self.coverage.trimmed(self.grid, now)
+
+    def seen_at(self, now: datetime) -> None:
+        """A clock that is right shows this: it was not, when the profile was configured later than that."""
+        if self.coverage.begun is not None and self.coverage.begun > now:
+            self.coverage, self.changed = replace(self.coverage, begun=now), True
 
     def pieces(self, now: datetime) -> Iterator[Window]:
         """What is to be asked for now, the newest first."""
         coverage = self.coverage if self.rhythmic else replace(self.coverage, period_s=0)
-        return pieces(coverage, self.grid, Terms(now, self.months, self.skip.union(self.vain), self.entries_asked))
+        attempts, grid = self.attempts, self.grid
+        left_out = attempts.left_out
+        yield from pieces(coverage, grid, Terms(now, self.months, left_out.union(attempts.stubborn), attempts.entries))
+        yield from again(coverage, grid, Terms(now, self.months, left_out), attempts.stubborn)
 
-    def asked_in_vain(self, start: datetime, end: datetime, steady: float) -> None:
-        """A piece was answered to its end, and that proves nothing. It is not offered again for a while."""
-        if not self.vain:
-            self.vain_until = steady + VAIN_SECONDS
-        self.vain = self.vain.add(self.grid.last(start) + 1, self.grid.last(end))
-
-    def answered(self, start: datetime, end: datetime, now: datetime, *, sound: bool) -> None:
-        """A piece was asked for to its end. It is not offered again in this run."""
+    def asked(self, start: datetime, end: datetime, now: datetime) -> Range:
+        """A piece was asked for: it is not offered again in this run. Gives its numbers."""
         grid = self.grid
-        numbers = (grid.last(start) + 1, grid.last(end))
-        self.skip = self.skip.add(*numbers)
+        piece = grid.last(start) + 1, grid.last(end)
+        self.attempts.asked(piece)
         if not self.rhythmic and end >= grid.end(grid.last(now)):
-            self.entries_asked = True
-        if sound:
-            newest = self.coverage.newest
-            if self.latest is not None and self.latest <= end:
-                newest = self.latest if newest is None else max(newest, self.latest)
-            self.coverage = replace(self.coverage.asked_for(grid, start, end, now), newest=newest)
-        self.latest = None
+            self.attempts.entries = True
+        return piece
+
+    def sound(self, start: datetime, end: datetime, now: datetime) -> None:
+        """A piece was answered soundly, to its end: what did not come of it is not in the meter."""
+        self.attempts.sound(self.asked(start, end, now))
+        newest, latest = self.coverage.newest, self.attempts.latest
+        if latest is not None and latest <= end:
+            newest = latest if newest is None else max(newest, latest)
+        self.coverage = replace(self.coverage.asked_for(self.grid, start, end, now), newest=newest)
         self.changed = True
 
     def sifted(self) -> None:
         """Readings of it go into the archive: until `keep` nobody knows whether they are there."""
-        self.astray, self.open = self.astray or self.open, True
+        self.open += 1
 
     def state(self, reading: Reading) -> State:
         """What is known of an interval; nothing where it is of another length than those of the profile."""
@@ -171,13 +166,16 @@ class Watched:
             return State.DOUBTFUL
         if timedelta(seconds=reading.interval_s or 0) != self.period:
             return State.DOUBTFUL
-        number = self.grid.number(reading.at)
-        if number is None or number in self.coverage.there:
+        mixed, number = self.coverage.mixed, self.grid.number(reading.at)
+        if number is None or number in self.coverage.there or (mixed is not None and reading.at <= mixed):
             return State.DOUBTFUL
         return State.TOLD if number in self.coverage.told or number in self.closing else State.NEW
 
-    def keep(self, archived: Sequence[Archived], added: int) -> None:
-        """The archive has them; `added`: up to which number it is known to hold nothing else of this meter."""
+    def keep(self, archived: Sequence[Archived], added: int, answers: int) -> None:
+        """The archive has them, of so many answers; `added`: up to which number it is known to hold nothing else of
+        this meter."""
+        self.open = max(self.open - answers, 0)
+        self.stale = self.stale and self.open > 0
         kinds: dict[tuple[str, Kind], bool] = {}  # a day has hundreds of readings and a handful of codes
         rows: list[Archived] = []
         for one in archived:
@@ -190,7 +188,7 @@ class Watched:
             self._note_entries([one.reading for one in rows])
         self._learn([one.reading for one in rows if one.reading.kind is Kind.INTERVAL])
         if archived:
-            behind = self.coverage.seq if self.astray or self.closing else max(self.coverage.seq, added)
+            behind = self.coverage.seq if self.astray or self.closing or self.open else max(self.coverage.seq, added)
             self.coverage = replace(self.coverage, seq=behind, serial=archived[-1].serial)
         self.changed = True
 
@@ -206,7 +204,8 @@ class Watched:
             return
         if self.rhythmic and not self.coverage.there:
             self.coverage = Coverage(0, begun=self.coverage.begun, seq=self.coverage.seq)  # its rows are no intervals
-        self.latest = max((*ats, self.latest) if self.latest is not None else ats)
+        latest = self.attempts.latest
+        self.attempts.latest = max((*ats, latest) if latest is not None else ats)
 
     def _learn(self, rows: Sequence[Reading]) -> None:
         if not rows:
@@ -218,28 +217,33 @@ class Watched:
         if not self.rhythmic:
             return
         fixed, made = self.order.period is not None, isinstance(self.order, Increments)
-        self._take(of_readings(rows, self.grid, fixed=fixed, made=made), self.grid.last(newest))
+        self._take(*of_readings(rows, self.grid, fixed=fixed, made=made), self.grid.last(newest))
 
     def learn_period(self, period: timedelta | None, newest: datetime) -> None:
-        """The newest row is so long. Another length than before makes another profile of it, from there on."""
+        """The newest row is so long: another length than before is that of the profile from now on."""
         if period is None or self.order.period is not None:
             return
         seconds = int(period.total_seconds())
         known = self.coverage.period_s
         if known == seconds:
             return
-        if not Grid.fits(period):
-            self.coverage = replace(self.coverage, period_s=0, there=NONE, told=NONE, asked=NONE, dark=NONE)
-            return
         if not self.rhythmic:
             return
         before = self.grid
         last = self.coverage.there.highest(before.last(newest)) if known else None
-        if last is None or before.end(last) < newest:
-            self.coverage = self.coverage.on(before, Grid(period, self.zone))
-            self.skip = NONE
+        if last is not None and before.end(last) >= newest:
+            return
+        if Grid.fits(period):
+            self.coverage = self.coverage.on(before, grid_of(period, self.zone))
+        else:
+            self.coverage = replace(self.coverage, period_s=0, there=NONE, told=NONE, asked=NONE, dark=NONE)
+        self.attempts = Attempts()
 
-    def _take(self, rows: Rows, newest: int) -> None:
+    def _take(self, rows: Rows, others: datetime | None, newest: int) -> None:
+        """`others`: the newest end of a row of another length."""
+        mixed = self.coverage.mixed
+        if others is not None and (mixed is None or others > mixed):
+            self.coverage = replace(self.coverage, mixed=others)
         known = self.coverage.there.highest(newest)
         if known is not None and known >= newest:
             rows = Rows(rows.there, rows.dark, rows.told)
@@ -261,9 +265,9 @@ class Watched:
             self.coverage = replace(self.coverage, begun=found.begun)
         if self.rhythmic:
             rows = of_archive(found, self.grid, fixed=self.order.period is not None)
-            self._take(rows, self.grid.last(from_us(channels[0].at)) if channels else 0)
+            self._take(*rows, self.grid.last(from_us(channels[0].at)) if channels else 0)
         self.coverage = replace(self.coverage, seq=max(self.coverage.seq, head))
-        self.loaded, self.open, self.stale, self.astray = True, False, False, False
+        self.loaded, self.open, self.stale, self.astray = True, 0, False, False
 
     def expected(self, now: datetime) -> tuple[int, int]:
         return self.coverage.expected(self.grid, now, self.months)
@@ -278,7 +282,7 @@ class Watched:
         lowest, last = grid.last(back) + 1, grid.last(now)
         oldest = self.coverage.there.lowest(lowest) if self.rhythmic else None
         top = last if oldest is None else oldest - 1
-        done = self.coverage.asked.union(self.skip)
+        done = self.coverage.asked.union(self.attempts.skip)
         holes = list(done.holes(lowest, min(top, grid.last(now - YOUNG))))
         return (grid.end(holes[-1][1]) if holes else None), back
 

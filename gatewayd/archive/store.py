@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from gatewayd.model import Archived, Meter
 
 GROUP_ROWS = 200
 GROUP_SECONDS = 0.25
+_QUICK_SECONDS, _QUICK_COMMITS = 0.02, 16
+"""As long as there were fewer commits in the last second, nobody has to wait for a whole group time: who reads a bus of
+meters one after the other waits for each."""
 SEGMENT_BYTES = 1 << 30
 
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
@@ -82,6 +86,7 @@ class Store:
         self._gateway = gateway
         self._now_us = now_us
         self._group_seconds = group_seconds
+        self._commits: deque[float] = deque()
         self._segment_bytes = segment_bytes
         self._queue: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="archive-writer", daemon=True)
@@ -274,8 +279,17 @@ class Store:
                 continue
             record = work.record
             count += len(record.readings) if isinstance(record, Entry | Bundle) else 1
-            until = until if until is not None else time.monotonic() + self._group_seconds
+            until = until if until is not None else time.monotonic() + self._patience()
         return group, True
+
+    def _patience(self) -> float:
+        """How long a group may still grow."""
+        now = time.monotonic()
+        while self._commits and self._commits[0] < now - 1:
+            self._commits.popleft()
+        quick = self._group_seconds <= GROUP_SECONDS and len(self._commits) < _QUICK_COMMITS
+        self._commits.append(now)
+        return min(self._group_seconds, _QUICK_SECONDS) if quick else self._group_seconds
 
     def _commit(self, appends: Sequence[_Append], *, damage_known: bool = False) -> None:
         try:

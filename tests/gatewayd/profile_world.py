@@ -152,11 +152,12 @@ class Gateway:
     upkeep: Upkeep
     acquisition: Acquisition
 
-    async def session(self, *orders: Order) -> Session:
-        """One session with the profile, or with other orders."""
+    async def session(self, *orders: Order, seconds: float | None = None) -> Session:
+        """One session with the profile, or with other orders; of so many seconds at the most."""
         channel = ScriptedChannel([b"x"] * 2000)
         station = Station(self.world.known, ScriptedDriver(self.world._conversation), policy=self.world.policy)
-        return await self.acquisition.session(line_to(channel, "cabin"), station, orders or (self.world.order,))
+        line = line_to(channel, "cabin")
+        return await self.acquisition.session(line, station, orders or (self.world.order,), seconds=seconds)
 
     async def all(self) -> None:
         """Sessions until nothing is left to ask for."""

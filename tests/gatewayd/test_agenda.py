@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatewayd.agenda import Agenda, Choice
 from gatewayd.diary import Diary
-from gatewayd.duties import Brought, Duty, Priority, Terms
+from gatewayd.duties import Brought, Duty, Pending, Priority, Terms
 from gatewayd.errors import GatewayError, MeterRefused, MeterSilent, ProtocolError, SessionDeadline
 from gatewayd.model import Increments, LoadProfile, Registers
 from gatewayd.obis import Obis
@@ -476,3 +476,53 @@ def test_a_dead_meter_among_others_is_never_given_up_and_costs_nobody_a_day() ->
     assert max(later - earlier for earlier, later in pairwise(tries)) <= QUARTER + MINUTE
     for duty in duties[2:]:
         assert len(line.of(duty)) == 7 * 96
+
+
+# -- what was not asked for --------------------------------------------------------------------------------------------
+
+
+def test_a_profile_of_which_nothing_is_missing_is_no_answer_of_the_meter() -> None:
+    one = agenda(profile("em-1", Every(MINUTE)), regular("em-1", Every(MINUTE)))
+    for minute in range(3):
+        now = START + minute * MINUTE
+        choice = one.choose(now)
+        assert choice is not None and choice.places == (1, 0)
+        brought = [Brought(SILENT), Brought(None, asked=False)]
+        one.settle(choice, brought, now, now + SECOND, cut=True)
+        one.heed(choice, brought, now, now + SECOND)
+        assert one.silences.silent("em-1") and one.turns.suspect("em-1")
+    assert one.silences.dead("em-1")
+    one.heed(Choice("em-1", (0,), Priority.SCHEDULED), [Brought(None, asked=False)], now, now)
+    assert one.silences.dead("em-1"), "nobody has talked to it"
+
+
+def test_what_is_cut_waits_for_the_one_that_has_failed() -> None:
+    """And not for a profile of which nothing was to be asked for."""
+    duties = regular("em-1"), profile("em-1", Every(QUARTER)), profile("em-1", Every(2 * QUARTER))
+    one = agenda(*duties)
+    choice = one.choose(START)
+    assert choice is not None and choice.places == (0, 1, 2)
+    one.settle(choice, [Brought(SILENT), Brought(None, asked=False)], START, START + SECOND, cut=True)
+    assert one.pending[2].due == one.pending[0].due == START + 11 * SECOND
+
+
+def test_hundreds_of_meters_that_do_not_answer_are_not_compared_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is due next of all others is worked out once for a choice, and not once for each meter."""
+    one = agenda(*(regular(f"em-{n}") for n in range(300)))
+    for n in range(0, 300, 2):
+        one.turns.note(f"em-{n}", SILENT, 2)
+    looks, needed = 0, Pending.needed.fget
+    assert needed is not None
+
+    def counted(pending: Pending) -> datetime:
+        nonlocal looks
+        looks += 1
+        return needed(pending)
+
+    monkeypatch.setattr(Pending, "needed", property(counted))
+    choice = one.choose(START)
+    assert choice is not None and choice.meter == "em-1"
+    one.pressing(choice, Priority.SCHEDULED, START)
+    assert looks <= 2 * 300

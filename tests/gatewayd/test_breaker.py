@@ -69,3 +69,18 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer(back: timedelta) -> None
     now = START - back
     assert breaker.ready(now) <= now + LONGEST_PAUSE
     assert breaker.condition(now + LONGEST_PAUSE) is Condition.HALF_OPEN
+
+
+def test_who_has_not_failed_comes_first_and_waits_for_a_second_at_most() -> None:
+    """Meters that make the line hang up keep nobody from it: they take turns behind the others."""
+    breaker = Breaker(8, lambda: 1.0)
+    assert breaker.turn("em-0") == 0
+    for meter in ("em-0", "em-1", "em-0", "em-0", "em-1", "em-0", "em-1", "em-0"):
+        breaker.failed(meter, START)
+    assert sorted(["em-0", "em-1", "em-2"], key=breaker.turn) == ["em-2", "em-1", "em-0"]
+    assert set(breaker.failing) == {"em-0", "em-1"}
+    assert breaker.ready(START) == breaker.ready(START, "em-1") == START + 32 * SECOND
+    assert breaker.ready(START, "em-2") == START + SECOND
+    assert breaker.ready(START - timedelta(days=1), "em-2") <= START - timedelta(days=1) + SECOND
+    breaker.answered()
+    assert breaker.turn("em-0") == breaker.turn("em-2") == 0 and not breaker.failing

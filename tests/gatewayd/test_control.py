@@ -247,3 +247,56 @@ def test_a_stream_of_which_nothing_comes_ends_when_its_reader_does(tmp_path: Pat
         return None
 
     stream(tmp_path, source, main)
+
+
+def files() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_thousand_connections_leave_the_gateway_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are too many are told so, or are closed; with the first ones gone everything is as before."""
+
+    async def main() -> object:
+        held = [await asyncio.open_unix_connection(tmp_path / control.NAME) for _ in range(control._AT_ONCE)]
+        with pytest.raises(GatewayError, match="64 others are connected"):
+            await ask(tmp_path, "status")
+        monkeypatch.setattr(control, "_REFUSAL_S", PATIENCE)
+        before = files()
+        held += [await asyncio.open_unix_connection(tmp_path / control.NAME) for _ in range(200)]
+        await held[-1][0].read()
+        assert files() - before < 200 + control._AT_ONCE + 20, "of the last ones it holds none"
+        for _, writer in held:
+            writer.close()
+        while True:
+            with contextlib.suppress(GatewayError):
+                return (await ask(tmp_path, "status"))["gateway"]
+
+    assert run(tmp_path, main) == "gw-1"
+
+
+def test_who_does_not_take_the_rest_of_an_answer_holds_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of the answer is little enough for the gateway to be done with it, and too much for the socket."""
+    monkeypatch.setattr(control, "_PATIENCE_S", 0.2)
+    answer = {"text": "x"}
+
+    async def big(_request: Request) -> dict[str, object]:
+        return dict(answer)
+
+    async def whole() -> None:
+        async with asyncio.timeout(PATIENCE), listening(tmp_path, {"big": big}):
+            before = files()
+            for size in range(180_000, 320_000, 10_000):
+                answer["text"] = "x" * size
+                reader = socket.socket(socket.AF_UNIX)
+                reader.connect(str(tmp_path / control.NAME))
+                reader.sendall(b'{"request": "big"}\n')
+                while files() < before + 2:
+                    await asyncio.sleep(0)
+                while files() > before + 1:
+                    await asyncio.sleep(0.01)
+                reader.close()
+
+    asyncio.run(whole())

@@ -18,6 +18,7 @@ from gatewayd.coverage import (
     Rows,
     by_day,
     completeness,
+    covered,
     decode,
     encode,
     evaluated,
@@ -101,7 +102,7 @@ def test_a_supply_failure_is_told_where_the_row_behind_says_so() -> None:
 
 def test_what_was_not_asked_is_told_when_the_retry_window_is_over_and_the_meter_is_given_up() -> None:
     coverage = known(Runs(((LAST - 500, LAST - 400),)))
-    closed = GRID.last(NOW - WINDOW)
+    closed = GRID.day((NOW - WINDOW).astimezone(PRAGUE).date())[0] - 1  # the day as a whole
     assert late(coverage, given_up=False) == []
     found = late(coverage)
     assert (found[0].first, found[-1].last) == (LAST - 399, closed)
@@ -185,12 +186,37 @@ def test_all_days_of_three_years_are_complete_when_everything_is_there() -> None
         assert total == coverage.there.count(*whole) == whole[1] - whole[0] + 1
 
 
-def test_another_period_makes_another_profile_of_it() -> None:
+def test_with_another_length_what_is_known_stays_known_and_the_rest_is_outstanding() -> None:
     hours = Grid(HOUR)
-    coverage = known(Runs(((LAST - 400, LAST - 100),)), told=Runs.of([LAST - 450]), asked=Runs.of([LAST - 500]))
+    first = LAST - LAST % 4 - 400  # a full hour
+    coverage = known(
+        Runs(((first + 1, first + 40), (first + 43, first + 100))), told=Runs.of([first - 4]), asked=Runs(((1, first),))
+    )
     changed = coverage.on(GRID, hours)
-    assert (changed.period_s, changed.there, changed.told) == (3600, NONE, NONE)
-    assert changed.asked == Runs(((hours.last(GRID.end(LAST - 501)) + 1, hours.last(GRID.end(LAST - 100))),))
+    hour = first // 4
+    assert (changed.period_s, changed.mixed) == (3600, GRID.end(first + 100))
+    assert changed.there == Runs(((hour + 1, hour + 10), (hour + 12, hour + 25)))
+    assert changed.told == NONE, "one quarter of an hour"
+    assert changed.asked == Runs(((1, hour),))
+    back = changed.on(hours, GRID)
+    assert back.there == Runs(((first + 1, first + 40), (first + 45, first + 100)))
+    assert back.mixed == changed.mixed, "there may be more than is known, up to here"
+
+
+LENGTHS = st.sampled_from([Grid(timedelta(minutes=n)) for n in (5, 15, 30, 60)] + [Grid(DAY)])
+
+
+@given(st.sets(st.integers(0, 60), max_size=40).map(Runs.of), LENGTHS, LENGTHS)
+def test_what_is_covered_is_what_all_of_the_time_is_there_of(runs: Runs, old: Grid, new: Grid) -> None:
+    base = old.last(datetime(2026, 10, 20, tzinfo=UTC))
+    runs = Runs(tuple((first + base, last + base) for first, last in runs.ranges))
+    found = covered(runs, old, new)
+    assert found.sound
+    spans = [(old.end(first - 1), old.end(last)) for first, last in runs.ranges]
+    edges = [new.last(at) + beside for span in spans for at in span for beside in range(-2, 4)]
+    for number in edges:
+        begin, end = new.end(number - 1), new.end(number)
+        assert (number in found) is any(a <= begin and end <= b for a, b in spans)
 
 
 RUNS = st.sets(st.integers(-1000, 1_900_000), max_size=20).map(Runs.of)

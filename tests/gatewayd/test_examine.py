@@ -83,7 +83,7 @@ class Gateway:
             for owner in sorted(owners):
                 found = tuple(reading for reading in examined.readings if reading.meter == owner)
                 await self.store.append(entry(owner, found, self.meter.serial or "".join(one.serials[:1])))
-            sitting.kept(examined.readings)
+            sitting.kept()
         return examined
 
 
@@ -453,5 +453,33 @@ def test_a_value_that_nobody_believes_is_no_total(store: Store) -> None:
         gateway = Gateway(store)
         found = await gateway.read(answer(total("7")), answer(bad, outcome=Outcome.CHECK_FAILED), answer(total("8")))
         assert [verdicts(one)[0] for one in found] == [SOUND, (RawStatus.DISTORTED, Flag.BCC_FAILED), SOUND]
+
+    asyncio.run(run())
+
+
+# -- answers on their way to the disk --------------------------------------------------------------------------------
+
+
+def test_answers_of_which_the_archive_has_taken_none_yet_tell_everything_once(store: Store) -> None:
+    """A meter does not wait for the disk: several answers of one session may be on their way."""
+
+    async def run() -> None:
+        gateway = Gateway(store)
+        await gateway.read(answer(total("100"), serials=("1111",)))
+        sitting = await gateway.examiner.sitting(gateway.meter, POLICY)
+        found = []
+        for shown in ("500", "400", "450"):
+            one = answer(clock("60.0"), total(shown), serials=("2222",))
+            await sitting.ready(one)
+            found.append(sitting.look(one))
+        assert [(what, how) for what, how, _ in audits(*found)] == [
+            ("clock-deviation", "began"),
+            ("meter-exchanged", "seen"),
+        ]
+        backward = [Flag.BACKWARD in examined.readings[-1].flags for examined in found]
+        assert backward == [False, True, False], "compared with the answer before, and not with the old meter"
+        sitting.kept()
+        (after,) = await gateway.read(answer(clock("60.0"), total("449"), serials=("2222",)))
+        assert audits(after) == [] and Flag.BACKWARD in after.readings[-1].flags
 
     asyncio.run(run())

@@ -4,7 +4,7 @@ from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
 from gatewayd.diary import Diary
-from gatewayd.duties import Terms
+from gatewayd.duties import Terms, end_of
 from gatewayd.errors import ChannelError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.model import DIRECT, Archived, Increments, LoadProfile, Registers
@@ -54,3 +54,24 @@ def test_what_is_done_is_known_from_the_diary() -> None:
 def test_every_order_has_a_text() -> None:
     assert text_of(Increments((Obis.parse("1.8.0"),), timedelta(minutes=15))) == "registers 1-0:1.8.0*255"
     assert text_of(Registers()) == "registers all"
+
+
+def test_a_daily_run_that_the_line_has_not_come_to_is_not_lost_when_the_job_is_built_again() -> None:
+    """The first day of a new meter: nothing is in the diary but that the job is known."""
+    diary, zone = Diary(), PRAGUE
+    job = Job(station(answering()), Registers(), At(time(0, 5)))
+    first = agenda_of([job], START, Terms(zone), diary)
+    due = first.next_at(START)
+    assert due is not None and first.choose(due - timedelta(seconds=1)) is None
+    late = due + timedelta(minutes=2)
+    assert agenda_of([job], START + timedelta(hours=1), Terms(zone), diary).choose(due) is not None
+    again = agenda_of([job], late, Terms(zone), Diary({(m, k): v for m, k, v in diary.changed()}))
+    assert again.choose(late) is not None, "due since two minutes"
+    diary.done("em-1001", text_of(job.request), late)
+    assert agenda_of([job], late + timedelta(minutes=1), Terms(zone), diary).choose(late) is None
+
+
+def test_what_a_session_had_not_to_ask_for_is_told_apart() -> None:
+    brought = Results().brought([Result("em-1", (), ChannelError("gone")), Result("em-1", (), None, asked=False)])
+    assert [one.asked for one in brought] == [True, False]
+    assert isinstance(end_of(brought), ChannelError) and end_of(brought[1:]) is None

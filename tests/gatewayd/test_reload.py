@@ -9,6 +9,7 @@ import pytest
 
 from gatewayd import daemon
 from gatewayd.config import Config, parse
+from gatewayd.daemon import reload
 from gatewayd.daemon.lines import Lines, Worker
 from gatewayd.daemon.reload import Difference, differences, fixed, summary
 from gatewayd.errors import GatewayError
@@ -279,5 +280,58 @@ def test_a_configuration_that_cannot_be_built_changes_nothing() -> None:
         with pytest.raises(RuntimeError):
             plant.lines.planned(configuration({"a": 7}, {"x": "a"}))
         assert await plant.told() == []
+
+    played(main)
+
+
+def test_a_line_that_a_defect_has_ended_begins_anew(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatewayd.daemon.lines.AFTER_DEFECT_SECONDS", 0.0)
+
+    async def main(plant: Plant) -> None:
+        async def broken(_stop: asyncio.Event) -> None:
+            raise RuntimeError("a defect")
+
+        plan = plant.lines.planned(BEFORE)
+        first, _ = plan.workers
+        cast("Any", first).run = broken
+        plant.lines.resume(plan, BEFORE)
+        while "a begins" not in plant.log:
+            await asyncio.sleep(0)
+        assert plant.worker("a") is not cast("Any", first)
+        assert caplog.text.count("ended by a defect in gatewayd") == 1
+
+    played(main)
+
+
+def test_a_defect_in_the_middle_of_a_change_leaves_no_line_unserved(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        """Store and sinks, of which this test wants nothing."""
+
+        def __getattr__(self, name: str) -> Any:
+            async def nothing(*_: object) -> None:
+                pass
+
+            return nothing if name in ("flush", "end") else lambda *_: None
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(reload, "_forget", broken)
+
+    async def main(plant: Plant) -> None:
+        plant.lines.start(BEFORE)
+        await plant.told()
+        after = configuration(LINES | {"b": 77}, METERS)
+        gateway = cast("Any", Nothing())
+        gateway.lines, gateway.sinks, gateway.config = plant.lines, Nothing(), BEFORE
+        gateway.store = Nothing()
+        with pytest.raises(GatewayError, match="defect"):
+            await reload._change(gateway, after, plant.lines.planned(after), cast("Any", Nothing()))
+        assert await plant.told() == ["b ends", "b begins"]
+        assert gateway.config is after
 
     played(main)

@@ -289,7 +289,7 @@ def test_a_silent_meter_is_told_when_its_window_is_over_and_late_values_take_the
                 await gateway.tick()
             told = [one.reading for one in world.archived() if one.reading.status is RawStatus.MISSING]
             assert {one.at for one in told} == {
-                GRID.end(number) for number in range(GRID.last(START) + 2, GRID.last(world.now - 3 * DAY) + 1)
+                GRID.end(number) for number in range(GRID.last(START) + 2, GRID.last(START + 2 * DAY) + 1)
             }
             assert {(one.flags, one.more) for one in told} == {(Flag.NOT_READ, ("the meter did not answer",))}
             await gateway.all()

@@ -697,6 +697,42 @@ def test_a_meter_that_makes_the_line_hang_up_stops_nobody_else(tmp_path: Path, m
         assert all(at % 900 < 10 for at in plant.times(f"em-{n}"))
 
 
+def test_several_meters_that_make_the_line_hang_up_stop_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they open the breaker; whoever has not failed tries the line before them, at its own times."""
+    plant = Plant(hours=6)
+    bad = [plant.meter(f"bad-{n}", lambda: ChannelError("hung up")) for n in range(3)]
+    work(tmp_path, monkeypatch, plant, [*map(job, bad), *(job(plant.meter(f"em-{n}")) for n in range(3))])
+    for n in range(3):
+        assert [at // 900 for at in plant.times(f"em-{n}")] == list(range(24))
+        assert all(at % 900 <= 20 for at in plant.times(f"em-{n}"))
+    assert all(len(plant.times(one.meter.id)) > 24 for one in bad), "and they are not given up"
+
+
+def test_a_line_that_fails_is_not_well_because_nothing_is_missing_of_a_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Complete(Acquisition):
+        """Of the profile there is nothing to ask for."""
+
+        async def session(
+            self, line: Line, station: Station, orders: Sequence[Order], *_: object, **__: object
+        ) -> Session:
+            with contextlib.suppress(ChannelError):
+                await line.open(station, lambda _: None)
+            results = [Result("em-1", (), ChannelError("line bus: connection refused"))]
+            return Session((*results, *[Result("em-1", (), None, asked=False)] * (len(orders) - 1)))
+
+    monkeypatch.setattr(tests_module, "Acquisition", Complete)
+    plant, minute = Plant(hours=0.5), Every(timedelta(minutes=1))
+    one = plant.meter("em-1")
+    jobs = [job(one, minute), Job(one, LoadProfile(Obis.parse("1-0:99.1.0")), minute)]
+    done = work(tmp_path, monkeypatch, plant, jobs, dead_line(ChannelError("refused"), "bus"))
+    state = done.state()
+    assert state.condition is not Condition.CLOSED and state.meters[0].last_success is None
+
+
 def test_a_line_of_one_meter_is_tried_with_longer_and_longer_pauses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -843,6 +879,44 @@ def test_a_technician_does_not_wait_for_a_place_and_goes_before_what_is_due(tmp_
             while len(site.asked) < 2:
                 await asyncio.sleep(0)
         assert not slots.locked(), "and gives it back"
+
+    alive(check)
+
+
+def test_technicians_who_ask_without_end_leave_the_schedule_its_turns(tmp_path: Path) -> None:
+    async def check() -> None:
+        site = Alive(tmp_path, Every(timedelta(seconds=1)))
+        site.answer.set()
+        async with site.at_work() as one:
+            asking = {asyncio.create_task(one.ask("em-2", SERIAL)) for _ in range(3)}
+            while len(site.asked) < 40:
+                done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                asking |= {asyncio.create_task(one.ask("em-2", SERIAL)) for _ in done}
+                site.clock.advance(1)
+            for task in asking:
+                task.cancel()
+            await asyncio.wait(asking)
+        turns = [text == SERIAL.text for text in site.asked[1:40]]
+        assert (True, True, True) not in zip(turns, turns[1:], turns[2:], strict=False), site.asked
+        assert (False, False) not in pairwise(turns), "and no technician waits for more than one session"
+
+    alive(check)
+
+
+def test_what_waits_for_a_place_keeps_no_technician_waiting(tmp_path: Path) -> None:
+    async def check() -> None:
+        slots = asyncio.Semaphore(1)
+        await slots.acquire()
+        site = Alive(tmp_path, QUARTER)
+        async with site.at_work(slots) as one:
+            asking = [asyncio.create_task(one.ask("em-2", SERIAL)) for _ in range(3)]
+            await site.begun.wait()
+            site.answer.set()
+            assert all(result.fault is None for result in await asyncio.gather(*asking))
+            assert site.asked == [SERIAL.text] * 3 and one.state().queue == 1
+            slots.release()
+            while len(site.asked) < 4:
+                await asyncio.sleep(0)
 
     alive(check)
 

@@ -30,12 +30,14 @@ PURE = {
     "gatewayd.fallen",
     "gatewayd.silences",
     "gatewayd.policy",
+    "gatewayd.chatter",
     "gatewayd.agenda",
     "gatewayd.duties",
     "gatewayd.turns",
     "gatewayd.breaker",
     "gatewayd.coverage",
     "gatewayd.rows_seen",
+    "gatewayd.attempts",
     "gatewayd.progress",
     "gatewayd.watched",
     "gatewayd.closing",
@@ -56,10 +58,11 @@ STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
     gatewayd/legal_time  gatewayd/schedule  gatewayd/gaps  gatewayd/driver  gatewayd/acquire  gatewayd/outbox
     gatewayd/publish  gatewayd/quality  gatewayd/calls  gatewayd/dialling  gatewayd/verdicts
-    gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/agenda  gatewayd/breaker
+    gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/chatter
+    gatewayd/agenda  gatewayd/breaker
     gatewayd/duties  gatewayd/turns
     gatewayd/coverage  gatewayd/runs  gatewayd/pieces  gatewayd/sifting  gatewayd/closing  gatewayd/watched
-    gatewayd/progress  gatewayd/rows_seen  gatewayd/clocks  gatewayd/identity  gatewayd/backward
+    gatewayd/progress  gatewayd/rows_seen  gatewayd/attempts  gatewayd/clocks  gatewayd/identity  gatewayd/backward
     gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
     gatewayd/channel/at  gatewayd/channel/modem_options  gatewayd/channel/telnet

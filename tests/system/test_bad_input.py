@@ -189,9 +189,10 @@ def test_an_archive_that_a_daemon_writes_is_not_written_by_anybody_else(tmp_path
         site.configure(meter.line("head"), of("head"))
         with site.daemon() as daemon:
             eventually(lambda: bool(exchanges(site, "head")), "the daemon has read")
-            done = site.run("read", "head")
+            done = site.run("run")
             assert done.returncode == 1
             assert str(daemon.process.pid) in done.stderr and "stop it first" in done.stderr
+            assert site.run("read", "head").returncode == 0, "the daemon asks and archives"
             assert site.json("archive", "show", "head")["readings"], "reading the archive is allowed all the time"
 
 
@@ -237,6 +238,7 @@ def test_a_register_that_the_meter_does_not_have_is_missing(tmp_path: Path) -> N
     assert [(reading["obis"], reading["status"]) for reading in readings] == [
         ("1-0:1.8.0*255", "true"),
         ("1-0:9.8.0*255", "missing"),
+        ("0-0:1.0.0*255", "true"),
     ]
     assert readings[1]["value"] is None
 

@@ -25,7 +25,8 @@ def test_the_block_of_a_scan_is_a_configuration_that_reads(tmp_path: Path) -> No
         assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
         (entry,) = yaml.safe_load(block)["meters"]
         assert entry["serial"] == "35031234"
-        first, daily = entry["jobs"]
+        profile, first, daily = entry["jobs"]
+        assert profile == {"profile": "1-0:99.1.0", "at": "00:20"}
         assert first["registers"][:2] == ["1-0:1.8.0", "1-0:2.8.0"]
         assert daily["registers"] == ["1-0:1.6.0", "0-1:24.2.1"]
         read = site.json("read", "em-1", *first["registers"])["readings"]

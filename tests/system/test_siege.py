@@ -202,5 +202,6 @@ def check(one: Besieged, boundaries: list[datetime]) -> None:
     assert verified["ok"], verified
     wanted = set(range(1, verified["readings"] + 1))
     with one.site.daemon() as again:  # the pause before another attempt may be minutes; a new process tries at once
+        eventually(lambda: again.messages.count("gatewayd.daemon: gatewayd 0") == 2, "it runs again")
         eventually(lambda: wanted <= set(one.arrived()), f"{one.kind}: the broker gets everything")
         assert again.terminate() == 0, again.messages

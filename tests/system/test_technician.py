@@ -128,7 +128,9 @@ def test_a_meter_is_found_and_can_be_read_at_once(site: Site) -> None:
         assert parse(text, "proposal", DRIVER_OPTIONS, SINK_OPTIONS).meters[0].line == "optical"
         site.config.write_text(text)
         readings = site.json("read", "meter-1", "1.8.0")["readings"]
-    assert [reading["raw"] for reading in readings] == ["0021874.316"]
+    register, clock = readings
+    assert (register["obis"], register["raw"]) == ("1-0:1.8.0*255", "0021874.316")
+    assert clock["obis"] == "0-0:1.0.0*255", "the clock is looked at in every session"
 
 
 def test_a_meter_behind_a_tcp_server(site: Site) -> None:

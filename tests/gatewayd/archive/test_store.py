@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -26,7 +27,7 @@ from gatewayd.archive import segments, set_aside
 from gatewayd.archive.records import Entry
 from gatewayd.archive.rows import from_us
 from gatewayd.archive.set_aside import Count, SetAside
-from gatewayd.archive.store import Store
+from gatewayd.archive.store import GROUP_SECONDS, Store
 from gatewayd.errors import ArchiveError
 from gatewayd.model import DIRECT, Archived, Exchange, Flag, Kind, Outcome, Ratio, RawStatus, Reading, ValueSide
 from gatewayd.obis import Obis
@@ -260,6 +261,7 @@ def test_many_producers_are_all_acknowledged_in_the_order_in_which_they_came(tmp
             async with asyncio.timeout(PATIENCE):
                 seqs = [item for part in await asyncio.gather(*map(produce, range(300))) for item in part]
             assert sorted(seq for seq, _ in seqs) == list(range(1, 300 * 4 + 1))
+            await store.flush()  # those who listen hear of a commit after those who wait for it
             assert store.head == commits[-1] == 1200
             assert commits == sorted(commits)
             assert len(commits) < 1500 / 5, "this is no group commit"
@@ -741,3 +743,34 @@ def test_a_flipped_byte_in_the_state_stops_nothing(tmp_path: Path, place: int) -
         set_aside.counts(tmp_path)
         put_aside(store, SetAside("tsdb", 1, 1, "why"))
         assert append(store, entry(reading(2)))[0].seq == 2
+
+
+@pytest.mark.alone
+def test_who_waits_for_each_commit_does_not_wait_for_a_whole_group_time(tmp_path: Path) -> None:
+    """Meters of a bus are read one after the other; the last one's boundary must not be seconds away."""
+
+    async def run() -> float:
+        with opened(tmp_path, group_seconds=GROUP_SECONDS) as store:
+            await store.append(entry())
+            begun = time.monotonic()
+            for _ in range(10):
+                await store.append(entry())
+            return time.monotonic() - begun
+
+    assert asyncio.run(run()) < 5 * GROUP_SECONDS
+
+
+@pytest.mark.alone
+def test_many_commits_in_a_row_become_fewer(tmp_path: Path) -> None:
+    """A disk has other things to do as well."""
+
+    async def run() -> int:
+        with opened(tmp_path, group_seconds=GROUP_SECONDS) as store:
+            commits: list[int] = []
+            store.on_commit(commits.append)
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                await store.append(entry())
+            return len(commits)
+
+    assert asyncio.run(run()) <= 3 * 20 + 4
