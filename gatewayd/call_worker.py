@@ -262,7 +262,7 @@ class CallWorker:
             choice = Choice(choice.meter, tuple(place for place, _ in done), choice.priority)
             brought, cut = [one for _, one in done], False
         for duty, mark in self._agenda.settle(choice, brought, started, now, cut=cut):
-            self._diary.done(duty.meter, text_of(duty.order), mark)
+            self._diary.done(duty.meter, text_of(duty), mark)
 
     def _remember(self, line: Line, session: Session) -> None:
         if session.call is not None:

@@ -16,7 +16,8 @@ Row = tuple[str, str, bytes]
 
 
 class Diary:
-    """The last run of each job, by meter and text of its order. `known`: what Store.recall_all(PREFIX) has found."""
+    """The last run of each job, by meter and text of what it wants and when. `known`: what Store.recall_all(PREFIX) has
+    found."""
 
     def __init__(self, known: Mapping[tuple[str, str], bytes] | None = None) -> None:
         self._served: dict[tuple[str, str], Served] = {}

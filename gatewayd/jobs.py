@@ -36,16 +36,21 @@ def agenda_of(jobs: Sequence[Job], now: datetime, terms: Terms, diary: Diary, *,
             policies.append(job.station.policy)
         company = 0 if together else policies.index(job.station.policy)
         duties.append(Duty(job.station.meter.id, job.request, job.rhythm, company))
-    agenda = Agenda(duties, now, terms, lambda duty: diary.last(duty.meter, text_of(duty.order)))
+    agenda = Agenda(duties, now, terms, lambda duty: diary.last(duty.meter, text_of(duty)))
     for duty in duties:  # a run that is late at the next start, or the next change of the configuration, is not lost
         if isinstance(duty.rhythm, At) and not isinstance(duty.order, LoadProfile):
-            diary.begin(duty.meter, text_of(duty.order), now)
+            diary.begin(duty.meter, text_of(duty), now)
     return agenda
 
 
-def text_of(order: Order) -> str:
-    """What the diary knows it by."""
-    return order.asked.text if isinstance(order, Increments) else order.text
+def text_of(duty: Duty) -> str:
+    """What the diary knows it by: a registrar and its metering points may want the same at other times."""
+    order = duty.order
+    text = order.asked.text if isinstance(order, Increments) else order.text
+    if not isinstance(duty.rhythm, At):
+        return text
+    on = "" if duty.rhythm.on is None else f" on {duty.rhythm.on}"
+    return f"{text} at {duty.rhythm.time}{on}"
 
 
 class Results:

@@ -57,6 +57,7 @@ class Recollection:
             known = self.known.get(key)
             if known is None or _lengths(known) != _lengths(one):
                 self._unindex([] if known is None else [known])
+                one.astray = key in self._locks  # known before in this process: something may be on its way to the disk
                 self.known[key] = one
             else:
                 known.meter, known.policy, known.order = meter, policy, _both(meter, known.order, order)

@@ -257,7 +257,7 @@ class LineWorker:
         if not (line_failed and self._breaker.is_open):  # else its jobs stay due: late, and not lost
             cut = unlikely_to_go_on(fault)
             for duty, mark in self._agenda.settle(choice, brought, started, now, cut=cut):
-                self._diary.done(duty.meter, text_of(duty.order), mark)
+                self._diary.done(duty.meter, text_of(duty), mark)
         if self._tried and session is not None:
             self._agenda.heed(choice, brought, started, now)
 

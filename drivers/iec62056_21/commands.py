@@ -1,7 +1,7 @@
 """What is asked by commands in programming mode, and the answers in order: registers one by one, tables by windows.
 
 Rules: each command whose answer becomes readings is one exchange, hence one Answer; nothing that writes is asked. A
-meter that answers (ERROR) has answered: it does not have that register, or nothing in that window.
+meter that answers (ERROR) has answered: it does not have that register, or nothing in that window (reach.py).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from drivers.iec62056_21.clock import Heard, clock_reading, codes_of, described
 from drivers.iec62056_21.conversation import Conversation
 from drivers.iec62056_21.intervals import table_readings
 from drivers.iec62056_21.options import Iec62056_21Options
+from drivers.iec62056_21.reach import Reach
 from drivers.iec62056_21.readings import serial_numbers, telegram_faults
 from drivers.iec62056_21.vendors import Table, Vendor
 from drivers.iec62056_21.wire.programming import ProgrammingSession
@@ -36,6 +37,9 @@ _LOG_CODES = frozenset({98, 99})
 """Group D of P.98 and P.99 (EDIS, general and list objects)."""
 _PROFILES = 99
 _NO_ENTRIES = "no entries"
+_ERROR = "ERROR"
+"""What the standard has for it; ERR1 and the like are words of makers, each with a meaning of its own."""
+_NOTHING_THEN = f"({_ERROR}): nothing in this time"
 _LONG = 1 << 17
 
 
@@ -72,6 +76,7 @@ class Commands:
         meter: Meter,
         clock: Clock,
         zone: ZoneInfo,
+        reach: Reach,
     ) -> None:
         self._conversation = conversation
         self._session = session
@@ -79,6 +84,7 @@ class Commands:
         self._meter = meter
         self._clock = clock
         self._zone = zone
+        self._reach = reach
         self._serials: tuple[str, ...] = ()
         self._complaints: tuple[str, ...] = ()
 
@@ -144,27 +150,38 @@ class Commands:
     async def profile(self, request: Profile) -> AsyncGenerator[Answer, None]:
         """One command and one answer for each window, oldest first.
 
-        MeterDiffers at the end when the meter does not answer any window of a load profile, by whichever command."""
+        MeterDiffers at the end when the meter does not answer any window of a load profile, by whichever command, save
+        those that lie before rows that it has brought: there is nothing in them."""
         table = table_of(request.obis, self._access.vendor)
         commands = self._access.profile_commands
         served = False
         text = ""
         for start, end in windows(request.start, request.end, self._access.vendor.window_days):
             window = replace(request, start=start, end=end)
+            denied: list[str] = []
             for command in commands:
                 event = await self._ask(command, self._range(table, window))
                 if isinstance(event, Answered):
                     commands, served = (command,), True  # stay with the one that works
                     break
+                denied += [command] if event.understood and event.text == _ERROR else []
             if isinstance(event, Answered):
-                yield await self._table_answer(event, table, window)
+                answer = await self._table_answer(event, table, window)
+                yield answer
+                if answer.sound and table.kind != "log":  # archived by now
+                    await self._reach.brought(request.obis, command, answer.readings)
                 continue
-            text = event.text
-            empty = table.kind == "log" and event.understood
-            served = served or empty
+            if table.kind == "log" and event.understood:
+                text, served, detail = event.text, True, _NO_ENTRIES
+            elif await self._reach.past(request.obis, denied, end):
+                detail = _NOTHING_THEN
+            else:
+                text, detail = event.text, f"the meter answers {event.text}"
+                if not served:
+                    self._reach.refused(request.obis)
             yield Answer(
                 readings=(),
-                detail="; ".join((_NO_ENTRIES if empty else f"the meter answers {text}", *self._complaints)),
+                detail="; ".join((detail, *self._complaints)),
                 serials=self._serials,
                 identification=self._identification,
             )

@@ -15,6 +15,7 @@ from drivers.iec62056_21.answers import Source, readout_answer
 from drivers.iec62056_21.commands import Commands, access_of
 from drivers.iec62056_21.conversation import Conversation
 from drivers.iec62056_21.options import Iec62056_21Options
+from drivers.iec62056_21.reach import Reach
 from drivers.iec62056_21.session_settings import settings_of
 from drivers.iec62056_21.vendors import AUTO, Vendor, choose
 from drivers.iec62056_21.wire.fork import Chosen, Fork
@@ -27,7 +28,7 @@ from drivers.iec62056_21.wire.readout import ReadoutSession, readout_session
 from drivers.iec62056_21.wire.session import Done, Ready, SessionSettings
 from gatewayd import driver
 from gatewayd.channel import Channel
-from gatewayd.driver import Driver, DriverKind, Setting
+from gatewayd.driver import Driver, DriverKind, Forgetful, Memory, Setting
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterSilent, ProtocolError
 from gatewayd.model import Answer, Clock, Listen, Meter, Outcome, Profile, Registers, Request, Scan
 from gatewayd.naming import named
@@ -47,6 +48,7 @@ class Iec62056_21Driver:
         clock: driver.Clock,
         zone: ZoneInfo,
         options: Iec62056_21Options = _DEFAULTS,
+        memory: Memory | None = None,
     ) -> None:
         self._meter = meter
         self._settings = settings
@@ -54,6 +56,7 @@ class Iec62056_21Driver:
         self._clock = clock
         self._zone = zone
         self._options = options
+        self._reach = Reach(memory or Forgetful(), clock)
         self._asked_over: Callable[[], Channel | None] = lambda: None
         """The channel over which the clock was last asked for: once in a session, whatever the meter says to it."""
 
@@ -215,7 +218,7 @@ class Iec62056_21Driver:
 
     def _commands(self, conversation: Conversation, session: ProgrammingSession) -> Commands:
         access = access_of(self._vendor_of(session.identification), self._options)
-        return Commands(conversation, session, access, self._meter, self._clock, self._zone)
+        return Commands(conversation, session, access, self._meter, self._clock, self._zone, self._reach)
 
     def _readout_answer(self, event: Done, request: Registers | Clock, conversation: Conversation) -> Answer:
         span, parity_errors = conversation.span, conversation.parity_errors
@@ -280,6 +283,7 @@ def _build(setting: Setting) -> Driver:
         setting.clock,
         setting.zone,
         options,
+        setting.memory,
     )
 
 

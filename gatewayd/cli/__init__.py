@@ -3,7 +3,8 @@
 Rules: data go to standard output, messages to standard error; `--json` prints one JSON document; the exit
 codes are 0 done, 1 fault of meter, line or archive, 2 usage or configuration, 3 not permitted, 130 interrupted.
 SIGTERM and the end of the terminal interrupt as Ctrl-C does: a meter is told, a call hung up, what came is archived.
-Nothing heavy is imported before a command is known: `--help` stays quick.
+`run` ends with 0 on SIGTERM, also before it serves. Nothing heavy is imported before a command is known: `--help` stays
+quick.
 """
 
 import os
@@ -11,7 +12,7 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import click
 
@@ -55,7 +56,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"gatewayd.cli.{_COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_"))
+        command = getattr(_loaded(cmd_name), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
@@ -118,3 +119,32 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
+
+
+def _loaded(command: str) -> ModuleType:
+    """The module of a command. Who is interrupted while that loads ends there and then, as nothing is begun: an
+    exception in the middle of an import may come out as another one. For `run` and SIGTERM that stays so until the
+    gateway heeds the signal itself."""
+    name = f"gatewayd.cli.{_COMMANDS[command][0]}"
+    if signal.getsignal(signal.SIGTERM) is not _interrupt:  # not under `main`: the signals are somebody else's
+        return import_module(name)
+    on_sigterm = _stop if command == "run" else _leave
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What nohup ignores stays ignored.
+    before = {number: one for number, one in found.items() if one in (_interrupt, signal.default_int_handler)}
+    for number in before:
+        signal.signal(number, on_sigterm if number == signal.SIGTERM else _leave)
+    try:
+        return import_module(name)
+    finally:
+        for number, handler in before.items():
+            if (number, command) != (signal.SIGTERM, "run"):
+                signal.signal(number, handler)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(130)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)

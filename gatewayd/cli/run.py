@@ -1,4 +1,8 @@
-"""`gatewayd run`: the daemon in the foreground, as systemd wants it."""
+"""`gatewayd run`: the daemon in the foreground, as systemd wants it.
+
+Rules: until `daemon.run` heeds SIGTERM, it ends the process at once, with 0 (gatewayd/cli/__init__.py): nothing that
+would have to be undone is begun here.
+"""
 
 import asyncio
 import logging

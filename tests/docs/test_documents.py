@@ -1,15 +1,18 @@
 """What the documents say is true: examples load, tables are those of the code, links lead somewhere."""
 
 import re
-from datetime import UTC, datetime
+import textwrap
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
-from gatewayd.config import load, parse
+from gatewayd.config import Config, load, parse
 from gatewayd.config.definition import SINK_KEYS
+from gatewayd.config.values import written
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
-from gatewayd.model import Ratio
+from gatewayd.model import MeteringType, Ratio
+from gatewayd.policy import POLICIES, POLICY
 from gatewayd.sink.line_protocol.lines import Lines
 from scripts.status_table import PAGE, page
 from tests.gatewayd.sink.samples import interval
@@ -43,11 +46,59 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_every_room_is_on_the_page_of_the_architecture() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = [path.stem for path in (ROOT / "gatewayd").glob("*.py") if not path.stem.startswith("__")]
+    missing = [room for room in rooms if f"{room}.py" not in page]
+    assert not missing, f"docs/ARCHITECTURE.md does not name {missing}"
+
+
 def test_the_configuration_of_the_readme_loads() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     config = parse(block, "README.md", DRIVER_OPTIONS, SINK_OPTIONS)
     assert config.meters[0].id == "em-1001"
     assert config.warnings == ()
+
+
+def test_the_defaults_of_metering_types_are_those_of_the_code() -> None:
+    """docs/acquisition.md: what differs from type to type stands in a table, the rest is the same for all."""
+    text = (ROOT / "docs" / "acquisition.md").read_text(encoding="utf-8")
+    rows = {
+        cells[0].split("`")[1]: cells[1:]
+        for line in text.splitlines()
+        if line.startswith("| `") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
+    }
+    assert rows.keys() == {"at", "on", "deadline", "retry_window"}
+    for place, kind in enumerate(MeteringType):
+        policy = POLICIES[kind]
+        assert rows["at"][place] == _clock(policy.at)
+        assert rows["on"][place] == str(policy.on or "daily")
+        assert rows["deadline"][place] == _clock(policy.deadline)
+        assert rows["retry_window"][place] == written(policy.retry_window)
+        same = policy.period, policy.evaluation, policy.backfill_months, policy.clock_limit, policy.set_clock
+        assert same == (timedelta(minutes=15), timedelta(minutes=15), 36, timedelta(seconds=9), False)
+    assert written(POLICY.period) == "15m" and "`period` (the metering period) 15m" in text
+
+
+def _clock(at: time | None) -> str:
+    return "none" if at is None else f"{at:%H:%M}"
+
+
+def test_the_examples_of_acquisition_load() -> None:
+    text = (ROOT / "docs" / "acquisition.md").read_text(encoding="utf-8")
+    types, jobs, registrar = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    meter = "    driver: dlms\n    line: station\n    dlms: {transport: wrapper}\n"
+    policy = _parsed(types + meter).meters[0].policy
+    assert (policy.evaluation, policy.deadline, policy.retry_window) == (timedelta(hours=1), None, timedelta(days=5))
+    orders = _parsed("meters:\n  - id: em-1\n" + meter + textwrap.indent(jobs, "    ")).meters[0].jobs
+    assert len(orders) == jobs.count("- {")
+    (reg,) = _parsed("meters:\n" + registrar).meters
+    assert [point.id for point in reg.parts] == ["reg-1-feeder-1", "reg-1-feeder-2"]
+
+
+def _parsed(meters: str) -> Config:
+    frame = "gateway: {id: gw-1}\narchive: {path: /tmp/none}\nlines: {station: {type: tcp, host: localhost, port: 9}}\n"
+    return parse(frame + meters, "acquisition.md", DRIVER_OPTIONS, SINK_OPTIONS)
 
 
 def test_the_line_in_the_guide_to_sinks_is_one_that_is_written() -> None:

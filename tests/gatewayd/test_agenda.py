@@ -256,6 +256,31 @@ def test_what_it_tells() -> None:
     assert one.left() == {"em-1": 0, "em-2": 12}
 
 
+def test_a_daily_job_is_entered_as_done_when_nothing_of_it_is_left() -> None:
+    """So a restart in the middle of a back-fill goes on with it at once."""
+    filling = profile("em-1")
+    one, diary, now = agenda(filling), Diary(), START + HOUR
+
+    def session(left: int) -> list[Duty]:
+        nonlocal now
+        choice = one.choose(now)
+        assert choice is not None
+        done = one.settle(choice, [Brought(None, left, gained=True)], now, now + MINUTE, cut=False)
+        now += MINUTE
+        for duty, mark in done:
+            diary.done(duty.meter, _text(duty), mark)
+        return [duty for duty, _ in done]
+
+    def restarted() -> datetime:
+        again = Agenda([filling], now, Terms(PRAGUE), lambda duty: diary.last(duty.meter, _text(duty)))
+        return again.pending[0].due
+
+    assert session(7) == session(1) == []
+    assert restarted() <= now, "at once"
+    assert session(0) == [filling]
+    assert restarted() == next_due(DAILY, now, PRAGUE)
+
+
 def test_a_clock_that_is_set_back_a_little_reads_nothing_twice_and_what_is_late_stays_due() -> None:
     one = agenda(regular("em-1"), regular("em-2"))
     settle(one, START)

@@ -4,13 +4,13 @@ from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
 from gatewayd.diary import Diary
-from gatewayd.duties import Terms, end_of
+from gatewayd.duties import Duty, Terms, end_of
 from gatewayd.errors import ChannelError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.model import DIRECT, Archived, Increments, LoadProfile, Registers
 from gatewayd.obis import Obis
 from gatewayd.policy import Policy
-from gatewayd.schedule import At
+from gatewayd.schedule import At, Boundaries
 from gatewayd.station import Station
 from gatewayd.talk import Result
 from tests.gatewayd.doubles import START, answering, reading, station
@@ -45,15 +45,19 @@ def test_jobs_of_other_policies_have_a_session_of_their_own_unless_that_costs_mo
 
 def test_what_is_done_is_known_from_the_diary() -> None:
     diary, order = Diary(), LoadProfile(Obis.parse("1-0:99.1.0"))
-    diary.done("em-1001", text_of(order), START - timedelta(hours=1))
+    diary.done("em-1001", text_of(Duty("em-1001", order, At(time(0, 20)))), START - timedelta(hours=1))
     job = Job(station(answering()), order, At(time(0, 20)))
     assert agenda_of([job], START, Terms(PRAGUE), diary).choose(START) is None
     assert agenda_of([job], START, Terms(PRAGUE), Diary()).choose(START) is not None
 
 
-def test_every_order_has_a_text() -> None:
-    assert text_of(Increments((Obis.parse("1.8.0"),), timedelta(minutes=15))) == "registers 1-0:1.8.0*255"
-    assert text_of(Registers()) == "registers all"
+def test_every_duty_has_a_text() -> None:
+    """A monthly readout of a metering point is not done because the registrar's daily one is."""
+    quarter = timedelta(minutes=15)
+    duty = Duty("em-1001", Increments((Obis.parse("1.8.0"),), quarter), Boundaries(quarter))
+    assert text_of(duty) == "registers 1-0:1.8.0*255"
+    assert text_of(Duty("em-1001", Registers(), At(time(0, 5)))) == "registers all at 00:05:00"
+    assert text_of(Duty("em-1001", Registers(), At(time(0, 5), 1))) == "registers all at 00:05:00 on 1"
 
 
 def test_a_daily_run_that_the_line_has_not_come_to_is_not_lost_when_the_job_is_built_again() -> None:
@@ -67,7 +71,7 @@ def test_a_daily_run_that_the_line_has_not_come_to_is_not_lost_when_the_job_is_b
     assert agenda_of([job], START + timedelta(hours=1), Terms(zone), diary).choose(due) is not None
     again = agenda_of([job], late, Terms(zone), Diary({(m, k): v for m, k, v in diary.changed()}))
     assert again.choose(late) is not None, "due since two minutes"
-    diary.done("em-1001", text_of(job.request), late)
+    diary.done("em-1001", text_of(Duty("em-1001", job.request, job.rhythm)), late)
     assert agenda_of([job], late + timedelta(minutes=1), Terms(zone), diary).choose(late) is None
 
 

@@ -1,6 +1,7 @@
 """Meters, configurations and archives that would leave a hole, a value twice, or asking without end."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -308,6 +309,40 @@ def test_what_a_cancelled_session_has_left_open_is_found_out_before_anybody_asks
 
     play(scene)
     assert once(world.archived())
+
+
+def test_what_a_cancelled_session_has_sent_to_the_disk_is_waited_for_by_another_configuration(tmp_path: Path) -> None:
+    world = stage(tmp_path)
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            await gateway.all()
+            world.advance(DAY)
+            sifted = await gateway.upkeep.sift(METER, world.meter.rows(START, world.now, world.now), ORDER)
+            made = entry(*[one for one in sifted if isinstance(one, Reading)])
+            asked = replace(made.exchange, meter=METER.id, request=Profile(PROFILE, START, world.now).text)
+            taken, go_on = threading.Event(), threading.Event()
+
+            def slow_disk(head: int) -> None:
+                taken.set()
+                go_on.wait(PATIENCE)
+
+            gateway.store.on_commit(slow_disk)
+            gateway.store.submit(made)  # keeps the writer busy
+            await asyncio.to_thread(taken.wait, PATIENCE)
+            gateway.store.submit(replace(made, exchange=asked))
+            # cancelled here, and the configuration is another one
+            world.order = replace(ORDER, period=QUARTER)
+            gateway.upkeep.watch(METER, world.order, world.policy)
+            loading = asyncio.create_task(gateway.upkeep.load(METER, world.order, world.policy))
+            done, _ = await asyncio.wait([loading], timeout=0.5)
+            gateway.store.forget(slow_disk)
+            go_on.set()
+            assert not done, "it waits for the disk"
+            await loading
+            assert gateway.upkeep.progress()[0].newest == START + DAY + QUARTER
+
+    play(scene)
 
 
 def test_what_a_failing_disk_has_kept_is_not_archived_again(tmp_path: Path) -> None:

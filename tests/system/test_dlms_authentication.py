@@ -72,7 +72,9 @@ def test_all_of_them_by_one_gateway(tmp_path: Path) -> None:
         messages = daemon.messages
         read = site.json("archive", "show")["readings"]
     told = [line for line in messages.splitlines() if "ERROR" in line or "WARNING" in line]
-    assert all("alarm raised: the clock is more than 9 s off" in line for line in told), messages  # theirs begins at NOW
+    assert all("alarm raised: the clock is more than 9 s off" in line for line in told), (
+        messages
+    )  # theirs begins at NOW
     assert len(told) == len(meters), messages
     for meter in meters:
         own = [one for one in read if one["meter"] == meter.name]

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from drivers.iec62056_21.driver import KIND
 from drivers.iec62056_21.options import Iec62056_21Options
 from gatewayd.channel import Channel, Framing
-from gatewayd.driver import Driver, Setting
+from gatewayd.driver import Driver, Forgetful, Memory, Setting
 from gatewayd.errors import ChannelTimeout, GatewayError
 from gatewayd.model import Answer, Meter, Request
 
@@ -121,14 +121,15 @@ class PlayingChannel:
         await asyncio.sleep(0)
 
 
-def build(serial: str = "", line_baud: int | None = None, **options: Any) -> Driver:
-    """A driver as the daemon builds it."""
+def build(serial: str = "", line_baud: int | None = None, memory: Memory | None = None, **options: Any) -> Driver:
+    """A driver as the daemon builds it; without a `memory` it begins with an empty one."""
     setting = Setting(
         meter=Meter(id="em-1001", driver="iec62056_21", line="optical", serial=serial),
         options=Iec62056_21Options.model_validate(options),
         line_baud=line_baud,
         clock=lambda: NOW,
         zone=ZoneInfo("Europe/Prague"),
+        memory=memory or Forgetful(),
     )
     return KIND.build(setting)
 

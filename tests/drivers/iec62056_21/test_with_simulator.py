@@ -22,6 +22,7 @@ from drivers.iec62056_21.wire.session import SessionSettings
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.serial import open_serial
+from gatewayd.driver import Forgetful
 from gatewayd.errors import MeterDiffers, MeterRefused, MeterSilent
 from gatewayd.model import Answer, Profile, Registers, Request
 from gatewayd.obis import Obis
@@ -117,6 +118,19 @@ def test_a_day_of_a_profile(tmp_path: Path, command: str) -> None:
         bench.stopped()
         assert bench.heard.count("password ok") == 1
         assert not any("WRITE" in line for line in bench.heard)
+
+
+def test_the_edge_of_the_meters_memory(tmp_path: Path) -> None:
+    """(ERROR) is a fault as long as nothing has come; then, for a time before that, an answer, also after a restart."""
+    before = Profile(LONG_DAY.obis, DAY - timedelta(days=9), DAY - timedelta(days=8))
+    memory = Forgetful()
+    with meter(tmp_path, *GENERATED, "--seed", "7") as bench:
+        password = password_file(tmp_path)
+        with pytest.raises(MeterDiffers, match="ERROR to R5 and R6"):
+            bench.read(before, memory=memory, password_file=password)
+        assert len(values(bench.read(LONG_DAY, memory=memory, password_file=password))) == 200
+        (answer,) = bench.read(before, memory=memory, password_file=password)
+        assert (answer.readings, answer.sound, answer.detail) == ((), True, "(ERROR): nothing in this time")
 
 
 @pytest.mark.parametrize("fault", ["echo", "block-bad-bcc:2", "block-noise"])
