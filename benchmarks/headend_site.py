@@ -25,7 +25,12 @@ from gatewayd.archive.segments import segment_numbers, segment_path
 from gatewayd.archive.store import Store
 from gatewayd.coverage import Coverage, encode
 from gatewayd.legal_time import PRAGUE, Grid
+from gatewayd.model import LoadProfile, Meter, MeteringType
+from gatewayd.obis import Obis
+from gatewayd.policy import POLICIES
+from gatewayd.recollection import context
 from gatewayd.runs import Runs
+from gatewayd.watched import watched
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0
@@ -114,8 +119,10 @@ async def read_until_yesterday(folder: Path, meters: int, profile: str) -> None:
     store = Store(folder / "archive", "bench", lambda: to_us(datetime.now(UTC)))
     await asyncio.to_thread(store.open)
     try:
-        stored = encode(known, str(PRAGUE), "")
-        await store.remember_all([(f"m{number}", f"coverage {profile}*255", stored) for number in range(meters)])
+        order, meter = LoadProfile(Obis.parse(profile)), Meter("m0", "dlms", "l0")
+        ((_, code), one), *_ = watched(meter, order, POLICIES[MeteringType.A], PRAGUE).items()
+        stored = encode(known, str(PRAGUE), context(one, ""))
+        await store.remember_all([(f"m{number}", f"coverage {code}", stored) for number in range(meters)])
     finally:
         await asyncio.to_thread(store.close)
 

@@ -24,8 +24,8 @@ class Attempts:
 
     skip: Runs = NONE
     vain: Runs = NONE
-    """Asked for to the end while a clock was not right, the gateway's or the meter's: that is no evidence, and asking
-    again at once would bring no other answer."""
+    """Asked for to the end, which is no evidence: a clock was not right, the gateway's or the meter's, or it is too
+    young. Asking again at once would bring no other answer."""
     vain_until: float = 0.0
     failed: Runs = NONE
     stubborn: Runs = NONE

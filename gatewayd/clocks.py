@@ -21,7 +21,7 @@ _LONGEST = 16
 def deviation_of(reading: Reading) -> timedelta | None:
     """What a reading says of the meter's clock: drivers put the seconds first behind what the clock shows. None for any
     other reading, and for a clock that shows no time."""
-    if reading.obis != CLOCK or reading.kind is not Kind.REGISTER or not reading.meter_time or not reading.more:
+    if reading.kind is not Kind.REGISTER or reading.obis != CLOCK or not reading.meter_time or not reading.more:
         return None
     seconds = number(reading.more[0]) if len(reading.more[0]) <= _LONGEST else None
     try:

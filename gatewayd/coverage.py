@@ -25,9 +25,10 @@ from gatewayd.obis import Obis
 from gatewayd.runs import NONE, Range, Runs
 
 YOUNG = timedelta(hours=1)
-"""A row may come so late after the end of its interval: before, that it is not there says nothing."""
-SETTLED = timedelta(days=1)
-"""An interval that the meter was asked for in vain is taken as not in it when it is so old."""
+"""What is younger is asked for again and again: its row may just be late. What is older, every hour at most."""
+SETTLED = timedelta(days=2)
+"""An interval that the meter was asked for in vain is taken as not in it when it is so old: some show the rows of a day
+only in the next morning, and are read before that."""
 DAY = timedelta(days=1)
 _VERSION = 1
 
@@ -92,14 +93,17 @@ class Coverage(msgspec.Struct, frozen=True):
             channels=rows.channels or self.channels,
         )
 
-    def asked_for(self, grid: Grid, start: datetime, end: datetime, now: datetime) -> "Coverage":
-        """The meter was asked soundly for what lies after `start` and not after `end`."""
-        first, last = grid.last(start) + 1, min(grid.last(end), grid.last(now - YOUNG))
+    def asked_for(
+        self, grid: Grid, start: datetime, end: datetime, now: datetime, settled: timedelta = SETTLED
+    ) -> "Coverage":
+        """The meter was asked soundly for what lies after `start` and not after `end`; what is not `settled` yet does
+        not count."""
+        first, last = grid.last(start) + 1, min(grid.last(end), grid.last(now - settled))
         return replace(self, asked=self.asked.union(Runs(tuple(self.there.holes(first, last)))))
 
-    def trimmed(self, grid: Grid, now: datetime) -> "Coverage":
-        """Without what was asked for and is not over yet: the gateway's clock may have been set back."""
-        last = grid.last(now - YOUNG)
+    def trimmed(self, grid: Grid, now: datetime, settled: timedelta = SETTLED) -> "Coverage":
+        """Without what was asked for and is not `settled` yet: the gateway's clock may have been set back."""
+        last = grid.last(now - settled)
         if not self.asked or self.asked.ranges[-1][1] <= last:
             return self
         return replace(self, asked=self.asked.within(self.asked.ranges[0][0], last))

@@ -20,7 +20,7 @@ from gatewayd.backward import Total
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError
 from gatewayd.identity import Known
-from gatewayd.model import Answer, Flag, Meter, RawStatus, Reading
+from gatewayd.model import Answer, Flag, Kind, Meter, RawStatus, Reading
 from gatewayd.policy import Policy
 from gatewayd.status import Fault, judge
 from gatewayd.verdicts import checked_serial, plain_serial
@@ -117,13 +117,17 @@ class Sitting:
     def _judged(self, readings: Sequence[Reading], off: bool) -> Iterable[Reading]:
         unsure = not self._examiner.sure()
         for reading in readings:
+            total = reading.kind is Kind.REGISTER and backward.is_total(reading.obis)
+            if not (off or unsure or total):  # nearly always
+                yield reading
+                continue
             faults: list[Fault] = []
             deviates = off and clocks.by_meter(reading)
             if deviates:
                 faults.append(Fault.CLOCK_DEVIATES)
             if unsure and (deviates or clocks.by_gateway(reading)):  # whose clock is wrong nobody knows
                 faults.append(Fault.GATEWAY_CLOCK_UNKNOWN)
-            if backward.is_total(reading.obis):
+            if total:
                 faults += self._went_back(reading)
             yield _worse(reading, faults) if faults else reading
 

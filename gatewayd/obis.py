@@ -5,7 +5,7 @@ is kept elsewhere (`obis_raw`); here it is only understood, never corrected. Equ
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 
@@ -40,11 +40,14 @@ class Obis:
     e: int = 0
     f: int = CURRENT
     manual: bool = False
+    _text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for group, value in zip("ABCDEF", self.groups, strict=True):
             if not 0 <= value <= 255:
                 raise ValueError(f"OBIS group {group} is {value}, expected 0 to 255")
+        text = f"{self.a}-{self.b}:{self.c}.{self.d}.{self.e}{'&' if self.manual else '*'}{self.f}"
+        object.__setattr__(self, "_text", text)  # asked for a thousand times for each day of a profile
 
     @property
     def groups(self) -> tuple[int, int, int, int, int, int]:
@@ -69,7 +72,7 @@ class Obis:
         return cls(*groups)
 
     def __str__(self) -> str:
-        return f"{self.a}-{self.b}:{self.c}.{self.d}.{self.e}{'&' if self.manual else '*'}{self.f}"
+        return self._text
 
     def reduced(self) -> str:
         """The short form that people use: `1.8.0`, `C.1.0`, `F.F`, `1.8.0*5`; full where A-B cannot be left out."""

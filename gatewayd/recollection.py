@@ -167,8 +167,7 @@ class Recollection:
         one.changed = True
 
     def _context(self, one: Watched) -> str:
-        """What a short cut depends on: intervals are numbers, and mean nothing where their length may be another."""
-        return f"{' '.join(map(str, _lengths(one)))} {self._aside}"
+        return context(one, self._aside)
 
     def _begin_anew(self, key: Key, one: Watched) -> None:
         """From the short cut, where it is one of this archive."""
@@ -187,6 +186,12 @@ def _both(meter: Meter, known: Watch, order: Watch) -> Watch:
     if not known.channels or not order.channels:
         return dataclasses.replace(order, channels=())
     return dataclasses.replace(order, channels=tuple(dict.fromkeys((*known.channels, *order.channels))))
+
+
+def context(one: Watched, aside: str) -> str:
+    """What a short cut depends on: what was put aside of the archive, and the configured lengths: intervals are
+    numbers, and mean nothing where their length may be another."""
+    return f"{' '.join(map(str, _lengths(one)))} {aside}"
 
 
 def _lengths(one: Watched) -> tuple[timedelta | None, timedelta]:

@@ -59,6 +59,7 @@ class Upkeep:
         self._closer = Closer(store, self._memory, self._steady)
         self._ticking = asyncio.Lock()
         self._alarmed: frozenset[str] = frozenset()
+        self._alarms: dict[Key, tuple[object, tuple[str, ...]]] = {}
         self._reviewed: dict[Key, tuple[object, Progress]] = {}
         """How complete each load profile was, and what of it that was made of."""
 
@@ -73,6 +74,7 @@ class Upkeep:
     def forget(self, meter: str) -> None:
         """The meter is not configured any more."""
         self._memory.forget(meter)
+        self._alarms = {key: one for key, one in self._alarms.items() if key[0] != meter}
 
     async def load(self, meter: Meter, order: LoadProfile, policy: Policy) -> None:
         """To be awaited before `pieces`. ArchiveError is logged, not raised: what the archive cannot tell is asked."""
@@ -100,7 +102,7 @@ class Upkeep:
         if fault is not None:
             one.attempts.failing(one.asked(piece.start, piece.end, now), fault, self._steady())
         elif evidence and self._sure():
-            one.sound(piece.start, piece.end, now)
+            one.sound(piece.start, piece.end, now, self._steady())
             one.sound_at = self._steady()
         else:
             one.attempts.proved_nothing(one.asked(piece.start, piece.end, now), self._steady())
@@ -192,10 +194,20 @@ class Upkeep:
             for begin in range(0, len(keys), _TOGETHER):  # there may be thousands
                 for one in await self._looked_after(keys[begin : begin + _TOGETHER], now):
                     if isinstance(one.order, LoadProfile):
-                        standing = (*late_days(one, now), *strange_channels(one))
+                        standing = self._standing(one, now)
                         alarms[one.meter.id] = (*alarms.get(one.meter.id, ()), *standing)
         self._alarmed = frozenset(meter for meter, texts in alarms.items() if texts)
         return alarms
+
+    def _standing(self, one: Watched, now: datetime) -> tuple[str, ...]:
+        """The alarms of a profile; worked out anew when it has changed, on another day and at the deadline."""
+        local, deadline, key = now.astimezone(one.zone), one.policy.deadline, (one.meter.id, one.code)
+        over = deadline is not None and local.time() >= deadline
+        stamp = one.coverage, one.order, one.policy, local.date(), over
+        before = self._alarms.get(key)
+        if before is None or before[0] != stamp:
+            before = self._alarms[key] = stamp, (*late_days(one, now), *strange_channels(one))
+        return before[1]
 
     async def _looked_after(self, keys: Sequence[Key], now: datetime) -> list[Watched]:
         """Close some profiles: those of which everything is known."""

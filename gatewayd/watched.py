@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gatewayd.archive.intervals import ProfileRows
 from gatewayd.archive.rows import from_us
 from gatewayd.attempts import Attempts
-from gatewayd.coverage import DAY, YOUNG, Channel, Complete, Coverage, Rows, completeness, horizon
+from gatewayd.coverage import DAY, SETTLED, YOUNG, Channel, Complete, Coverage, Rows, completeness, horizon
 from gatewayd.errors import GatewayError
 from gatewayd.increments import LONGEST_HOLE, increment_code
 from gatewayd.legal_time import Grid, grid_of
@@ -84,6 +84,7 @@ class Watched:
     clock_wrong: bool = False
     sound_at: float | None = None
     """When a piece was answered soundly, on a clock that nobody sets."""
+    _known: tuple[object, tuple[timedelta, bool, Grid]] | None = field(default=None, repr=False, compare=False)
 
     @property
     def months(self) -> int:
@@ -92,22 +93,37 @@ class Watched:
     @property
     def period(self) -> timedelta:
         """The length of the intervals, as configured, as seen, or as the policy says."""
-        if self.order.period is not None:
-            return self.order.period
-        seconds = self.coverage.period_s
-        return self.policy.period if not seconds else timedelta(seconds=seconds)
+        return self._rhythm[0]
 
     @property
     def rhythmic(self) -> bool:
         """Whether it has intervals that can be counted."""
-        if isinstance(self.order, LoadProfile) and self.order.period is None and is_log(self.order.obis):
-            return False
-        return self.coverage.period_s != 0 and Grid.fits(self.period)
+        return self._rhythm[1]
 
     @property
     def grid(self) -> Grid:
         """Of its intervals; of days where it has none."""
-        return grid_of(self.period if self.rhythmic else DAY, self.zone)
+        return self._rhythm[2]
+
+    @property
+    def _rhythm(self) -> tuple[timedelta, bool, Grid]:
+        """Asked for at every row, and hardly ever another one."""
+        basis = self.order, self.policy, self.coverage.period_s
+        if self._known is None or self._known[0] != basis:
+            self._known = basis, self._worked_out()
+        return self._known[1]
+
+    def _worked_out(self) -> tuple[timedelta, bool, Grid]:
+        order, seconds = self.order, self.coverage.period_s
+        period = order.period or (timedelta(seconds=seconds) if seconds else self.policy.period)
+        log = isinstance(order, LoadProfile) and order.period is None and is_log(order.obis)
+        rhythmic = not log and seconds != 0 and Grid.fits(period)
+        return period, rhythmic, grid_of(period if rhythmic else DAY, self.zone)
+
+    @property
+    def settled(self) -> timedelta:
+        """So old is what is not in the meter when the meter was asked for it in vain."""
+        return SETTLED if self.rhythmic else YOUNG
 
     @property
     def retry_window(self) -> timedelta:
@@ -123,7 +139,7 @@ class Watched:
     def begin(self, now: datetime, steady: float) -> None:
         """A run begins: what failed in the one before is asked for again. `steady`: seconds that nobody sets."""
         self.attempts.begin(steady)
-        self.coverage = self.coverage.trimmed(self.grid, now)
+        self.coverage = self.coverage.trimmed(self.grid, now, self.settled)
 
     def seen_at(self, now: datetime) -> None:
         """A clock that is right shows this: it was not, when the profile was configured later than that."""
@@ -147,13 +163,19 @@ class Watched:
             self.attempts.entries = True
         return piece
 
-    def sound(self, start: datetime, end: datetime, now: datetime) -> None:
-        """A piece was answered soundly, to its end: what did not come of it is not in the meter."""
-        self.attempts.sound(self.asked(start, end, now))
+    def sound(self, start: datetime, end: datetime, now: datetime, steady: float) -> None:
+        """A piece was answered soundly, to its end: what did not come of it is not in the meter, unless that is too
+        young to say so. `steady`: seconds that nobody sets."""
+        piece = self.asked(start, end, now)
+        self.attempts.sound(piece)
+        grid, settled = self.grid, self.settled
+        young = max(piece[0], grid.last(now - settled) + 1), min(piece[1], grid.last(now - YOUNG))
+        if young[0] <= young[1]:
+            self.attempts.proved_nothing(young, steady)
         newest, latest = self.coverage.newest, self.attempts.latest
         if latest is not None and latest <= end:
             newest = latest if newest is None else max(newest, latest)
-        self.coverage = replace(self.coverage.asked_for(self.grid, start, end, now), newest=newest)
+        self.coverage = replace(self.coverage.asked_for(grid, start, end, now, settled), newest=newest)
         self.changed = True
 
     def sifted(self) -> None:
@@ -277,13 +299,14 @@ class Watched:
         return completeness(self.coverage, self.expected(now), *self.grid.day(day))
 
     def reached(self, now: datetime) -> tuple[datetime | None, datetime]:
-        """Back to when everything was asked for, None where that is as far as it goes; and how far it goes."""
+        """Back to when everything was asked for, but for what is not settled: None where that is as far as it goes; and
+        how far it goes."""
         grid, back = self.grid, horizon(now, self.months, self.grid)
         lowest, last = grid.last(back) + 1, grid.last(now)
         oldest = self.coverage.there.lowest(lowest) if self.rhythmic else None
         top = last if oldest is None else oldest - 1
-        done = self.coverage.asked.union(self.attempts.skip)
-        holes = list(done.holes(lowest, min(top, grid.last(now - YOUNG))))
+        done = self.coverage.asked.union(self.attempts.left_out)
+        holes = list(done.holes(lowest, min(top, grid.last(now - self.settled))))
         return (grid.end(holes[-1][1]) if holes else None), back
 
     def channels(self) -> tuple[Channel, ...]:

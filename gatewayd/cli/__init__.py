@@ -89,7 +89,7 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup stays what it is
-            signal.signal(number, _interrupt)
+            signal.signal(number, _remember)  # what it means depends on the command
     try:
         code = gatewayd(prog_name="gatewayd", standalone_mode=False)  # the code of click's Exit, None without one
         sys.exit(code if isinstance(code, int) else 0)
@@ -114,32 +114,19 @@ def main() -> None:
         sys.exit(0)
 
 
+_came: list[int] = []
+"""Signals from before the command was known."""
+
+
+def _remember(number: int, _frame: FrameType | None) -> None:
+    _came.append(number)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """Do what Ctrl-C does. In the background of a shell that is nothing, but whoever sends this signal means it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
-
-
-def _loaded(command: str) -> ModuleType:
-    """The module of a command. Who is interrupted while that loads ends there and then, as nothing is begun: an
-    exception in the middle of an import may come out as another one. For `run` and SIGTERM that stays so until the
-    gateway heeds the signal itself."""
-    name = f"gatewayd.cli.{_COMMANDS[command][0]}"
-    if signal.getsignal(signal.SIGTERM) is not _interrupt:  # not under `main`: the signals are somebody else's
-        return import_module(name)
-    on_sigterm = _stop if command == "run" else _leave
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    # What nohup ignores stays ignored.
-    before = {number: one for number, one in found.items() if one in (_interrupt, signal.default_int_handler)}
-    for number in before:
-        signal.signal(number, on_sigterm if number == signal.SIGTERM else _leave)
-    try:
-        return import_module(name)
-    finally:
-        for number, handler in before.items():
-            if (number, command) != (signal.SIGTERM, "run"):
-                signal.signal(number, handler)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -148,3 +135,25 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     os._exit(0)
+
+
+def _loaded(command: str) -> ModuleType:
+    """The module of a command. Who is interrupted while that loads ends there and then, as nothing is begun: an
+    exception in the middle of an import may come out as another one. For `run` and SIGTERM that stays so until the
+    gateway heeds the signal itself."""
+    name = f"gatewayd.cli.{_COMMANDS[command][0]}"
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if _remember not in found.values():  # not under `main`: the signals are somebody else's
+        return import_module(name)
+    on_sigterm = _stop if command == "run" else _leave
+    ours = [number for number, one in found.items() if one in (_remember, signal.default_int_handler)]  # see nohup
+    for number in ours:
+        signal.signal(number, on_sigterm if number == signal.SIGTERM else _leave)
+    for came in _came:
+        signal.raise_signal(came)
+    try:
+        return import_module(name)
+    finally:
+        for number in ours:
+            if (number, command) != (signal.SIGTERM, "run"):
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _interrupt)

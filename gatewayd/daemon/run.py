@@ -39,7 +39,7 @@ from gatewayd.daemon.retention import retain
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.daemon.status import running_status
 from gatewayd.daemon.technician import ask_stream
-from gatewayd.daemon.threads import DaemonThreads, share_promptly
+from gatewayd.daemon.threads import DaemonThreads, collect_seldom, share_promptly
 from gatewayd.daemon.trace import trace_stream
 from gatewayd.daemon.upkeep_loop import look_after, save, watch
 from gatewayd.diary import PREFIX, Diary
@@ -67,6 +67,7 @@ async def run(config: Config, path: Path | None = None) -> None:
     async with opened(build_store(config)) as store:
         store.declare(config.metered)
         gateway = await _assembled(config, path, store)
+        collect_seldom()
         reloads = Reloads(gateway)
         async with AsyncExitStack() as stack:
             await _listen(stack, gateway, reloads)

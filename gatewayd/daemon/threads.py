@@ -5,6 +5,7 @@ the archive: where none is idle, one is started. Threads are daemons: the end of
 that of a ThreadPoolExecutor would. One that has had nothing to do for a while ends.
 """
 
+import gc
 import queue
 import sys
 import threading
@@ -72,6 +73,14 @@ class DaemonThreads(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing to do: what still waits is left behind."""
+
+
+def collect_seldom() -> None:
+    """Look for garbage in cycles less often than Python does by itself, and never again through what is there now: with
+    thousands of meters that took an eighth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def share_promptly() -> None:

@@ -24,6 +24,8 @@ SHORT_S = 900.0
 """A gateway that is back within that has not been away."""
 MOST_ASKED = 5000
 """Exchanges with a meter in an hour: years of a profile that is empty are asked for at once, and not at once again."""
+_SETTLED_S = 2 * DAY
+"""So old is what the meter does not have when that is told."""
 _DRIFT_S = 1800.0
 """What a clock of a meter may be off in a year, and more."""
 _NEAR_S = 1.5
@@ -309,7 +311,7 @@ class MeterCheck:
         told = self._commits.at(gap.seq)
         if told is None:
             return
-        patience = DAY if reason is Flag.NOT_SENT else RETRY_S
+        patience = _SETTLED_S if reason is Flag.NOT_SENT else RETRY_S
         if told < at + patience - _DRIFT_S:
             self._say(end, f"was told {reason.texts} before its time was up")
         if not self._wall.synchronised(told):

@@ -68,32 +68,37 @@ def test_the_horizon_is_a_legal_midnight() -> None:
 
 
 def test_what_is_not_over_is_not_put_down_as_asked() -> None:
-    coverage = known(NONE).asked_for(GRID, NOW - 2 * HOUR, NOW, NOW)
-    assert coverage.asked == Runs(((LAST - 7, LAST - 4),)), "not the last hour"
-    back = coverage.trimmed(GRID, NOW - HOUR)
-    assert back.asked == NONE, "the gateway's clock was set back by an hour"
-    assert coverage.trimmed(GRID, NOW) is coverage
+    for settled, young in ((timedelta(hours=1), 4), (2 * DAY, 192)):
+        coverage = known(NONE).asked_for(GRID, NOW - settled - HOUR, NOW, NOW, settled)
+        assert coverage.asked == Runs(((LAST - young - 3, LAST - young),)), "not what is younger"
+        back = coverage.trimmed(GRID, NOW - HOUR, settled)
+        assert back.asked == NONE, "the gateway's clock was set back by an hour"
+        assert coverage.trimmed(GRID, NOW, settled) is coverage
+    assert coverage == known(NONE).asked_for(GRID, NOW - 2 * DAY - HOUR, NOW, NOW), "two days are the rule"
 
 
 def test_what_is_there_is_not_put_down_as_asked() -> None:
-    coverage = known(Runs(((LAST - 50, LAST - 40),))).asked_for(GRID, GRID.end(LAST - 61), GRID.end(LAST - 30), NOW)
-    assert coverage.asked == Runs(((LAST - 60, LAST - 51), (LAST - 39, LAST - 30)))
+    coverage = known(Runs(((LAST - 250, LAST - 240),))).asked_for(GRID, GRID.end(LAST - 261), GRID.end(LAST - 230), NOW)
+    assert coverage.asked == Runs(((LAST - 260, LAST - 251), (LAST - 239, LAST - 230)))
 
 
-def test_what_the_meter_does_not_have_is_told_after_a_day() -> None:
-    hole = LAST - 200, LAST - 190
+def test_what_the_meter_does_not_have_is_told_two_days_after_its_day() -> None:
+    hole = LAST - 300, LAST - 290
     coverage = known(Runs(((LAST - 500, LAST),)).minus(Runs((hole,)))).asked_for(
         GRID, GRID.end(hole[0] - 1), GRID.end(hole[1]), NOW
     )
     assert late(coverage, given_up=False) == [Overdue(*hole, Cause.NOT_IN_METER)]
-    assert late(coverage, given_up=False, now=GRID.end(hole[0]) + DAY - QUARTER) == []
+    midnight = day_bounds(date(2026, 11, 23))[1]
+    assert midnight - DAY < GRID.end(hole[0]) < GRID.end(hole[1]) < midnight
+    assert late(coverage, given_up=False, now=midnight + 2 * DAY) == [Overdue(*hole, Cause.NOT_IN_METER)]
+    assert late(coverage, given_up=False, now=midnight + 2 * DAY - QUARTER) == [], "a day as a whole"
     assert late(coverage.seen(Rows(told=Runs((hole,))))) == [], "once"
 
 
 def test_a_supply_failure_is_told_where_the_row_behind_says_so() -> None:
-    hole = LAST - 200, LAST - 190
+    hole = LAST - 300, LAST - 290
     there = Runs(((LAST - 500, LAST),)).minus(Runs((hole,)))
-    coverage = known(NONE).seen(Rows(there, dark=Runs.of([hole[1] + 1, LAST - 300])))
+    coverage = known(NONE).seen(Rows(there, dark=Runs.of([hole[1] + 1, LAST - 400])))
     assert coverage.dark == Runs.of([hole[1] + 1]), "only behind a hole"
     coverage = coverage.asked_for(GRID, GRID.end(hole[0] - 1), GRID.end(hole[1]), NOW)
     assert late(coverage) == [Overdue(*hole, Cause.NOT_IN_METER, dark=True)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.coverage import Coverage, Rows, horizon
+from gatewayd.coverage import YOUNG, Coverage, Rows, horizon
 from gatewayd.legal_time import QUARTER, Grid, day_bounds, instant
 from gatewayd.pieces import LONGEST, Terms, Window, pieces
 from gatewayd.runs import NONE, Runs
@@ -179,7 +179,7 @@ def test_a_log_is_asked_from_its_newest_entry_on() -> None:
     assert [one[0] for one in found[:-1]] == [one[1] for one in found[1:]]
     assert found[-1][0] == horizon(NOW, 3, DAYS)
     for start, end in found:
-        coverage = coverage.asked_for(DAYS, start, end, NOW)
+        coverage = coverage.asked_for(DAYS, start, end, NOW, YOUNG)
     entry = NOW - timedelta(hours=5)
     coverage = Coverage(0, asked=coverage.asked, newest=entry)
     later = NOW + 40 * DAY
@@ -188,6 +188,6 @@ def test_a_log_is_asked_from_its_newest_entry_on() -> None:
 
 
 def test_a_log_without_entries_is_asked_only_for_what_is_new() -> None:
-    coverage = Coverage(0).asked_for(DAYS, horizon(NOW, 3, DAYS), NOW, NOW)
+    coverage = Coverage(0).asked_for(DAYS, horizon(NOW, 3, DAYS), NOW, NOW, YOUNG)
     midnight = instant(date(2026, 11, 26), time(0))  # that of the 27th is only 20 minutes old
     assert asked(coverage, months=3, grid=DAYS) == [(midnight, NOW)]

@@ -18,7 +18,7 @@ from gatewayd.archive.query import Reader
 from gatewayd.archive.set_aside import state_path
 from gatewayd.coverage import Coverage
 from gatewayd.errors import ChannelError, GatewayError, MeterSilent, ProtocolError
-from gatewayd.legal_time import QUARTER, day_bounds, instant
+from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds, instant
 from gatewayd.model import (
     NO_FLAGS,
     Archived,
@@ -251,8 +251,12 @@ def test_a_supply_failure_is_told_once_with_its_reason(tmp_path: Path) -> None:
         async with world.gateway() as gateway:
             await gateway.all()
             await gateway.tick()
+            world.advance(2 * DAY - HOUR)
+            await gateway.all()
+            await gateway.tick()
             assert all(one.reading.status is RawStatus.TRUE for one in world.archived())
-            world.advance(DAY)
+            world.advance(HOUR)
+            await gateway.all()
             for _ in range(3):
                 await gateway.tick()
         async with world.gateway() as gateway:
@@ -355,7 +359,8 @@ def test_the_meters_word_is_no_evidence_where_its_clock_is_wrong(tmp_path: Path)
     async def scene() -> None:
         async with world.gateway() as gateway:
             await gateway.upkeep.load(METER, ORDER, world.policy)
-            piece = gateway.upkeep.pieces(METER, ORDER)[1]
+            piece = gateway.upkeep.pieces(METER, ORDER)[3]
+            assert (piece.start, piece.end) == (START - 3 * DAY, START - 2 * DAY)
             gateway.upkeep.answered(METER, ORDER, piece, None, evidence=False)
             assert piece not in gateway.upkeep.pieces(METER, ORDER), "not again in this run"
             assert not coverage(gateway).asked
@@ -366,7 +371,11 @@ def test_the_meters_word_is_no_evidence_where_its_clock_is_wrong(tmp_path: Path)
             assert not coverage(gateway).asked, "nor is it while the gateway does not know its own time"
             world.sure = True
             gateway.upkeep.answered(METER, ORDER, piece, None)
-            assert coverage(gateway).asked.count(0, 1 << 40) == 93, "all but the last hour"
+            assert coverage(gateway).asked.count(0, 1 << 40) == 96
+            younger = gateway.upkeep.pieces(METER, ORDER)[2]
+            assert younger.end == START - DAY
+            gateway.upkeep.answered(METER, ORDER, younger, None)
+            assert coverage(gateway).asked.count(0, 1 << 40) == 96 + 1, "and what is two days old"
 
     play(scene)
 
@@ -384,6 +393,110 @@ def test_what_was_asked_for_in_vain_is_asked_for_again_after_an_hour(tmp_path: P
                 world.advance(wait * timedelta(minutes=1))
                 await gateway.upkeep.load(METER, ORDER, world.policy)
                 assert (oldest in gateway.upkeep.pieces(METER, ORDER)) is again
+
+    play(scene)
+
+
+def test_a_meter_that_shows_a_day_only_in_the_next_morning_ends_with_all_values(tmp_path: Path) -> None:
+    """At 06:00, and it is read at 00:20: what it does not show yet is no hole."""
+    day = date(2026, 10, 21)
+    world = World(tmp_path, now=instant(day, time(0, 20)))
+    world.meter.since = START - 5 * DAY
+    original = world.meter.rows
+
+    def published(start: datetime, end: datetime, now: datetime) -> list[Reading]:
+        today = now.astimezone(PRAGUE).date()
+        shown = today if now >= instant(today, time(6, 0)) else today - DAY
+        return original(start, min(end, instant(shown, time(0))), now)
+
+    world.meter.rows = published  # type: ignore[method-assign]
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            for number in range(8):  # from summer into winter time
+                world.advance(instant(day + number * DAY, time(0, 20)) - world.now)
+                await gateway.all()
+                world.advance(5 * timedelta(minutes=1))
+                await gateway.tick()
+                world.advance(DAY / 2)
+                await gateway.tick()
+            world.asked.clear()
+            world.advance(instant(day + 7 * DAY, time(23, 0)) - world.now)
+            await gateway.all()
+            assert [one.end for one in world.asked] == [world.now, instant(day + 7 * DAY, time(0))]
+
+    play(scene)
+    found = values_of(world.archived())
+    assert {one.status for readings in found.values() for one in readings} == {RawStatus.TRUE}
+    oldest, newest = GRID.last(world.meter.since) + 1, GRID.last(instant(day + 7 * DAY, time(0)))
+    assert {at for at, _ in found} == {GRID.end(number) for number in range(oldest, newest + 1)}
+    assert {len(readings) for readings in found.values()} == {1}
+
+
+def test_a_young_hole_is_asked_for_again_after_an_hour_and_not_before(tmp_path: Path) -> None:
+    world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
+    world.meter.since = START - 4 * DAY
+    hole, old = (START - 10 * HOUR, START - 9 * HOUR), (START - 2 * DAY - 10 * HOUR, START - 2 * DAY - 9 * HOUR)
+    world.meter.off = [hole, old]
+
+    def again() -> list[tuple[datetime, datetime]]:
+        found = [(one.start, one.end) for one in world.asked if one.end <= START]
+        world.asked.clear()
+        return found
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            await gateway.all()
+            again()
+            for minutes, expected in ((1, []), (58, []), (1, [hole]), (1, []), (58, []), (1, [hole])):
+                world.advance(minutes * timedelta(minutes=1))
+                await gateway.all()
+                assert again() == expected
+            world.meter.off = [old]
+            for _ in range(2):
+                world.advance(HOUR)
+                await gateway.all()
+            assert again() == [hole], "its rows have come"
+            await gateway.tick()
+
+    play(scene)
+    check(world)
+
+
+def test_a_hole_is_not_asked_for_any_more_when_it_is_two_days_old(tmp_path: Path) -> None:
+    world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
+    world.meter.since = START - 2 * DAY
+    hole = START - 10 * HOUR, START - 9 * HOUR
+    world.meter.off = [hole]
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            await gateway.all()
+            times: list[datetime] = []
+            for _ in range(60):
+                world.asked.clear()
+                world.advance(HOUR)
+                await gateway.all()
+                times += [world.now for one in world.asked if one.end <= START]
+            assert times == [START + HOUR * n + 20 * timedelta(minutes=1) for n in range(1, 40)]
+            assert times[-1] - HOUR < hole[1] + 2 * DAY <= times[-1]
+
+    play(scene)
+
+
+def test_a_meter_without_rows_is_read_back_when_all_but_what_is_young_was_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
+    world.meter.since = START + 1000 * DAY
+
+    async def scene() -> None:
+        for _ in range(3):
+            async with world.gateway() as gateway:
+                for _ in range(2):
+                    await gateway.all()
+                    (found,) = gateway.upkeep.progress()
+                    assert (found.waiting, found.reached) == (0, None)
+                    world.advance(timedelta(minutes=15))
+                await gateway.upkeep.save()
 
     play(scene)
 
@@ -591,7 +704,8 @@ def test_a_registrar_is_closed_for_each_of_its_points(tmp_path: Path) -> None:
     async def scene() -> None:
         async with world.gateway() as gateway:
             await gateway.all()
-            world.advance(DAY)
+            world.advance(2 * DAY)
+            await gateway.all()
             await gateway.tick()
             await gateway.tick()
         async with world.gateway() as gateway:
@@ -605,7 +719,7 @@ def test_a_registrar_is_closed_for_each_of_its_points(tmp_path: Path) -> None:
         *[("reg-1-a", "1-1:1.29.0*255")] * 4,
     ]
     whole = [one.reading.meter for one in world.archived() if one.reading.status is RawStatus.TRUE]
-    assert whole.count("reg-1") == whole.count("reg-1-a") == 3 * 96 + 1 - 4
+    assert whole.count("reg-1") == whole.count("reg-1-a") == 4 * 96 + 1 - 4
 
 
 def test_intervals_made_of_registers_are_told_where_nobody_else_tells_them(tmp_path: Path) -> None:

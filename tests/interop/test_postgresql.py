@@ -755,7 +755,9 @@ def test_a_schema_of_a_newer_gatewayd_is_left_alone(database: Database) -> None:
     asyncio.run(enter(database.sink()))
     database.query("INSERT INTO gatewayd.migration (number) VALUES (999)")
     newest = shipped()[-1].number
-    expected = rf"has schema gatewayd in version 999, made by a newer gatewayd; this one knows {newest}: upgrade gatewayd$"
+    expected = (
+        rf"has schema gatewayd in version 999, made by a newer gatewayd; this one knows {newest}: upgrade gatewayd$"
+    )
     with pytest.raises(SinkError, match=expected):
         asyncio.run(enter(database.sink()))
 
@@ -855,7 +857,9 @@ def test_check_leaves_nothing_behind_in_a_fresh_database(database: Database) -> 
     """A check by a newer gatewayd must not take the schema away from the older one that runs."""
     found = asyncio.run(database.sink().check(36))
     assert texts(found, Level.WARNING) == texts(found, Level.ERROR) == []
-    assert f"schema gatewayd is not there yet; the sink brings it to version {shipped()[-1].number}" in texts(found, Level.FINE)
+    assert f"schema gatewayd is not there yet; the sink brings it to version {shipped()[-1].number}" in texts(
+        found, Level.FINE
+    )
     assert "a probe reading came back with every digit, and was taken back" in texts(found, Level.FINE)
     assert database.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'gatewayd'") == [("0",)]
 

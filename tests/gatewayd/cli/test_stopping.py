@@ -56,6 +56,33 @@ def test_a_signal_in_the_middle_of_an_import(
     assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", "")
 
 
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("run", signal.SIGTERM, 0),
+        ("check", signal.SIGTERM, 130),
+        ("check", signal.SIGHUP, 130),
+        ("-h", signal.SIGHUP, 0),
+    ],
+)
+def test_a_signal_before_the_command_is_known(command: str, number: signal.Signals, code: int) -> None:
+    script = f"""
+import os, sys, click
+from gatewayd import cli
+begin = click.Group.make_context
+def interrupted(*arguments, **more):
+    os.kill(os.getpid(), {int(number)})
+    return begin(*arguments, **more)
+cli.LazyGroup.make_context = interrupted
+sys.argv = ["gatewayd", {command!r}]
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=DEADLINE_S, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 @pytest.mark.parametrize(("command", "left"), [("check", "True True"), ("run", "True False")])
 def test_a_command_that_is_loaded_is_interrupted_as_by_ctrl_c(tmp_path: Path, command: str, left: str) -> None:
     """Only so a meter is told and a call hung up. Of `run` that is the daemon's business."""
