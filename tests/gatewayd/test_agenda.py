@@ -1,7 +1,7 @@
 """The agenda of a line: who comes next, what goes into one session, and months of faults, clocks and restarts."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -538,8 +538,9 @@ def test_hundreds_of_meters_that_do_not_answer_are_not_compared_with_each_other(
     one = agenda(*(regular(f"em-{n}") for n in range(300)))
     for n in range(0, 300, 2):
         one.turns.note(f"em-{n}", SILENT, 2)
-    looks, needed = 0, Pending.needed.fget
-    assert needed is not None
+    looks, asked = 0, vars(Pending)["needed"]
+    assert isinstance(asked, property) and asked.fget is not None
+    needed: Callable[[Pending], datetime] = asked.fget
 
     def counted(pending: Pending) -> datetime:
         nonlocal looks

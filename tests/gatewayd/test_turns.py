@@ -109,12 +109,12 @@ def test_a_clock_that_is_set_ends_a_session_early_at_worst() -> None:
 
 def test_who_answers_and_comes_to_no_end_is_under_suspicion_as_well() -> None:
     """It gets longer each time, as long as nobody else is due: it may only be slow."""
-    known, limits = turns(), []
+    known, limits = turns(), list[float]()
     for _ in range(5):
         known.note("em-1", SessionDeadline("not finished"), known.seconds("em-1", seconds(0)) or 0, answered=True)
         assert known.suspect("em-1") and known.too_short("em-1", seconds(6))
-        limits.append(known.seconds("em-1", seconds(600)))
-        known.note("em-1", SessionDeadline("not finished"), limits[-1] or 0, answered=True)
+        limits.append(known.seconds("em-1", seconds(600)) or 0.0)
+        known.note("em-1", SessionDeadline("not finished"), limits[-1], answered=True)
     assert limits == sorted(limits) and limits[-1] == 598
     assert known.seconds("em-1", seconds(30)) == 28
     known.note("em-1", ProtocolError("nonsense"), 10, answered=True)
