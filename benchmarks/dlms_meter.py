@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 METER = Meter("bench", "dlms", "bench")
 NOW = "2026-11-27T09:00:00+01:00"
 DAY = datetime(2026, 11, 25, 23, 0, tzinfo=UTC)
-REQUEST = Profile(Obis.parse("1-0:99.1.0"), DAY, DAY + timedelta(days=1))
+PROFILE = Obis.parse("1-0:99.1.0")
 READINGS = 96 * 4
 WARM_UP = 3
 """Sessions that are not counted: object list, scalers and capture objects are asked for once."""
@@ -89,7 +89,8 @@ async def meter_day(stack: AsyncExitStack, folder: Path, transport: str, days: i
     for number in range(WARM_UP + days):
         if number == WARM_UP:
             started = time.process_time()
-        result = await acquisition.run(line, station, REQUEST)
+        begin = DAY - timedelta(days=number)  # another one each time: what is archived already is not archived again
+        result = await acquisition.run(line, station, Profile(PROFILE, begin, begin + timedelta(days=1)))
         if result.fault is not None or sum(one.reading.interval_s == 900 for one in result.readings) != READINGS:
             raise RuntimeError(f"the session is not sound: {result.fault}, {len(result.readings)} readings")
     cpu = (time.process_time() - started) / days * 1000
@@ -99,7 +100,7 @@ async def meter_day(stack: AsyncExitStack, folder: Path, transport: str, days: i
 async def _meter(stack: AsyncExitStack, transport: str, key: Path, authentication: Path) -> int:
     arguments = ["--tcp", "0", "--framing", transport, "--client", "1", "--authentication", "hls-gmac"]
     arguments += ["--security", "authenticated-encrypted", "--key-file", str(key), "--auth-key-file"]
-    arguments += [str(authentication), "--now", NOW, "--max-info", "2030"]
+    arguments += [str(authentication), "--now", NOW, "--max-info", "2030", "--profile-days", "200"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "simulators", "dlms", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
