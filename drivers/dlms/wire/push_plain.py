@@ -88,8 +88,12 @@ class RawPush:
             return ()
         return self._whole()
 
+    def look(self) -> tuple[Event, ...]:
+        """What is whole by now, also where a look was not worth its time yet."""
+        return () if self._unclear else self._whole()
+
     def finish(self) -> tuple[Event, ...]:
-        events = () if self._unclear else self._whole()
+        events = self.look()
         if not self._buffer:
             return events
         if self._unclear and self._buffer[0] in NOTIFICATIONS:

@@ -115,6 +115,10 @@ class PushReader:
         for at in range(begin, len(data)):
             events = undecided.octet(data[at : at + 1])
             if events:
+                bare = undecided.bare(data[begin : at + 1])
+                if bare:  # its end was there before that of the frame
+                    self._framed = undecided.decided or undecided
+                    return _placed(bare, first, RawPush.AROUND, at + 1), at + 1
                 self._framed = undecided.decided or undecided
                 return [(event, at + 1) for event in events], at + 1
         events = undecided.piece(data[begin:])
@@ -189,6 +193,13 @@ class _Undecided:
         if not data or Framing.RAW in self._dead:
             return ()
         return self._judged(Framing.RAW, self._tried[Framing.RAW].feed(data))
+
+    def bare(self, data: bytes) -> tuple[Event, ...]:
+        """What is whole without a frame, up to the octet with which a frame is."""
+        raw = self._tried[Framing.RAW]
+        if Framing.RAW in self._dead or not isinstance(raw, RawPush):
+            return ()
+        return self._judged(Framing.RAW, (*raw.feed(data), *raw.look()))
 
     def finish(self) -> tuple[Event, ...]:
         if not self._octets:
