@@ -75,6 +75,35 @@ def test_retention_keeps_36_whole_months_and_what_any_configured_sink_still_need
     assert (f"have not taken them: {', '.join(loud)};" in caplog.text) == bool(loud)
 
 
+def test_retention_drops_nothing_by_a_clock_that_may_be_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that leaps years ahead would make everything old."""
+    monkeypatch.setattr(retention, "read_cursors", lambda _: {})
+    happened: list[str] = []
+
+    class Asked(Exception):
+        """Ends the daily task behind its first round."""
+
+    class Store:
+        async def prune(self, _limits: Limits) -> Kept:
+            happened.append("pruned")
+            return Kept()
+
+    async def sleep(_: float) -> None:
+        happened.append("slept")
+        if "pruned" in happened:
+            raise Asked
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(Asked), caplog.at_level(logging.WARNING):
+        asyncio.run(
+            retention.retain(lambda: configuration(""), cast("Any", Store()), lambda: happened.count("slept") >= 3)
+        )
+    assert happened == ["slept", "slept", "slept", "pruned", "slept"]
+    assert caplog.text.count("retention waits until the gateway's clock is synchronised") == 1, "told once"
+
+
 def test_files_and_libraries_that_are_not_here_are_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").write_text("x\n")
     here, gone = tmp_path / "there", tmp_path / "gone"

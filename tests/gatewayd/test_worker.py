@@ -1072,6 +1072,23 @@ def test_a_back_fill_goes_on_and_yields_to_what_is_due(tmp_path: Path, monkeypat
     assert state.last_success is not None and state.seconds
 
 
+def test_a_back_fill_yields_to_what_is_due_of_the_same_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the session that has begun with both."""
+    plant = Plant(hours=0.25)
+    Filling.plant, Filling.pieces = plant, 1000
+    monkeypatch.setattr(tests_module, "Acquisition", Filling)
+    one = plant.meter("em-1")
+    jobs = [
+        Job(one, LoadProfile(Obis.parse("1-0:99.1.0")), Every(timedelta(minutes=5))),
+        job(one, Every(timedelta(seconds=15))),
+    ]
+    work(tmp_path, monkeypatch, plant, jobs)
+    times = [at for at in plant.times("em-1 reg") if at < 900]
+    assert max(after - before for before, after in pairwise(times)) <= 15 + 2 * 10 + 1, "what is under way is finished"
+    first_pieces = sum(name.startswith("em-1 load profile") for name, _ in plant.sessions)
+    assert first_pieces + 1000 - Filling.pieces >= 40, "and the rest of the time is used"
+
+
 def test_a_daily_job_that_was_missed_is_done_once_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

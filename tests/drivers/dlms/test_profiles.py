@@ -139,6 +139,17 @@ def test_a_fault_loses_only_the_rest_and_the_rest_can_be_asked_for() -> None:
     assert instants(first + rest) == [DAY + n * QUARTER for n in range(1, 289)]
 
 
+def test_an_empty_memory_is_soon_known_and_a_full_one_is_asked_for_by_the_day() -> None:
+    meter = ProfileMeter(days_of(3))
+    answers = ask(meter, DAY - 40 * DAYS, DAY + 3 * DAYS)
+    days = [len(answer.readings) // 96 for answer in answers]
+    assert days[:5] == [0, 0, 0, 0, 0], "1, 2, 4, 8 and 16 days"
+    assert sum(days) == 3 and len(answers) <= 5 + 1 + 3
+    assert instants(answers) == [DAY + n * QUARTER for n in range(1, 289)]
+    again = ask(ProfileMeter(days_of(40, DAY - 40 * DAYS)), DAY - 40 * DAYS, DAY)
+    assert len(again) == 40
+
+
 def test_no_rows_is_an_answer() -> None:
     (answer,) = ask(ProfileMeter())
     assert (answer.readings, answer.outcome, answer.detail) == ((), Outcome.DONE, "no rows")
