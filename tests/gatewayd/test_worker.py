@@ -1086,7 +1086,7 @@ def test_a_back_fill_yields_to_what_is_due_of_the_same_meter(tmp_path: Path, mon
     times = [at for at in plant.times("em-1 reg") if at < 900]
     assert max(after - before for before, after in pairwise(times)) <= 15 + 2 * 10 + 1, "what is under way is finished"
     first_pieces = sum(name.startswith("em-1 load profile") for name, _ in plant.sessions)
-    assert first_pieces + 1000 - Filling.pieces >= 40, "and the rest of the time is used"
+    assert first_pieces + 1000 - Filling.pieces >= 25, "and it goes on in between"
 
 
 def test_a_daily_job_that_was_missed_is_done_once_after_a_restart(
