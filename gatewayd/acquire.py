@@ -5,8 +5,9 @@ until they change (refusals.py); no line is opened for what turns out to be comp
 with its result. How one session goes is in talk.py.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,14 +19,16 @@ from gatewayd.call_log import audit_of, log_line
 from gatewayd.channel.modem_options import CallRecord
 from gatewayd.chatter import Chatter
 from gatewayd.driver import Clock
-from gatewayd.errors import MeterRefused, SessionDeadline
+from gatewayd.errors import ArchiveError, MeterRefused, SessionDeadline
 from gatewayd.examine import Examiner
-from gatewayd.model import LoadProfile, Order, Profile
+from gatewayd.model import Listen, LoadProfile, Order, Outcome, Profile
 from gatewayd.refusals import Refusals
 from gatewayd.station import Line, OnCall, Station
 from gatewayd.talk import Progress, Result, Talk
+from gatewayd.tallies import Sessions
 from gatewayd.transcript import Tools
 from gatewayd.upkeep import Upkeep
+from gatewayd.verdicts import outcome_of
 
 __all__ = ["Acquisition", "Line", "OnCall", "Progress", "Result", "Session", "Station"]
 
@@ -66,6 +69,7 @@ class Acquisition:
     ) -> None:
         """`steady` is a clock in seconds that nobody sets: it tells when the other one was set."""
         self.alarms = Alarms()
+        self.tally = Sessions()
         self.upkeep = upkeep or Upkeep(store, clock, zone, steady=steady)
         tracks = Tracks(store.folder, clock, zone, steady)
         self._tools = Tools(store, tracks, self.upkeep, self.alarms, clock, zone, Chatter())
@@ -76,9 +80,10 @@ class Acquisition:
         self._examiner = examiner or Examiner(store, clock)
         self._clocks_set: dict[str, datetime] = {}
 
-    async def save(self) -> None:
-        """Write down what is known of meters: the short cut of the next start. ArchiveError."""
-        await self.upkeep.save()
+    async def save(self, *, everything: bool = False) -> None:
+        """Write down what is known of meters, what has changed or at the end `everything`: the short cut of the next
+        start. ArchiveError."""
+        await self.upkeep.save(everything=everything)
         await self._examiner.save()
 
     async def run(self, line: Line, station: Station, order: Order, on_progress: Progress | None = None) -> Result:
@@ -122,9 +127,17 @@ class Acquisition:
         sitting = await self._examiner.sitting(meter, station.policy)
         talk = Talk(self._tools, line, station, wanted[0], login, sitting)
         limit = seconds or line.session_seconds or self._session_seconds
+        begun = asyncio.get_running_loop().time()
+        broken = "cancelled"
         try:
             await talk.hold(wanted, on_call, on_progress, go_on, limit, lambda ahead: self._to_set(station, ahead))
+            broken = ""
+        except Exception as error:
+            broken = "not_archived" if isinstance(error, ArchiveError) else "defect"
+            raise
         finally:
+            lasted = None if isinstance(wanted[0], Listen) else asyncio.get_running_loop().time() - begun
+            self.tally.ended(meter.driver, _ends(talk.results, broken), lasted)
             if line.sim is not None:
                 await self._refusals.judge(line.id, line.sim)
         await self._examiner.save()
@@ -153,6 +166,14 @@ class Acquisition:
             return False
         self._clocks_set[meter] = now
         return True
+
+
+def _ends(results: Sequence[Result], broken: str) -> Iterator[str]:
+    """How each order has ended; `broken`: how the last one was, "" where it was not."""
+    for result in results:
+        yield Outcome.DONE.value if result.fault is None else outcome_of(result.fault).value
+    if broken:
+        yield broken
 
 
 def _in_order(

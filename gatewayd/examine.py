@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from gatewayd import backward, clocks, identity
-from gatewayd.archive.last_seen import newest_registers, newest_serial
+from gatewayd.archive.last_seen import newest_registers, newest_serials
 from gatewayd.archive.records import Audit
 from gatewayd.archive.store import Store
 from gatewayd.backward import Total
@@ -156,7 +156,7 @@ class Examiner:
         self._clock = clock or _now
         self._synchronised = synchronised
         self._loaded: set[str] = set()  # meters whose totals are known as far as the archive has them
-        self._named: set[str] = set()  # meters whose names are known as far as the archive has them
+        self._named: dict[str, str] = {}  # what meters were called in the archive, as far as nobody has asked yet
         self._changed: set[str] = set()
         self._recalled = store is None
         self._first = asyncio.Lock()
@@ -202,12 +202,13 @@ class Examiner:
         if self._store is None:
             return
         folder = self._store.folder
-        if answer.serials and not meter.serial and meter.id not in self.known and meter.id not in self._named:
-            serial = await asyncio.to_thread(newest_serial, folder, meter.id)
-            self._named.add(meter.id)
+        if answer.serials and not meter.serial:
+            serial = self._named.pop(meter.id, "")
             if serial:
                 self.known.setdefault(meter.id, Known((serial,)))
-        asked = {one.meter for one in answer.readings if backward.is_total(one.obis)} - self._loaded
+        asked = {
+            one.meter for one in answer.readings if one.kind is Kind.REGISTER and backward.is_total(one.obis)
+        } - self._loaded
         for owner in sorted(asked):
             found = await asyncio.to_thread(newest_registers, folder, owner)
             if owner in self._loaded:
@@ -249,6 +250,7 @@ class Examiner:
         self.known = {meter: identity.read(value) for meter, value in identities.items()} | self.known
         clocks_off = {meter: value == _OFF for (meter, key), value in stored.items() if key == _CLOCK}
         self.clocks_off = clocks_off | self.clocks_off
+        self._named = await asyncio.to_thread(newest_serials, store.folder)
 
 
 def _of(meter: Meter, serial: str, reading: Reading, serials: Sequence[str]) -> bool:

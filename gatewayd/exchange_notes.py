@@ -7,7 +7,7 @@ transaction.
 """
 
 import dataclasses
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -140,11 +140,13 @@ class Notes:
         """The ratio in force for each; the values of a profile's row, of which a day has hundreds, share theirs."""
         if not meter.ratios:
             return (DIRECT,) * len(readings)
-        found: dict[tuple[datetime, Kind], Ratio] = {}
+        found: list[Ratio] = []
+        before: Reading | None = None
         for reading in readings:
-            if (reading.at, reading.kind) not in found:
-                found[reading.at, reading.kind] = meter.ratio_on(_day(reading, self._zone))
-        return tuple([found[reading.at, reading.kind] for reading in readings])
+            if before is None or reading.at is not before.at or reading.kind is not before.kind:
+                before, ratio = reading, meter.ratio_on(_day(reading, self._zone))
+            found.append(ratio)
+        return tuple(found)
 
 
 def _day(reading: Reading, zone: ZoneInfo) -> date:

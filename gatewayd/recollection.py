@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from gatewayd.archive.intervals import Intervals
+from gatewayd.archive.intervals import Intervals, ProfileRows
 from gatewayd.archive.segments import QUARANTINE
 from gatewayd.archive.store import Store
 from gatewayd.coverage import decode, encode
@@ -49,6 +49,10 @@ class Recollection:
         self._short_cuts: dict[tuple[str, str], bytes] | None = None
         self._first = asyncio.Lock()
         self._aside = self._put_aside()
+        self._head_then: int | None = None
+        """Where the archive ended when it was looked into first; None: not yet, or it is not the same any more."""
+        self._heard: set[str] = set()
+        """Meters of which something was archived in this process, or nearly."""
 
     def watch(self, meter: Meter, order: Watch, policy: Policy) -> tuple[Key, ...]:
         """The keys of what the order keeps complete. What is known of it stays known when the order changes."""
@@ -67,6 +71,10 @@ class Recollection:
         """The meter is not configured any more."""
         self.known = {key: one for key, one in self.known.items() if key[0] != meter}
         self._unindex([one for one in self._by_code.values() if one.meter.id == meter])
+
+    def hears(self, meter: str) -> None:
+        """Something that this meter has sent goes into the archive."""
+        self._heard.add(meter)
 
     def with_channel(self, meter: str, code: str, interval_s: int | None) -> Watched | None:
         """The profile that has such a channel; `meter` may be a metering point of a registrar."""
@@ -113,13 +121,12 @@ class Recollection:
             self.index(one)
         return one
 
-    async def save(self) -> None:
-        """Write down what has changed. ArchiveError, and then it is still to be written down."""
-        changed = {key: one for key, one in self.known.items() if one.changed and one.fresh}
-        rows = [
-            (meter, f"{_SHORT_CUT}{code}", encode(one.coverage, str(self._zone), self._context(one)))
-            for (meter, code), one in changed.items()
-        ]
+    async def save(self, *, everything: bool = False) -> None:
+        """Write down what has changed, or `everything`, as at the end: then the next start has nothing to read of the
+        archive. ArchiveError, and then it is still to be written down."""
+        head = self._store.head
+        changed = {key: one for key, one in self.known.items() if (everything or one.changed) and one.fresh}
+        rows = [(meter, f"{_SHORT_CUT}{code}", self._short_cut(one, head)) for (meter, code), one in changed.items()]
         if self._sure():
             rows.append(("", _ALIVE, self._clock().isoformat().encode()))
         for one in changed.values():
@@ -136,7 +143,7 @@ class Recollection:
         if aside == self._aside:
             return
         log.warning("a part of the archive was put aside: what is there of the profiles is found out anew")
-        self._aside, self._short_cuts = aside, {}
+        self._aside, self._short_cuts, self._head_then = aside, {}, None
         for one in self.known.values():
             one.loaded = False
 
@@ -150,12 +157,15 @@ class Recollection:
                 short_cuts = await self._store.recall_all(_SHORT_CUT)
                 alive = (await self._store.recall_all(_ALIVE)).get(("", _ALIVE))
                 self._short_cuts, self.stopped_at, self.began_at = short_cuts, _instant(alive), self._clock()
+                self._head_then = self._store.head
         if one.open or one.astray:
             await self._store.flush()  # what was sifted and never kept is in the archive now, or never will be
         if not one.loaded or one.lost:
             self._begin_anew(key, one)
         head, seq = self._store.head, one.coverage.seq
-        if isinstance(one.order, LoadProfile):
+        if self._nothing_new(key[0], one):
+            found = ProfileRows()
+        elif isinstance(one.order, LoadProfile):
             codes = [channel.code for channel in one.coverage.channels]
             meters = (one.meter.id, *(part.meter.id for part in one.meter.parts))
             found = await asyncio.to_thread(self.archive.of_profile, meters, one.code, codes, seq)
@@ -165,6 +175,17 @@ class Recollection:
             found = await asyncio.to_thread(self.archive.of_increments, owner, one.code, seconds, seq)
         one.restore(found, head)
         one.changed = True
+
+    def _short_cut(self, one: Watched, head: int) -> bytes:
+        """Nothing of it is on its way: up to the end of the archive there is nothing that is not known here."""
+        known = one.coverage if one.coverage.seq >= head else replace(one.coverage, seq=head)
+        return encode(known, str(self._zone), self._context(one))
+
+    def _nothing_new(self, meter: str, one: Watched) -> bool:
+        """Whether the archive holds nothing that is not known here: the short cut goes as far as the archive did when
+        this process began, and nothing came of the meter since."""
+        then = self._head_then
+        return then is not None and one.coverage.seq >= then and meter not in self._heard and not one.astray
 
     def _context(self, one: Watched) -> str:
         return context(one, self._aside)

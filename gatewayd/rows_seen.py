@@ -79,7 +79,17 @@ def of_readings(readings: Sequence[Reading], grid: Grid, *, fixed: bool, made: b
     `fixed`: the length is configured; `made`: by the gateway."""
     newest = max(one.at for one in readings)
     lengths = _Lengths(grid, fixed=fixed)
+    before: Reading | None = None
     for one in readings:
+        if (
+            before is not None  # the next channel of a row says the same of it, nearly always
+            and one.at is before.at
+            and one.flags is before.flags
+            and one.status is before.status
+            and one.interval_s == before.interval_s
+        ):
+            continue
+        before = one
         told = made and one.status is RawStatus.MISSING
         lengths.take(one.at, one.interval_s, told=told, dark=Flag.POWER_DOWN in one.flags)
     return lengths.rows(tuple(dict.fromkeys(Channel.of(one) for one in readings if one.at == newest))), lengths.others

@@ -43,6 +43,26 @@ def doubles(readings: Sequence[Reading], places: Iterable[int]) -> frozenset[int
     return frozenset(place for twice in found.values() if len(twice) > 1 for place in twice)
 
 
+def plain_rows(readings: Sequence[Reading]) -> tuple[Sequence[Reading], Sequence[Reading]] | None:
+    """Nearly every answer of a profile: rows of intervals one behind the other, each with the same channels, and no
+    instant twice. The channels of the first row, and the first channel of each row; None where it is anything else."""
+    if not readings or any(one.kind is not Kind.INTERVAL for one in readings):
+        return None
+    ats = [one.at for one in readings]
+    width = next((place for place, at in enumerate(ats) if at != ats[0]), len(ats))
+    channels = [(one.meter, one.obis_raw) for one in readings]
+    lengths = [one.interval_s for one in readings]
+    firsts = readings[::width]
+    regular = (
+        channels == channels[:width] * len(firsts)
+        and len(set(channels[:width])) == width
+        and len(set(ats[::width])) == len(firsts)
+        and all(ats[place::width] == ats[::width] for place in range(1, width))
+        and all(lengths[place::width] == lengths[::width] for place in range(1, width))
+    )
+    return (readings[:width], firsts) if regular else None
+
+
 def judged(reading: Reading, fault: Fault) -> Reading:
     """With a fault more; not changed where its flags tell of it already."""
     status, flags = judge((fault,))

@@ -19,7 +19,7 @@ from gatewayd.overdue import Closer
 from gatewayd.policy import POLICY, Policy
 from gatewayd.progress import LISTED, Progress, late_days, progress_of, strange_channels
 from gatewayd.recollection import Recollection
-from gatewayd.sifting import compared, doubled, doubles, judged, told_of
+from gatewayd.sifting import compared, doubled, doubles, judged, plain_rows, told_of
 from gatewayd.status import Fault
 from gatewayd.watched import Key, State, Watched, is_clock, watched
 
@@ -128,6 +128,9 @@ class Upkeep:
         opened = list(self._of(meter, order)) if own is None else [own]
         for each in opened:
             each.sifted()  # also where nothing comes: `keep` closes what was opened here, and nothing else
+        self._memory.hears(meter.id)
+        if own is not None and self._all_new(own, readings):
+            return tuple(readings)
         if made and any(each.closing for each in opened):
             await self._store.flush()  # what is being told of it has to be there to be found
         places = [place for place, one in enumerate(readings) if _is_sifted(one, order)]
@@ -165,10 +168,10 @@ class Upkeep:
         own = self._own(meter, order)
         shares: dict[int, tuple[Watched, list[Archived]]] = {}
         for one in [own] if own is not None else self._of(meter, order):
-            shares[id(one)] = one, []
-        for item in archived:
+            shares[id(one)] = one, list(archived) if own is not None else []
+        for item in archived if own is None else ():
             reading = item.reading
-            mine = own or self._memory.with_channel(reading.meter, reading.code, reading.interval_s)
+            mine = self._memory.with_channel(reading.meter, reading.code, reading.interval_s)
             if mine is None and isinstance(order, Increments):
                 mine = next((one for one, _ in shares.values() if one.code == reading.code), None)
             if mine is not None:
@@ -226,10 +229,10 @@ class Upkeep:
                 closing.create_task(self._closer.close(one, now), name=f"closing {one.meter.id} {one.code}")
         return found
 
-    async def save(self) -> None:
-        """Write down what has changed: the short cut of the next start. ArchiveError."""
+    async def save(self, *, everything: bool = False) -> None:
+        """Write down what has changed, at the end `everything`: the short cut of the next start. ArchiveError."""
         async with self._ticking:
-            await self._memory.save()
+            await self._memory.save(everything=everything)
 
     def progress(self) -> tuple[Progress, ...]:
         """How complete each load profile is, as far as that is known: of many as it was when `review` looked last."""
@@ -267,6 +270,13 @@ class Upkeep:
         if isinstance(order, LoadProfile | Profile):
             return self._memory.known.get((meter.id, str(order.obis)))
         return None
+
+    def _all_new(self, own: Watched, readings: Sequence[Reading]) -> bool:
+        """Whether these are rows of a profile of which nothing is known yet: as nearly every answer is."""
+        found = plain_rows(readings)
+        if found is None or any(self._memory.disputed(own, one) for one in found[0]):
+            return False
+        return own.all_new(found[1])
 
     def _policy_of(self, meter: Meter, order: Increments) -> Policy:
         return next((one.policy for one in self._of(meter, order)), POLICY)

@@ -193,26 +193,47 @@ class Watched:
             return State.DOUBTFUL
         return State.TOLD if number in self.coverage.told or number in self.closing else State.NEW
 
+    def all_new(self, rows: Sequence[Reading]) -> bool:
+        """Whether `state` says of each of these, one of each interval, that there is nothing of it."""
+        if self.lost or not self.loaded or not self.rhythmic:
+            return False
+        seconds, grid, coverage = int(self.period.total_seconds()), self.grid, self.coverage
+        numbers = [grid.number(one.at) for one in rows if one.interval_s == seconds]
+        found = [number for number in numbers if number is not None]
+        if len(found) < len(rows) or not found:
+            return False
+        if coverage.mixed is not None and min(one.at for one in rows) <= coverage.mixed:
+            return False
+        first, last = min(found), max(found)
+        return not any(known.count(first, last) for known in (coverage.there, coverage.told, self.closing))
+
     def keep(self, archived: Sequence[Archived], added: int, answers: int) -> None:
         """The archive has them, of so many answers; `added`: up to which number it is known to hold nothing else of
         this meter."""
         self.open = max(self.open - answers, 0)
         self.stale = self.stale and self.open > 0
-        kinds: dict[tuple[str, Kind], bool] = {}  # a day has hundreds of readings and a handful of codes
-        rows: list[Archived] = []
-        for one in archived:
-            key = one.reading.obis_raw, one.reading.kind
-            if key not in kinds:
-                kinds[key] = self._is_row(one.reading)
-            if kinds[key]:
-                rows.append(one)
-        if isinstance(self.order, LoadProfile) and not any(one.reading.kind is Kind.INTERVAL for one in rows):
-            self._note_entries([one.reading for one in rows])
-        self._learn([one.reading for one in rows if one.reading.kind is Kind.INTERVAL])
+        rows = self._rows_of(archived)
+        intervals = [one for one in rows if one.kind is Kind.INTERVAL]
+        if isinstance(self.order, LoadProfile) and not intervals:
+            self._note_entries(rows)
+        self._learn(intervals)
         if archived:
             behind = self.coverage.seq if self.astray or self.closing or self.open else max(self.coverage.seq, added)
             self.coverage = replace(self.coverage, seq=behind, serial=archived[-1].serial)
         self.changed = True
+
+    def _rows_of(self, archived: Sequence[Archived]) -> list[Reading]:
+        known: dict[str, tuple[Kind, bool]] = {}  # a day has hundreds of readings and a handful of codes
+        rows: list[Reading] = []
+        for one in archived:
+            reading = one.reading
+            kind, is_row = known.get(reading.obis_raw, (None, False))
+            if kind is not reading.kind:
+                is_row = self._is_row(reading)
+                known[reading.obis_raw] = reading.kind, is_row
+            if is_row:
+                rows.append(reading)
+        return rows
 
     def _is_row(self, reading: Reading) -> bool:
         """No clock reading, and not what stood where a row should be."""

@@ -1,4 +1,4 @@
-"""What the archive knew last of one meter: its serial number and where its registers stood.
+"""What the archive knew last: the serial number of each meter, and where the registers of one stood.
 
 Rules: read-only and quick, however large the archive is: the newest reading of each series by its index, in the newest
 two segments. A damaged segment is passed over: what it holds is as if it were not known.
@@ -24,28 +24,28 @@ WHERE r.seq IN (
 )
 ORDER BY r.seq
 """  # noqa: S608 - only our own texts are put together
-_SERIAL = "SELECT serial FROM device WHERE meter = ? AND serial <> '' ORDER BY id DESC LIMIT 1"
+_SERIALS = "SELECT meter, serial FROM device WHERE serial <> '' ORDER BY id"
 
 
 def newest_registers(folder: Path, meter: str) -> list[Archived]:
     """The newest reading of each register, by its instant, oldest segment first; a register whose unit was changed has
     one for each. [] where there is no archive."""
-    return [rows.archived(row) for found in _asked(folder, _NEWEST, meter) for row in found]
+    return [rows.archived(row) for found in _asked(folder, _NEWEST, (meter,)) for row in found]
 
 
-def newest_serial(folder: Path, meter: str) -> str:
-    """The serial number beside the meter's last exchanges: as configured, else as it said; "" for none."""
-    serials = [str(serial) for found in _asked(folder, _SERIAL, meter) for (serial,) in found]
-    return serials[-1] if serials else ""
+def newest_serials(folder: Path) -> dict[str, str]:
+    """The serial number beside the last exchanges of each meter: as configured, else as it said; none where there is
+    none."""
+    return {str(meter): str(serial) for found in _asked(folder, _SERIALS, ()) for meter, serial in found}
 
 
-def _asked(folder: Path, sql: str, meter: str) -> Iterator[list[tuple[object, ...]]]:
+def _asked(folder: Path, sql: str, values: tuple[str, ...]) -> Iterator[list[tuple[object, ...]]]:
     """The rows of each segment, oldest first."""
     for number in segment_numbers(folder)[-_SEGMENTS:]:
         with contextlib.suppress(ArchiveError, apsw.Error):
             connection = open_for_reading(segment_path(folder, number))
             try:
-                found = list(connection.execute(sql, (meter,)))
+                found = list(connection.execute(sql, values))
             finally:
                 connection.close(True)
             yield found

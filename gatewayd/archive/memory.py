@@ -19,17 +19,46 @@ _PUT = "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)"
 _GET = "SELECT value FROM memory WHERE meter = ? AND key = ?"
 _GET_OF = "SELECT key, value FROM memory WHERE meter = ?"
 _GET_ALL = "SELECT meter, key, value FROM memory WHERE substr(key, 1, ?) = ?"
+_GET_METERS = "SELECT meter, key, value FROM memory WHERE meter <> ''"
 _GATEWAY = ""
 """The counters of the gateway stand under no meter's id."""
 
 Change = Callable[[apsw.Connection], None]
 
 
-class MeterMemory:
-    """The memory of one meter (gatewayd.driver.Memory). `write` runs a change of state.sqlite to its commit."""
+class Memories:
+    """What was remembered of all meters when the first of them was asked for: thousands of look-ups as one."""
 
-    def __init__(self, meter: str, folder: Path, write: Callable[[Change], Awaitable[None]]) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: dict[str, dict[str, bytes]] | None = None
+        self._taken: set[str] = set()
+        self._first = asyncio.Lock()
+
+    async def of(self, meter: str) -> dict[str, bytes]:
+        """Everything that is written down of a meter. ArchiveError."""
+        async with self._first:
+            if self._waiting is None and meter not in self._taken:
+                self._waiting = await asyncio.to_thread(recalled_of_meters, self._folder)
+        if meter in self._taken:
+            return await asyncio.to_thread(recalled_of, self._folder, meter)
+        return self.taken(meter)
+
+    def taken(self, meter: str) -> dict[str, bytes]:
+        """It was asked for, or is about to be another one: from now on only the file knows."""
+        self._taken.add(meter)
+        return self._waiting.pop(meter, {}) if self._waiting is not None else {}
+
+
+class MeterMemory:
+    """The memory of one meter (gatewayd.driver.Memory). `write` runs a change of state.sqlite to its commit;
+    `memories`: what is remembered of all meters, None for one that is alone."""
+
+    def __init__(
+        self, meter: str, folder: Path, write: Callable[[Change], Awaitable[None]], memories: Memories | None = None
+    ) -> None:
         self._meter = meter
+        self._memories = memories or Memories(folder)
         self._folder = folder
         self._write = write
         self._known: dict[str, bytes | None] = {}
@@ -42,7 +71,7 @@ class MeterMemory:
             self._known.setdefault(key, await asyncio.to_thread(recalled, self._folder, self._meter, key))
             self._unsure.discard(key)
         elif not self._all and key not in self._known:  # all keys of a meter cost as much as one
-            for each, value in (await asyncio.to_thread(recalled_of, self._folder, self._meter)).items():
+            for each, value in (await self._memories.of(self._meter)).items():
                 if each not in self._unsure:
                     self._known.setdefault(each, value)
             self._all = True
@@ -55,6 +84,7 @@ class MeterMemory:
             return
         self._known.pop(key, None)
         self._unsure.add(key)
+        self._memories.taken(self._meter)
         await self._write(lambda state: put(state, self._meter, key, value))
         self._known[key] = value
         self._unsure.discard(key)
@@ -116,6 +146,14 @@ def recalled_all(folder: Path, prefix: str) -> dict[tuple[str, str], bytes]:
     """What is written down under keys that begin so, by meter and key. ArchiveError."""
     found = _looked_up(folder, _GET_ALL, (len(prefix), prefix))
     return {(str(meter), str(key)): bytes(value) for meter, key, value in found}
+
+
+def recalled_of_meters(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Everything that is written down, by meter. ArchiveError."""
+    found: dict[str, dict[str, bytes]] = {}
+    for meter, key, value in _looked_up(folder, _GET_METERS, ()):
+        found.setdefault(str(meter), {})[str(key)] = bytes(value)
+    return found
 
 
 def recalled_of(folder: Path, meter: str) -> dict[str, bytes]:

@@ -76,14 +76,14 @@ class Chores:
             tell(self._gateway, meter, alarms.over(meter, texts, DEADLINES), "over")
         await upkeep.review()
 
-    async def save(self) -> None:
-        """Write down what is remembered. ArchiveError."""
+    async def save(self, *, everything: bool = False) -> None:
+        """Write down what is remembered, what has changed of it or `everything`. ArchiveError."""
         gateway = self._gateway
         rows = gateway.diary.changed()
         if rows:
             await gateway.store.remember_all(rows)
             gateway.diary.saved(rows)
-        await gateway.acquisition.save()
+        await gateway.acquisition.save(everything=everything)
 
     def _failed(self, what: str, text: str, defect: Exception | None) -> None:
         if self._failing.get(what) != text:
@@ -108,4 +108,4 @@ def watch(upkeep: Upkeep, config: Config) -> None:
 async def save(gateway: Gateway) -> None:
     """At the end: what is remembered, as far as the archive takes it."""
     chores = Chores(gateway)
-    await chores.do("writing down what is remembered", chores.save)
+    await chores.do("writing down what is remembered", lambda: chores.save(everything=True))

@@ -17,7 +17,7 @@ from gatewayd.alarms import Alarms
 from gatewayd.archive.records import Audit
 from gatewayd.daemon import upkeep_loop
 from gatewayd.daemon.asking import PORTION, Collected, kind_of, question_from, question_text, result_events
-from gatewayd.daemon.upkeep_loop import DEADLINES, Chores, look_after
+from gatewayd.daemon.upkeep_loop import DEADLINES, Chores, look_after, save
 from gatewayd.errors import ArchiveError, GatewayError, MeterSilent
 from gatewayd.model import (
     Archived,
@@ -66,8 +66,8 @@ class Parts:
     async def review(self) -> None:
         self.note("review")
 
-    async def save(self) -> None:
-        self.note("save")
+    async def save(self, *, everything: bool = False) -> None:
+        self.note("save everything" if everything else "save")
 
     async def remember_all(self, rows: list[Any]) -> None:
         self.note(f"rows {len(rows)}")
@@ -138,6 +138,8 @@ def test_what_is_remembered_is_written_down_and_kept_when_that_fails() -> None:
     parts.fault = None
     asyncio.run(chores.save())
     assert parts.rows == [] and parts.log == ["rows 1", "rows 1", "save"]
+    asyncio.run(save(parts.gateway))
+    assert parts.log[-1] == "save everything", "so that the next start has nothing to read"
 
 
 def test_the_upkeep_comes_with_each_minute_and_the_clock_in_between(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from gatewayd.archive.last_seen import newest_registers, newest_serial
+from gatewayd.archive.last_seen import newest_registers, newest_serials
 from gatewayd.archive.records import Entry
 from gatewayd.archive.segments import segment_path
 from gatewayd.model import DIRECT, Kind, Reading
@@ -60,8 +60,7 @@ def test_the_last_serial_number(tmp_path: Path) -> None:
         (of("em-1001", "1", reading(1)),),
         (of("em-1001", "3", reading(2)), of("em-1001", "2", reading(3)), of("em-1001", "", reading(4))),
     )
-    assert newest_serial(tmp_path, "em-1001") == "2"
-    assert newest_serial(tmp_path, "em-2") == ""
+    assert newest_serials(tmp_path) == {"em-1001": "2"}
 
 
 def test_two_segments_are_looked_at_and_no_more(tmp_path: Path) -> None:
@@ -77,9 +76,9 @@ def test_what_is_damaged_is_passed_over(tmp_path: Path) -> None:
     data[4096:] = b"\xa5" * (len(data) - 4096)
     path.write_bytes(data)
     assert texts(tmp_path) == [("1-0:1.8.0*255", "0000001.375")]
-    assert newest_serial(tmp_path, "em-1001") == "1"
+    assert newest_serials(tmp_path) == {"em-1001": "1"}
 
 
 def test_without_an_archive_nothing_is_known(tmp_path: Path) -> None:
     assert newest_registers(tmp_path / "none", "em-1001") == []
-    assert newest_serial(tmp_path / "none", "em-1001") == ""
+    assert newest_serials(tmp_path / "none") == {}

@@ -251,6 +251,32 @@ def test_a_meter_is_looked_up_once_for_all_its_keys(tmp_path: Path, monkeypatch:
     assert looked == [("em-1",)]
 
 
+def test_all_meters_are_looked_up_together_and_what_was_written_since_counts(tmp_path: Path) -> None:
+    """The first look-up brings all meters; a second memory of one, as after a reload, asks the file."""
+    looked: list[object] = []
+    look = memory._looked_up
+
+    def counting(folder: Path, sql: str, values: tuple[str | int, ...]) -> list[tuple[object, ...]]:
+        looked.append(values)
+        return look(folder, sql, values)
+
+    async def run() -> list[bytes | None]:
+        with opened(tmp_path) as store:
+            await store.remember_all([(f"em-{n}", "a", b"%d" % n) for n in range(4)])
+            memory_of = store.memory_of
+            found = [await memory_of("em-0").recall("a"), await memory_of("em-1").recall("a")]
+            assert len(looked) == 1
+            await memory_of("em-2").remember("a", b"new")
+            found += [await memory_of(meter).recall("a") for meter in ("em-1", "em-2", "em-3")]
+            assert len(looked) == 3, "em-1 was taken, em-2 was written"
+            return found
+
+    monkeypatch = pytest.MonkeyPatch()
+    with monkeypatch.context() as patched:
+        patched.setattr(memory, "_looked_up", counting)
+        assert asyncio.run(run()) == [b"0", b"1", b"1", b"new", b"3"]
+
+
 def test_what_may_or_may_not_be_on_the_disk_is_looked_up_there(tmp_path: Path) -> None:
     async def run() -> bytes | None:
         with opened(tmp_path) as store:
