@@ -161,7 +161,7 @@ def daemon(folder: Path, text: str) -> Iterator[Daemon]:
         process = subprocess.Popen(command, cwd=ROOT, stderr=errors, text=True)
     try:
         until = time.monotonic() + PATIENCE
-        while "meters on" not in log.read_text(encoding="utf-8", errors="replace"):
+        while " lines: " not in log.read_text(encoding="utf-8", errors="replace"):
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"the daemon is not ready: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(_LOOK)

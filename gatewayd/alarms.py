@@ -7,11 +7,7 @@ knows of none.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from gatewayd.archive.records import Audit
-
-CATEGORY, TYPE = "meter", "alarm"
 SESSION = ""
 """The scope of what sessions find."""
 
@@ -46,8 +42,3 @@ class Alarms:
         else:
             self._standing.pop(meter, None)
         return ended
-
-
-def audit_of(meter: str, text: str, result: str, at: datetime) -> Audit:
-    """The entry of the audit log: `result` is raised or over."""
-    return Audit(at, "gateway", CATEGORY, TYPE, meter, result, text)

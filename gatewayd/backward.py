@@ -51,6 +51,8 @@ def total_of(reading: Reading) -> Total | None:
         return None
     if reading.status >= RawStatus.DISTORTED and Flag.BACKWARD not in reading.flags:
         return None
+    if Flag.MANUAL in reading.flags:  # people read whole units, and mistype: the meter is not measured by that
+        return None
     value = number(reading.raw_text)
     if value is None:
         return None

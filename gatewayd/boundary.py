@@ -19,7 +19,7 @@ from gatewayd.archive.query import Reader, Selection
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError
 from gatewayd.increments import LONGEST_HOLE, Sight, Terms, Track, increment_code, restored, step
-from gatewayd.model import Archived, Increments, Kind, Meter, Reading
+from gatewayd.model import Archived, Flag, Increments, Kind, Meter, Reading
 from gatewayd.obis import Obis
 from gatewayd.verdicts import plain_serial
 
@@ -90,7 +90,8 @@ class Tracks:
         try:
             reader = Reader(self._folder)
             made = [one for one in reader.newest(wanted) if one.reading.interval_s == seconds]
-            return restored(terms, made, [_plain(one) for one in reader.newest(asked)], now)
+            read = [_plain(one) for one in reader.newest(asked) if Flag.MANUAL not in one.reading.flags]
+            return restored(terms, made, read, now)
         except ArchiveError as error:
             log.warning("meter %s: where %s stood before is not known: %s", meter, terms.code, error)
             return Track()

@@ -1,7 +1,7 @@
 """Intervals whose time is up, as the archive gets them: readings without a value, with the reason in words.
 
 Rules: pure. An exchange for each legal-time day and metering point, whose request begins with `gap` and which has no
-bytes; the reading has the code, spelling and unit that the channel had last, and the ratio in force on its day.
+bytes; the reading has the code, spelling and unit that the channel had last, and the ratio in force at its end.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +12,8 @@ from gatewayd.archive.intervals import GAP
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.coverage import Cause, Channel, Overdue
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterRefused, MeterSilent, SessionDeadline
-from gatewayd.legal_time import Grid, legal_day
-from gatewayd.model import Exchange, Kind, Meter, Outcome, Reading
+from gatewayd.legal_time import Grid
+from gatewayd.model import DIRECT, Exchange, Kind, Meter, Outcome, Ratio, Reading
 from gatewayd.status import Fault, judge
 
 NOT_IN_METER = "the meter has no row"
@@ -73,10 +73,19 @@ def _entries(subject: Subject, one: Overdue, reason: str, now: datetime) -> Iter
         owners.setdefault(owner.id, (owner, []))[1].append(channel)
     for owner, channels in owners.values():
         made = tuple(_readings(owner, subject.grid, channels, one, reason, faults))
-        ratio = owner.ratio_on(legal_day(subject.grid.end(one.last), subject.grid.zone))
+        ratios = tuple(_ratios(owner, made, subject.grid))
         exchange = _exchange(subject, owner, one, reason, now)
         serial = subject.serial or subject.meter.serial
-        yield Entry(exchange, made, (ratio,) * len(made), serial, owner.point, owner.metering_type)
+        yield Entry(exchange, made, ratios, serial, owner.point, owner.metering_type)
+
+
+def _ratios(owner: Meter, made: Iterable[Reading], grid: Grid) -> Iterator[Ratio]:
+    """The one in force in each interval; the channels of an interval follow each other."""
+    found, before = DIRECT, None
+    for reading in made:
+        if reading.at is not before:
+            found, before = owner.ratio_at(reading.at, grid.zone, interval=True), reading.at
+        yield found
 
 
 def _exchange(subject: Subject, owner: Meter, one: Overdue, reason: str, now: datetime) -> Exchange:

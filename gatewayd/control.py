@@ -2,18 +2,17 @@
 What goes on for longer (a trace, a session with a meter) is answered by one line for each event, until one of the two
 closes the connection.
 
-Rules: a local socket beside the archive, for the user and the group of the gateway; no secret crosses it. A request is
-short, and who has made it the kernel says. What is asked for in the name of somebody who has gone is given up. Whoever
-connects and says nothing costs nobody anything, and whoever does not take what was asked for is dropped: the gateway
-never waits for a reader. There are only so many connections at a time, because lines and archive need files as well.
+Rules: a local socket beside the archive, for the user of the gateway and one group; no secret crosses it. A request is
+short, and who has made it the kernel says; who may not is refused in words, whomever the mode of the socket lets in.
+What is asked for in the name of somebody who has gone is given up. Whoever connects and says nothing costs nobody
+anything, and whoever does not take what was asked for is dropped: the gateway never waits for a reader. There are only
+so many connections at a time, because lines and archive need files as well.
 """
 
 import asyncio
 import contextlib
 import os
-import pwd
 import socket
-import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 import msgspec
 
 from gatewayd.errors import GatewayError
+from gatewayd.peer import Peer, peer_of, user_name
 
 NAME = "control.sock"
 _LONGEST = 64 * 1024 * 1024
@@ -32,8 +32,7 @@ _AT_ONCE = 64
 """Connections; who comes beyond that is told so, and beyond twice as many nobody is."""
 _REFUSAL_S = 0.2
 """What a request gets that will be refused: it is read, because otherwise its sender would not see the answer."""
-_UCRED = struct.Struct("3i")
-"""What SO_PEERCRED gives (socket(7)): process, user and group."""
+_MODE = 0o660
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,9 @@ Stream = Callable[[Request], AsyncGenerator[dict[str, object], None]]
 """Answers a request by one object for each event; GatewayError before the first one for what it refuses. The first
 object comes at once: it says that the request was understood."""
 
+Admit = Callable[[Peer], Awaitable[str]]
+"""Why this one may not ask anything; "" for whoever may."""
+
 
 class NotRunning(GatewayError):
     """No gateway listens: it does not run, or runs with another archive."""
@@ -61,9 +63,17 @@ class NotRunning(GatewayError):
 
 @contextlib.asynccontextmanager
 async def listening(
-    folder: Path, handlers: Mapping[str, Handler], streams: Mapping[str, Stream] | None = None
+    folder: Path,
+    handlers: Mapping[str, Handler],
+    streams: Mapping[str, Stream] | None = None,
+    *,
+    admit: Admit | None = None,
+    group: int | None = None,
 ) -> AsyncIterator[None]:
-    """Answer requests while the `async with` lasts. OSError when the socket cannot be made."""
+    """Answer requests while the `async with` lasts. OSError when the socket cannot be made.
+
+    `admit` says who may ask: without it, whoever the mode of the socket lets in. `group` is the one that the socket is
+    for, where this process may hand it over; else the process's own."""
     running: set[asyncio.Task[None]] = set()
     connected = 0
 
@@ -81,12 +91,17 @@ async def listening(
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, full: bool) -> None:
         try:
-            async with asyncio.timeout(_REFUSAL_S if full else _PATIENCE_S):
+            peer = _peer(writer)
+            refusal = "" if full or admit is None else await admit(peer)
+            async with asyncio.timeout(_REFUSAL_S if full or refusal else _PATIENCE_S):
                 line = await reader.readline()
             if full:
                 await _say(writer, {"error": f"{_AT_ONCE} others are connected; try again later"})
                 return
-            request = _request(line, _user(writer))
+            if refusal:
+                await _say(writer, {"error": refusal, "refused": True})
+                return
+            request = _request(line, await _named(peer.uid))
             stream = (streams or {}).get(request.name)
             if stream is not None:
                 pump = asyncio.create_task(_pump(writer, stream(request)), name=f"stream {request.name}")
@@ -104,11 +119,7 @@ async def listening(
     with _short(folder) as path:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        mask = os.umask(0o117)
-        try:
-            server = await asyncio.start_unix_server(serve, path, limit=_REQUEST_LONGEST)
-        finally:
-            os.umask(mask)
+        server = await asyncio.start_unix_server(serve, sock=_bound(path, group), limit=_REQUEST_LONGEST)
         try:
             yield
         finally:
@@ -118,6 +129,23 @@ async def listening(
             await asyncio.gather(*running, return_exceptions=True)
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _bound(path: Path, group: int | None) -> socket.socket:
+    """The socket, for its owner alone until it belongs to the right group. The umask is that of all threads, and is
+    left alone: on Linux a file has the mode that its socket had before."""
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        os.fchmod(made.fileno(), _MODE & 0o700)
+        made.bind(str(path))
+        if group is not None:
+            with contextlib.suppress(PermissionError):  # this user is not in it: the kernel keeps members out
+                os.chown(path, -1, group)
+        path.chmod(_MODE)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def ask(folder: Path, request: str) -> dict[str, Any]:
@@ -162,7 +190,12 @@ def _understood(folder: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise PermissionError(f"{folder / NAME}: only for root and the user and group of the gateway") from error
+        if error.errno is None:  # what the gateway has said
+            raise
+        raise PermissionError(
+            f"{folder / NAME}: only for root, the user of the gateway and its group (control.group in the "
+            "configuration); if you are in it, can the group enter the folder?"
+        ) from error
     except TimeoutError as error:
         raise GatewayError(
             f"the gateway at {folder / NAME} does not answer; is the machine overloaded, the gateway stopped?"
@@ -173,6 +206,8 @@ def _understood(folder: Path) -> Iterator[None]:
 
 def _checked(line: bytes) -> dict[str, Any]:
     answer = msgspec.json.decode(line, type=dict[str, Any])
+    if answer.get("refused"):
+        raise PermissionError(str(answer["error"]))
     if "error" in answer:
         raise GatewayError(f"the running gateway says: {answer['error']}")
     return answer
@@ -187,18 +222,21 @@ def _request(line: bytes, user: str) -> Request:
     return Request(details.pop("request", ""), details, user)
 
 
-def _user(writer: asyncio.StreamWriter) -> str:
-    peer: socket.socket = writer.get_extra_info("socket")
-    _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return user_name(uid)
-
-
-def user_name(uid: int) -> str:
-    """The name of a user of this machine; his number where he has none."""
+async def _named(uid: int) -> str:
+    """The name of a user; of root and of ourselves at once, while others may take a name service that does not
+    answer."""
+    if uid in (0, os.geteuid()):
+        return user_name(uid)
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
+        async with asyncio.timeout(_PATIENCE_S / 2):
+            return await asyncio.to_thread(user_name, uid)
+    except TimeoutError:
         return f"uid {uid}"
+
+
+def _peer(writer: asyncio.StreamWriter) -> Peer:
+    connection: socket.socket = writer.get_extra_info("socket")
+    return peer_of(connection)
 
 
 async def _answer(request: Request, handlers: Mapping[str, Handler]) -> dict[str, object]:

@@ -38,6 +38,8 @@ class Examined:
 
     readings: tuple[Reading, ...]
     alarms: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    """Alarms that an answer before had, and that this one has shown to be over."""
     audits: tuple[Audit, ...] = ()
 
 
@@ -86,9 +88,12 @@ class Sitting:
             deviation = clocks.deviation_of(reading)
             self.deviation = deviation if deviation is not None else self.deviation
         off = self.deviation is not None and clocks.is_off(self.deviation, self._policy)
+        over: tuple[str, ...] = ()
         if self.deviation is not None:
             before = draft.clock_off if draft.clock_off is not None else examiner.clocks_off.get(meter.id, False)
             draft.clock_off = off
+            if before and not off:
+                over = (clocks.alarm_text(self._policy),)
             if off is not before:
                 audits.append(_audit(now, DEVIATION, meter, "began" if off else "over", clocks.text_of(self.deviation)))
         if answer.sound:  # what the meter calls itself in an answer that is not may be anything
@@ -99,7 +104,8 @@ class Sitting:
                 told = f"serial number {draft.known.new}, before {draft.known.old}"
                 audits.append(_audit(now, EXCHANGED, meter, "seen", told))
         readings = tuple(self._judged(checked_serial(meter, answer), off))
-        return Examined(readings, tuple(dict.fromkeys((*answer.alarms, *self._alarms(off, now)))), tuple(audits))
+        alarms = tuple(dict.fromkeys((*answer.alarms, *self._alarms(off, now))))
+        return Examined(readings, alarms, over, tuple(audits))
 
     def kept(self) -> None:
         """The archive has taken all that `look` has given."""

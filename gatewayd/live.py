@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from gatewayd.breaker import Condition
 from gatewayd.errors import GatewayError, MeterRefused, PasswordUnclear
@@ -48,6 +49,15 @@ class MeterState:
     """Pieces of time of its profiles that are still to be asked for."""
     seconds: float | None = None
     """How long the last session took."""
+
+
+class Vital(NamedTuple):
+    """The little of a meter that is scraped all the time: as in MeterState; `faulty`: it has a fault."""
+
+    meter: str
+    last_success: datetime | None
+    faulty: bool
+    deviation: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,13 @@ class Meters:
         if self.faults.pop(meter, None) is not None and known.told:
             log.info("meter %s on line %s is read again", meter, self._worker)
         known.told = False
+
+    def vitals(self) -> list[Vital]:
+        """All of them."""
+        faults = self.faults
+        return [
+            Vital(meter, known.last_success, meter in faults, known.deviation) for meter, known in self._known.items()
+        ]
 
     def states(
         self, next_due: Mapping[str, datetime], left: Mapping[str, int], silent: Iterable[str], dead: Iterable[str]

@@ -8,9 +8,10 @@ are made a hundred thousand times a second (docs/adr/0007-outbox-and-sinks.md).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Context, Decimal
 from enum import Enum, IntEnum, IntFlag, auto
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -132,16 +133,17 @@ def transformation(text: str) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Instrument transformers and multiplier of a metering point, valid from a legal-time day on.
+    """Instrument transformers and multiplier of a metering point, valid from a legal-time day on, or from an instant.
 
-    `ct` and `vt` are written primary/secondary; empty for a direct connection. The archive keeps every version.
+    `ct` and `vt` are written primary/secondary; empty for a direct connection. The archive keeps every version. An
+    instant is one of legal time with its offset, 2026-03-03T10:15+01:00: its date is that of the legal day.
     """
 
     ct: str = ""
     vt: str = ""
     multiplier: Decimal = Decimal(1)
     value_side: ValueSide = ValueSide.SECONDARY
-    since: date = date(1970, 1, 1)
+    since: date | datetime = date(1970, 1, 1)
     factor: Decimal = field(init=False, repr=False, compare=False)
     """What a raw value is multiplied by to become primary: CT x VT x multiplier, or only the multiplier when
     the meter already shows primary values (PPDS annex 5, 2.1)."""
@@ -157,8 +159,24 @@ class Ratio:
         if 0 < plain.adjusted() < _CALM.prec:
             plain = Decimal(format(plain, "f"))  # 1000, and not 1E+3
         object.__setattr__(self, "factor", plain)
+        if isinstance(self.since, datetime) and self.since.utcoffset() is None:
+            raise ValueError("a ratio that holds from an instant on needs its offset from UTC")
+
+    @property
+    def since_day(self) -> date:
+        """The legal-time day from which, or in which, it holds."""
+        return self.since.date() if isinstance(self.since, datetime) else self.since
+
+    def holds(self, at: datetime, day: date) -> bool:
+        """Whether it has begun at an instant, which lies in this legal-time day."""
+        return self.since <= at if isinstance(self.since, datetime) else self.since <= day
+
+    @property
+    def _order(self) -> tuple[date, time]:
+        return self.since_day, self.since.time() if isinstance(self.since, datetime) else time(0)
 
 
+_MICROSECOND = timedelta(microseconds=1)
 DIRECT = Ratio()
 
 
@@ -197,9 +215,17 @@ class Meter:
         return self
 
     def ratio_on(self, day: date) -> Ratio:
-        """The ratio in force on a legal-time day; direct connection when none was configured."""
-        valid = [ratio for ratio in self.ratios if ratio.since <= day]
-        return max(valid, key=lambda ratio: ratio.since, default=DIRECT)
+        """The ratio in force at the end of a legal-time day; direct connection when none was configured."""
+        valid = [ratio for ratio in self.ratios if ratio.since_day <= day]
+        return max(valid, key=lambda ratio: ratio._order, default=DIRECT)
+
+    def ratio_at(self, at: datetime, zone: ZoneInfo, *, interval: bool = False) -> Ratio:
+        """The ratio in force at an instant, or in the last moment of an interval that ends then; direct connection when
+        none was configured."""
+        moment = at - _MICROSECOND if interval else at
+        day = moment.astimezone(zone).date()
+        valid = [ratio for ratio in self.ratios if ratio.holds(moment, day)]
+        return max(valid, key=lambda ratio: ratio._order, default=DIRECT)
 
 
 @dataclass(frozen=True, slots=True)

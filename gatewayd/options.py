@@ -29,11 +29,36 @@ def has_load_profiles(options: type[BaseModel]) -> bool:
     return bool(getattr(options, "LOAD_PROFILES", True))
 
 
+CREDENTIAL = "credential:"
+"""How the name of a file begins that systemd hands to the service (LoadCredential=): `credential:broker-key`."""
+
+
+def located(path: Path) -> Path:
+    """Where a file is that holds something secret; SecretUnavailable for a credential where there are none."""
+    text = str(path)
+    if not is_credential(path):
+        return path
+    name, folder = text.removeprefix(CREDENTIAL), os.environ.get("CREDENTIALS_DIRECTORY")
+    if not name or "/" in name or name in (".", ".."):
+        raise SecretUnavailable(f"{text} names no credential; expected a name such as credential:broker-key")
+    if folder is None:
+        raise SecretUnavailable(
+            f"no systemd credentials for {text}; run as a service with LoadCredential={name}:FILE, or give a path"
+        )
+    return Path(folder) / name
+
+
+def is_credential(path: Path) -> bool:
+    """Whether it is a credential. Each start of the service makes its file anew, so that its times say nothing of it:
+    what is remembered of a refused one goes by its name."""
+    return str(path).startswith(CREDENTIAL)
+
+
 class PasswordReference(Options):
     """Where a password is found. At most one of the three may be given; the password itself never stands in YAML."""
 
     password_file: Path | None = Field(default=None)
-    """File that holds the password in its first line."""
+    """File that holds the password in its first line; credential:NAME for one of systemd (LoadCredential=)."""
     password_env: str | None = Field(default=None)
     """Name of the environment variable that holds the password."""
     password_credential: str | None = Field(default=None)
@@ -53,7 +78,7 @@ class TokenReference(Options):
     """Where a token is found: the same for databases that want one in place of user and password."""
 
     token_file: Path | None = Field(default=None)
-    """File that holds the token in its first line."""
+    """File that holds the token in its first line; credential:NAME for one of systemd (LoadCredential=)."""
     token_env: str | None = Field(default=None)
     """Name of the environment variable that holds the token."""
     token_credential: str | None = Field(default=None)
@@ -95,7 +120,7 @@ def _secret(kind: str, file: Path | None, env: str | None, credential: str | Non
 
 def _first_line(kind: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
+        return located(path).read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SecretUnavailable(f"cannot read the {kind} file {path}: {reason}") from None

@@ -17,6 +17,7 @@ from gatewayd.archive.refused import Refused
 from gatewayd.archive.store import Store
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, MeterRefused, PasswordUnclear
+from gatewayd.options import CREDENTIAL
 
 log = logging.getLogger("gatewayd.refusals")
 
@@ -27,6 +28,8 @@ class LeftAlone(MeterRefused):
 
 def remedy(credentials: str) -> str:
     """What a person has to do before the meter is asked again."""
+    if CREDENTIAL in credentials:
+        return "it is asked again when it is given a credential of another name (password_file: credential:NAME)"
     if credentials:
         return "it is asked again when the file of its password or keys has changed (password_file, *_key_file)"
     return "it is asked again when gatewayd is restarted"

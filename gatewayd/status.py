@@ -60,6 +60,7 @@ class Fault(Enum):
     CLOCK_DEVIATES = auto()
     GATEWAY_CLOCK_UNKNOWN = auto()
     REGISTER_BACKWARD = auto()
+    BY_HAND = auto()
 
 
 class Verdict(NamedTuple):
@@ -178,6 +179,8 @@ TABLE: dict[Fault, Rule] = {
     Fault.REGISTER_BACKWARD: Rule(
         RawStatus.DISTORTED, Flag.BACKWARD, "the total is less than the one before it of the same meter"
     ),
+    # Of readings that a person has entered (gatewayd/manual/).
+    Fault.BY_HAND: Rule(RawStatus.TRUE, Flag.MANUAL, "a person has read the register, and entered the value by hand"),
 }
 
 _NO_VALUES = "there are no values: what was received is kept as it came, and values of exchanges before it stand"

@@ -6,16 +6,15 @@ what it really has is found out anew.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gatewayd import deed_log
+from gatewayd import alarm_log, deed_log
+from gatewayd.alarm_log import Turn
 from gatewayd.alarms import Alarms
-from gatewayd.alarms import audit_of as alarm_audit
 from gatewayd.archive.records import Bundle, Entry, Receipt
 from gatewayd.archive.store import Store
 from gatewayd.boundary import Draft, Tracks
@@ -31,8 +30,6 @@ _AHEAD = 16
 _BEHIND = "after the last answer"
 
 _Row = tuple[str, str, Kind, datetime, int | None]
-
-log = logging.getLogger("gatewayd.acquire")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +129,9 @@ class Transcript:
             tools.tracks.keep(one.draft)
             for audit in one.examined.audits:
                 tools.store.submit(audit)
-            self._tell(tools.alarms.raised(meter.id, one.examined.alarms), "raised")
-            self.heard += one.examined.alarms
+            self._tell(tools.alarms.raised(meter.id, one.examined.alarms), Turn.RAISED)
+            over = one.examined.over
+            self.heard = (*[text for text in self.heard if text not in over], *one.examined.alarms)
         if written:
             self.shown += [] if isinstance(self._order, Listen) else known
             tools.upkeep.keep(meter, known, self._order, answers=len(written))
@@ -141,7 +139,7 @@ class Transcript:
 
     def over(self) -> None:
         """The order was sound to its end: what it did not hear of is over."""
-        self._tell(self._tools.alarms.over(self._meter.id, self.heard), "over")
+        self._tell(self._tools.alarms.over(self._meter.id, self.heard), Turn.OVER)
 
     def _repeats(self, answer: Answer) -> bool:
         """Whether a row of it is on its way to the disk already: what the archive has of it decides about this one."""
@@ -150,12 +148,8 @@ class Transcript:
         self._rows_of = len(self._written)
         return bool(self._rows) and not self._rows.isdisjoint(_rows_of(answer.readings))
 
-    def _tell(self, alarms: Sequence[str], result: str) -> None:
-        meter = self._meter.id
-        for text in alarms:
-            level = logging.WARNING if result == "raised" else logging.INFO
-            log.log(level, "meter %s on line %s: alarm %s: %s", meter, self._line, result, text)
-            self._tools.store.submit(alarm_audit(meter, text, result, self._tools.clock()))
+    def _tell(self, alarms: Sequence[str], turn: Turn) -> None:
+        alarm_log.tell(self._tools.store, self._meter.id, alarms, turn, self._tools.clock(), self._line)
 
 
 def _rows_of(readings: Iterable[Reading]) -> Iterable[_Row]:

@@ -25,9 +25,10 @@ from gatewayd.driver import Clock
 from gatewayd.duties import Brought, Priority, Terms, end_of
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
-from gatewayd.live import LineState, Meters, UnderWay
+from gatewayd.live import LineState, Meters, UnderWay, Vital
 from gatewayd.model import LoadProfile, Order
 from gatewayd.places import Place, first_of
+from gatewayd.pulse import Pulse
 from gatewayd.schedule import next_due
 from gatewayd.station import Line, OnCall, Station
 from gatewayd.talk import Progress, Result, unlikely_to_go_on
@@ -60,6 +61,7 @@ class LineWorker:
         beside: Sequence[Station] = (),
     ) -> None:
         self.line = line
+        self.pulses = (Pulse(f"line {line.id}"),)
         self._jobs = tuple(jobs)
         self._stations = {station.meter.id: station for station in (*(job.station for job in jobs), *beside)}
         self._acquisition = acquisition
@@ -88,7 +90,11 @@ class LineWorker:
         """Meters that cannot be read at present, and why."""
         return self._meters.faults
 
-    def state(self) -> LineState:
+    def vitals(self) -> list[Vital]:
+        """Of all its meters; costs much less than `state`."""
+        return self._meters.vitals()
+
+    def state(self, *, meters: bool = True) -> LineState:
         """How the line and its meters are doing."""
         now = self._clock()
         condition = self._breaker.condition(now)
@@ -107,7 +113,9 @@ class LineWorker:
                 self._agenda.left(),
                 filter(silences.silent, self._stations),
                 filter(silences.dead, self._stations),
-            ),
+            )
+            if meters
+            else (),
         )
 
     async def ask(self, meter: str, order: Order, on_progress: Progress | None = None) -> Result:
@@ -123,6 +131,7 @@ class LineWorker:
             while not stop.is_set() and self._stations:
                 await self._turn(stop)
         finally:
+            self.pulses[0].rest()
             self._asks.close(f"line {self.line.id} is not served any more: the gateway stops, or its line was changed")
             self._place.close()
 
@@ -139,12 +148,15 @@ class LineWorker:
             self._asks.stirred.set()  # whoever is left waits for no place
         if ask is not None:
             self._answered = True
+            self._turns(self.line.session_seconds or SESSION_SECONDS)
             await self._answer(ask)
         elif waits:
             seconds = LONGEST_WAIT if at is None else min((at - now).total_seconds(), LONGEST_WAIT)
+            self._turns(LONGEST_WAIT)
             await first_of(wait(stop, seconds), self._asks.stirred.wait())
-        elif await self._place.taken(stop.wait(), self._asks.stirred.wait()):
+        elif await self._placed(stop):
             try:
+                self._turns(self.line.session_seconds or SESSION_SECONDS)
                 now = self._looked()  # it may have taken long
                 if (choice := self._agenda.choose(now, self._breaker.turn)) is not None:
                     self._answered = False
@@ -153,6 +165,14 @@ class LineWorker:
                 self._place.release()
         else:
             self._answered = False  # who waits for a place is in nobody's way
+
+    def _turns(self, seconds: float) -> None:
+        self.pulses[0].turn(asyncio.get_running_loop().time(), seconds)
+
+    async def _placed(self, stop: asyncio.Event) -> bool:
+        """Wait for a place, for as long as others need theirs; False when something else comes first."""
+        self.pulses[0].rest()
+        return await self._place.taken(stop.wait(), self._asks.stirred.wait())
 
     def _next(self, now: datetime) -> tuple[Choice | None, datetime | None]:
         """What comes next, and from when on; None and when to look again, where nothing is due."""

@@ -3,9 +3,9 @@
 Rules: an interval is named by its END, in UTC. A row whose time is beside the grid of the period is a partial interval,
 and so is the rest of that interval, the row behind it. Rows that are apart by the same number of periods, one after the
 other, are of another period than the profile has now. Two rows of one interval both stay; where they differ, neither
-is whole. A clock that was set makes an interval partial whose length is not the period's. A time that may be either of
-two is the one that goes on where the row before it ended, and as certain as that. The grid is that of the meter's own
-clock.
+is whole. A clock that was set makes an interval partial whose length is not the period's; a hole before a row in which
+the supply failed besides is explained by that. A time that may be either of two is the one that goes on where the row
+before it ended, and as certain as that. The grid is that of the meter's own clock.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,8 @@ _ENOUGH = 3
 """Times that are needed to contradict how a profile says that it is sorted: two may be a clock that was set."""
 _ANOTHER_PERIOD = 5
 """Rows in a row that are as far apart, and further than the period: fewer may be rows that are missing."""
-_SHORTENS = frozenset({Fault.CLOCK_SET, Fault.POWER_FAILED, Fault.POWER_CAME_BACK})
+_OUTAGE = frozenset({Fault.POWER_FAILED, Fault.POWER_CAME_BACK})
+_SHORTENS = _OUTAGE | {Fault.CLOCK_SET}
 """What cuts an interval in two, so that two rows have the same end."""
 
 
@@ -218,8 +219,7 @@ def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
             if gap != step and not (
                 whole_days and end == later(previous.end, asked.captures.period, asked.context.rules)
             ):
-                rest = timedelta(0) < gap < step
-                if rest or Fault.CLOCK_SET in said_of(row.row, asked):
+                if timedelta(0) < gap < step or _set_over(gap, step, said_of(row.row, asked)):
                     placed[index] = row = _partial(row)
                 if gap > step:
                     alike = alike + 1 if (gap, index) == (wide, wide_at + 1) else 1
@@ -230,6 +230,12 @@ def _cut(placed: list[Placed], asked: Asked, before: Placed | None) -> None:
                             placed[place] = _partial(placed[place])
                         row = placed[index]
         previous = row
+
+
+def _set_over(gap: timedelta, step: timedelta, said: tuple[Fault, ...]) -> bool:
+    """Whether the clock was set past the ends of intervals. Behind an outage the clock is what is put right first: no
+    rows were made in it, and a clock that was lost in it the meter calls invalid itself."""
+    return Fault.CLOCK_SET in said and (gap < step or _OUTAGE.isdisjoint(said))
 
 
 def _twice(placed: list[Placed], asked: Asked) -> list[str]:

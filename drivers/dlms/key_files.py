@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gatewayd.options import Options, PasswordReference, SecretUnavailable
+from gatewayd.options import CREDENTIAL, Options, PasswordReference, SecretUnavailable, is_credential, located
 
 _HEX = re.compile(rb"[0-9A-Fa-f\s]+")
 _HEX_PREFIX = "0x"
@@ -23,13 +23,15 @@ class KeyReferences(Options):
     """Where the two global keys are found. A key itself never stands in YAML."""
 
     block_cipher_key_file: Path | None = Field(default=None)
-    """File that holds the global unicast encryption key: 32 hexadecimal digits (64 for suite 2), or its octets."""
+    """File that holds the global unicast encryption key: 32 hexadecimal digits (64 for suite 2), or its octets;
+    credential:NAME for one of systemd (LoadCredential=)."""
     block_cipher_key_env: str | None = Field(default=None)
     """Name of the environment variable that holds the encryption key in hexadecimal digits."""
     block_cipher_key_credential: str | None = Field(default=None)
     """Name of the systemd credential (LoadCredential=) that holds the encryption key."""
     authentication_key_file: Path | None = Field(default=None)
-    """File that holds the authentication key: 32 hexadecimal digits (64 for suite 2), or its octets."""
+    """File that holds the authentication key: 32 hexadecimal digits (64 for suite 2), or its octets; credential:NAME
+    for one of systemd (LoadCredential=)."""
     authentication_key_env: str | None = Field(default=None)
     """Name of the environment variable that holds the authentication key in hexadecimal digits."""
     authentication_key_credential: str | None = Field(default=None)
@@ -55,9 +57,9 @@ class KeyReferences(Options):
             if text is None:
                 raise SecretUnavailable(f"environment variable {env} is not set ({kind}_env)")
             return _key(text.encode(), size, f"environment variable {env} ({kind}_env)")
-        path = _credential_path(kind, credential) if credential is not None else file
-        if path is None:
+        if credential is None and file is None:
             return b""
+        path = _credential_path(kind, credential) if credential is not None else located(file)
         return _key(_content(kind, path), size, f"{path} ({kind}_{'file' if credential is None else 'credential'})")
 
 
@@ -88,15 +90,15 @@ def password_octets(reference: PasswordReference) -> bytes:
 
 
 def state_of_references(options: Options, kinds: tuple[str, ...]) -> str:
-    """Changes when one of the files (those of credentials too) is changed; "" where there are none. Environment
-    variables have no part in it: they change with the process."""
+    """Changes when one of the files is changed, or a credential has another name: its file is made anew at each start
+    of the service. "" where there are none. Environment variables have no part in it: they change with the process."""
     states: list[str] = []
     for kind in kinds:
         file, _, credential = (getattr(options, key) for key in _names(kind))
-        if credential is not None and "CREDENTIALS_DIRECTORY" in os.environ:
-            file = Path(os.environ["CREDENTIALS_DIRECTORY"]) / credential
+        if credential is not None:
+            file = Path(f"{CREDENTIAL}{credential}")
         if file is not None:
-            states.append(_state_of(file))
+            states.append(str(file) if is_credential(file) else _state_of(file))
     return "|".join(states)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from drivers.iec62056_21.vendors import AUTO, Rate, vendors
 from drivers.iec62056_21.wire.framing import ADDRESS_LIMIT
-from gatewayd.options import Options, PasswordReference, SecretUnavailable
+from gatewayd.options import Options, PasswordReference, SecretUnavailable, is_credential
 
 _WRITE = re.compile(r"([WE][0-9]) ([^()\x00-\x20\x7f-\U0010ffff]*)")
 
@@ -112,6 +112,8 @@ class Iec62056_21Options(Options):
 
 
 def _state_of(path: Path) -> str:
+    if is_credential(path):
+        return str(path)
     try:
         found = path.stat()
     except OSError:

@@ -103,7 +103,8 @@ class ModbusDriver:
             self._forbidden = forbidden.learned(reader.learned, today)
             if self._forbidden != forbidden:  # a disk is not written in each session
                 await setting.memory.remember(self._key, self._forbidden.encoded())
-        source = Source(setting.meter.id, setting.meter.ratio_on(today), setting.clock())
+        now = setting.clock()
+        source = Source(setting.meter.id, setting.meter.ratio_at(now, setting.zone), now)
         fault = fault or refusal(self._options.unit, seen)
         answer = answer_of(source, request, seen, complete=fault is None)
         if fault is None or answer.readings:  # a serial number alone would hide the fault behind an empty readout

@@ -4,7 +4,7 @@
     compared(map, given, configured)        -> Compared(faults, alarms, detail)
 
 Rules: pure. A ratio of the device is never applied to anything: it is told, and where it differs from the configured
-one (Meter.ratio_on) the readings are flagged and an alarm is raised. Where none is configured it is only told. A device
+one (Meter.ratio_at) the readings are flagged and an alarm is raised. Where none is configured it is only told. A device
 that does not multiply (ratio 1) and a ratio configured for secondary values go together: then gatewayd multiplies. Both
 multiplying is flagged and an alarm as well. Alarms are stable texts (gatewayd/alarms.py).
 """

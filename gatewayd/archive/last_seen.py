@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from gatewayd.archive import rows
+from gatewayd.archive.neighbours import BY_HAND
 from gatewayd.archive.segments import open_for_reading, segment_numbers, segment_path
 from gatewayd.errors import ArchiveError
 from gatewayd.model import Archived
@@ -24,7 +25,10 @@ WHERE r.seq IN (
 )
 ORDER BY r.seq
 """  # noqa: S608 - only our own texts are put together
-_SERIALS = "SELECT meter, serial FROM device WHERE serial <> '' ORDER BY id"
+_SERIALS = f"""
+SELECT meter, serial FROM device
+WHERE serial <> '' AND id IN (SELECT device FROM exchange WHERE line <> '{BY_HAND}') ORDER BY id
+"""  # noqa: S608
 
 
 def newest_registers(folder: Path, meter: str) -> list[Archived]:
@@ -35,7 +39,7 @@ def newest_registers(folder: Path, meter: str) -> list[Archived]:
 
 def newest_serials(folder: Path) -> dict[str, str]:
     """The serial number beside the last exchanges of each meter: as configured, else as it said; none where there is
-    none."""
+    none. What a person has read may be of the meter before this one."""
     return {str(meter): str(serial) for found in _asked(folder, _SERIALS, ()) for meter, serial in found}
 
 

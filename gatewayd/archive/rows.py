@@ -245,7 +245,8 @@ def archived(row: tuple[object, ...]) -> Archived:
 
 def ratio(ct: str, vt: str, multiplier: str, value_side: str, since: str) -> Ratio:
     """The columns of `ratio` behind meter; ValueError or ArithmeticError for what is none."""
-    return Ratio(ct, vt, Decimal(multiplier), ValueSide(value_side), date.fromisoformat(since))
+    begins = datetime.fromisoformat(since) if "T" in since else date.fromisoformat(since)
+    return Ratio(ct, vt, Decimal(multiplier), ValueSide(value_side), begins)
 
 
 def exchange(row: tuple[object, ...]) -> Exchange:

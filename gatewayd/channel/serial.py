@@ -9,6 +9,7 @@ behind these rules: docs/adr/0004-own-serial-channel.md.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -47,6 +48,8 @@ def _remedy(device: Path, error: serial.SerialException) -> str:
     # Permission first: in a folder that is closed to us it cannot even be asked whether the device exists.
     if getattr(error, "errno", None) == 13 or "Permission denied" in text:
         return f"no permission for {device}; add the user to the group that owns it (usually dialout)"
+    if getattr(error, "errno", None) == errno.EPERM:  # the group is right, and the service may not all the same
+        return f"{device} is not allowed to this service; name its kind in its unit (DeviceAllow=, docs/systemd.md)"
     if not device.exists():
         return f"{device} does not exist; is the adapter plugged in?"
     if "exclusively lock" in text:

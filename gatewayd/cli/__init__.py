@@ -1,7 +1,7 @@
 """The command line: `gatewayd -c FILE COMMAND`. One module for each group of commands, loaded when it is used.
 
 Rules: data go to standard output, messages to standard error; `--json` prints one JSON document; the exit
-codes are 0 done, 1 fault of meter, line or archive, 2 usage or configuration, 3 not permitted, 130 interrupted.
+codes are in exit_codes.py and nowhere else.
 SIGTERM and the end of the terminal interrupt as Ctrl-C does: a meter is told, a call hung up, what came is archived.
 `run` ends with 0 on SIGTERM, also before it serves. Nothing heavy is imported before a command is known: `--help` stays
 quick.
@@ -16,6 +16,8 @@ from types import FrameType, ModuleType
 
 import click
 
+from gatewayd.cli.exit_codes import ExitCode
+
 # Command -> module of gatewayd.cli that has a click command of that name, and the line of help for the overview.
 _COMMANDS = {
     "run": ("run", "Run the gateway until it is stopped."),
@@ -26,13 +28,18 @@ _COMMANDS = {
     "clock": ("clock", "Read a meter's clock, or put it right."),
     "probe": ("probe", "Find out what is on a line and how it talks."),
     "trace": ("trace", "Every byte on a line, with its time."),
+    "tail": ("tail", "Readings as they are archived, live."),
     "modem": ("modem", "How a modem line is doing: SIM, network, signal."),
     "status": ("status", "How the gateway, its lines, meters and sinks are doing."),
+    "doctor": ("doctor", "What is wrong with machine, configuration and gateway, and the remedy."),
     "reload": ("reload", "Have the running gateway take its configuration file as it is now."),
     "sink": ("sink", "Check brokers and databases; what they did not get."),
     "archive": ("archive", "Look into the archive."),
-    "config": ("check", "The definition of the configuration."),
+    "reading": ("reading", "Readings that a person has taken: enter, import, list."),
+    "config": ("config", "The definition of the configuration, examples, lint."),
+    "witness": ("witness", "Tell gateways that may not ask whether the clock is right."),
     "demo": ("demo", "Simulated meters, a broker and the real gateway, live."),
+    "completion": ("completion", "Completion for bash, zsh and fish."),
 }
 DEFAULT_CONFIG = Path("/etc/gatewayd/gatewayd.yaml")
 
@@ -92,26 +99,26 @@ def main() -> None:
             signal.signal(number, _remember)  # what it means depends on the command
     try:
         code = gatewayd(prog_name="gatewayd", standalone_mode=False)  # the code of click's Exit, None without one
-        sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(code if isinstance(code, int) else ExitCode.DONE)
     except click.Abort:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except click.ClickException as error:
         error.show()
-        sys.exit(2 if isinstance(error, click.UsageError) else 1)
+        sys.exit(ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAULT)
     except ConfigError as error:
         click.echo(error, err=True)
-        sys.exit(2)
+        sys.exit(ExitCode.USAGE)
     except PermissionError as error:
         click.echo(f"not permitted: {error}", err=True)
-        sys.exit(3)
+        sys.exit(ExitCode.NOT_PERMITTED)
     except GatewayError as error:
         click.echo(error, err=True)
-        sys.exit(1)
+        sys.exit(ExitCode.FAULT)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except _NobodyReads:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
-        sys.exit(0)
+        sys.exit(ExitCode.DONE)
 
 
 _came: list[int] = []
@@ -130,11 +137,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    os._exit(130)
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)
+    os._exit(ExitCode.DONE)
 
 
 def _loaded(command: str) -> ModuleType:

@@ -19,8 +19,11 @@ from gatewayd.cli.archive_export import export
 from gatewayd.cli.archive_gaps import gaps
 from gatewayd.cli.archive_selection import selection, selection_options
 from gatewayd.cli.archive_stats import stats
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.language import lang_option
 from gatewayd.cli.output import print_json, print_readings
-from gatewayd.cli.progress import progress
+from gatewayd.cli.plural import counted
+from gatewayd.cli.progress import patience, progress
 
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9A-Fa-f]{64})", re.ASCII)
 
@@ -32,6 +35,7 @@ def archive() -> None:
 
 @archive.command()
 @selection_options
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def show(config_path: Path, /, as_json: bool, **options: Any) -> None:  # Any: the options of `selection`, from click
@@ -41,7 +45,8 @@ def show(config_path: Path, /, as_json: bool, **options: Any) -> None:  # Any: t
     wanted = selection(zone, **options)
     reader = Reader(config.archive.path)
     try:
-        readings = reader.select(wanted)
+        with patience("reading the archive"):
+            readings = reader.select(wanted)
     finally:
         reader.close()
     print_readings(readings, zone, as_json=as_json, with_meter=wanted.meter is None)
@@ -87,11 +92,11 @@ def verify(config_path: Path, public_key: Path | None, anchor: str | None, as_js
         )
     else:
         click.echo(
-            f"archive {folder}: {'sound' if verdict.ok else 'DAMAGED'}; {verdict.segments} "
-            f"segment{'' if verdict.segments == 1 else 's'}, {verdict.readings} readings, {verdict.exchanges} exchanges"
+            f"archive {folder}: {'sound' if verdict.ok else 'DAMAGED'}; {counted(verdict.segments, 'segment')}, "
+            f"{counted(verdict.readings, 'reading')}, {counted(verdict.exchanges, 'exchange')}"
         )
     if not verdict.ok:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 @archive.command("public-key")

@@ -18,7 +18,8 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive.query import Reader
 from gatewayd.archive.records import Audit
-from gatewayd.cli.output import console, local_time, print_json, visible
+from gatewayd.cli.output import NARROW, console, local_time, print_json, print_table, short_time, visible
+from gatewayd.cli.progress import patience
 from gatewayd.cli.times import instant_of
 from gatewayd.sink.payload import rfc3339
 
@@ -39,7 +40,8 @@ def audit(
     zone = config.gateway.zone
     reader = Reader(config.archive.path)
     try:
-        found = reader.audits(category, subject, _since(since, zone), last)
+        with patience("reading the archive"):
+            found = reader.audits(category, subject, _since(since, zone), last)
     finally:
         reader.close()
     if as_json:
@@ -79,14 +81,17 @@ def _decoded(detail: str) -> dict[str, object] | None:
 
 
 def _print(found: Sequence[Audit], zone: ZoneInfo) -> None:
+    screen = console()
+    narrow = screen.is_terminal and screen.width < NARROW
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("time", "source", "category", "type", "subject", "result", "detail"):
         table.add_column(name, no_wrap=name == "time", overflow="fold")
     for entry in found:
         names = (entry.source, entry.category, entry.type, entry.subject, entry.result)
-        cells: list[str | Text] = [local_time(entry.at, zone), *map(visible, names), visible(_detail(entry.detail))]
+        time = short_time(entry.at, zone) if narrow else local_time(entry.at, zone)
+        cells: list[str | Text] = [time, *map(visible, names), visible(_detail(entry.detail))]
         table.add_row(*cells)
-    console().print(table)
+    print_table(screen, table)
 
 
 def _detail(detail: str) -> str:

@@ -1,11 +1,12 @@
 """`gatewayd archive gaps` without a meter: how complete each meter is, by counting.
 
 Rules: one query for each segment and day, however many meters there are. A meter is expected to have the series that it
-had of late; one that is to be read and has none counts as missing altogether.
+had of late; one that is to be read and has none counts as missing altogether. What was not yet watched counts as
+nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -16,10 +17,13 @@ from rich.text import Text
 from gatewayd.archive.intervals import SeriesKey, counted
 from gatewayd.archive.query import Reader
 from gatewayd.archive.stats import profiles
-from gatewayd.cli.output import console, print_json
+from gatewayd.cli.archive_watching import NOT_WATCHED, Watching
+from gatewayd.cli.language import said
+from gatewayd.cli.output import console, print_json, print_table
+from gatewayd.cli.progress import patience
 from gatewayd.config import Config
 from gatewayd.gaps import completeness, expected
-from gatewayd.legal_time import day_bounds, days
+from gatewayd.legal_time import day_bounds
 from gatewayd.model import Increments, LoadProfile
 from gatewayd.policy import Policy
 
@@ -29,14 +33,21 @@ _LATELY = 2
 
 @dataclass(slots=True)
 class Tally:
-    """Intervals of a meter: how many there should be, and how many have a value."""
+    """Intervals of a meter: how many there should be, and how many have a value; and whether any of it was watched."""
 
     expected: int = 0
     present: int = 0
+    watched: bool = False
 
     def add(self, expected: int, present: int) -> None:
         self.expected += expected
         self.present += present
+        self.watched = True
+
+    def take(self, other: "Tally") -> None:
+        """Both together."""
+        if other.watched:
+            self.add(other.expected, other.present)
 
     @property
     def counts(self) -> dict[str, object]:
@@ -44,7 +55,7 @@ class Tally:
             "expected": self.expected,
             "present": self.present,
             "missing": self.expected - self.present,
-            "completeness": completeness(self.present, self.expected),
+            "completeness": completeness(self.present, self.expected) if self.watched else None,
         }
 
 
@@ -55,25 +66,26 @@ def policies(config: Config) -> dict[str, Policy]:
 
 
 def all_meters(
-    config: Config, first: date, last: date, period: timedelta | None, *, by_day: bool, as_json: bool
+    config: Config, watching: Watching, span: Sequence[date], period: timedelta | None, *, by_day: bool, as_json: bool
 ) -> None:
     """Print it. ArchiveError."""
     Reader(config.archive.path)  # says so where there is no archive
     configured = {meter.id for meter in config.metered}
     usual = {one for one in profiles(config.archive.path, newest=_LATELY) if one.meter in configured}
-    found = {day: _tallies(config, usual, day, period) for day in days(first, last)}
+    with patience("counting intervals"):
+        found = {day: _tallies(config, watching, usual, day, period) for day in span}
     totals: defaultdict[str, Tally] = defaultdict(Tally)
     for tallies in found.values():
         for meter, tally in tallies.items():
-            totals[meter].add(tally.expected, tally.present)
+            totals[meter].take(tally)
     if not totals:
         raise click.ClickException("no meter has intervals in the archive, and none is to be read for some")
     if as_json:
-        print_json({"from": first.isoformat(), "to": last.isoformat(), "meters": _objects(totals, found, by_day)})
+        print_json({"from": span[0].isoformat(), "to": span[-1].isoformat(), "meters": _objects(totals, found, by_day)})
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("meter", *(("day",) if by_day else ()), "expected", "present", "missing", "complete"):
-        table.add_column(name, justify="left" if name in ("meter", "day") else "right", no_wrap=True)
+        table.add_column(said(name), justify="left" if name in ("meter", "day") else "right", no_wrap=True)
     for meter in sorted(totals):
         if by_day:
             for day, tallies in found.items():
@@ -83,17 +95,29 @@ def all_meters(
             table.add_row(meter, *_cells(totals[meter]))
     whole = Tally()
     for tally in totals.values():
-        whole.add(tally.expected, tally.present)
-    table.add_row("total", *(("",) if by_day else ()), *_cells(whole))
-    console().print(table)
+        whole.take(tally)
+    table.add_row(said("total"), *(("",) if by_day else ()), *_cells(whole))
+    print_table(console(), table)
+    shown = [totals, *(found.values() if by_day else ())]
+    if not all(tally.watched for tallies in shown for tally in tallies.values()):
+        console().print(f"-: {said(NOT_WATCHED)}")
 
 
-def _tallies(config: Config, usual: Set[SeriesKey], day: date, period: timedelta | None) -> dict[str, Tally]:
+def _tallies(
+    config: Config, watching: Watching, usual: Set[SeriesKey], day: date, period: timedelta | None
+) -> dict[str, Tally]:
     """Each meter's intervals of one day. `usual`: the series that are expected to go on."""
     zone = config.gateway.zone
-    there = counted(config.archive.path, *day_bounds(day, zone))
-    series = usual | set(there)
+    begin, end = day_bounds(day, zone)
+    there = counted(config.archive.path, begin, end)
+    series, heard = usual | set(there), {one.meter for one in there}
     found: defaultdict[str, Tally] = defaultdict(Tally)
+
+    def add(meter: str, count: int, present: int) -> None:
+        tally = found[meter]
+        if meter in heard or watching.expects(meter, end):
+            tally.add(count, present)
+
     for one in sorted(series):
         step = timedelta(seconds=one.interval_s)
         try:
@@ -101,10 +125,10 @@ def _tallies(config: Config, usual: Set[SeriesKey], day: date, period: timedelta
         except ValueError:  # a period that divides no day has no number of intervals
             continue
         if period in (None, step):
-            found[one.meter].add(count, min(there.get(one, 0), count))
+            add(one.meter, count, min(there.get(one, 0), count))
     for meter, step in _never_read(config, series):
         if period in (None, step):
-            found[meter].add(expected(day, step, zone), 0)
+            add(meter, expected(day, step, zone), 0)
     return dict(found)
 
 
@@ -123,6 +147,8 @@ def _never_read(config: Config, series: Iterable[SeriesKey]) -> Iterable[tuple[s
 
 
 def _cells(tally: Tally) -> tuple[str | Text, ...]:
+    if not tally.watched:
+        return ("-",) * 4
     missing = tally.expected - tally.present
     return (
         str(tally.expected),

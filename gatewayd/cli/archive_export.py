@@ -17,6 +17,8 @@ import click
 from gatewayd import daemon
 from gatewayd.archive.extract import Extract, extents
 from gatewayd.cli.archive_selection import selection, selection_options
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
 from gatewayd.export import FORMATS, MissingExtra, writer
 from gatewayd.export.columns import COLUMNS, Cell, cells, damaged_column
@@ -66,13 +68,13 @@ def export(
     for fault in extract.faults:
         click.echo(fault, err=True)
     if not extract.verdict.ok and not even_damaged:
+        out = counted(extract.refused, "reading that this casts doubt on was", "readings that this casts doubt on were")
         click.echo(
-            f"the archive is damaged (see above): {extract.refused} readings that this casts doubt on were left out; "
-            "--even-damaged exports them too, marked",
+            f"the archive is damaged (see above): {out} left out; --even-damaged exports them too, marked",
             err=True,
         )
     if extract.faults or not (extract.verdict.ok or even_damaged):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def _rows(extract: Extract, zone: ZoneInfo, *, even_damaged: bool) -> Iterator[list[Cell]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,10 @@ from gatewayd import daemon
 from gatewayd.archive.query import Reader, Selection
 from gatewayd.archive.stats import profiles
 from gatewayd.cli.archive_completeness import all_meters, policies
-from gatewayd.cli.output import console, print_json
+from gatewayd.cli.archive_watching import NOT_WATCHED, Watching
+from gatewayd.cli.language import lang_option, said
+from gatewayd.cli.output import console, print_json, print_table
+from gatewayd.cli.progress import patience
 from gatewayd.cli.session import obis_code
 from gatewayd.gaps import Day, Gap, completeness, evaluated, gaps_of_day, why
 from gatewayd.legal_time import QUARTER, day_bounds, days, end_label
@@ -31,6 +34,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 Hours = tuple[int, int]
 """Evaluation intervals that a day has, and that are complete."""
 Compared = Sequence[tuple[Day, Hours]]
+"""Of a day that was not yet watched nothing is expected."""
 
 
 def _day(text: str) -> date:
@@ -60,6 +64,7 @@ def _period(text: str) -> timedelta:
     help="Length of an interval. Without it that of the archived series, 15m when there is none.",
 )
 @click.option("--days", "by_day", is_flag=True, help="Of all meters: a line for each day.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def gaps(
@@ -75,26 +80,30 @@ def gaps(
     """Compare what the archive has with the intervals of each legal-time day.
 
     Without METER how complete each meter is. With METER what it does not have, and why; without OBIS of all its series
-    of intervals. The exit code is 0 with gaps, too.
+    of intervals. Days before a meter was first asked are not yet watched ("-"), unless the archive has something of
+    them or a back-fill goes to them. The exit code is 0 with gaps, too.
     """
     config = daemon.load_config(config_path)
     zone, folder = config.gateway.zone, config.archive.path
-    yesterday = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
+    now = daemon.now()
+    yesterday = now.astimezone(zone).date() - timedelta(days=1)
     last = last or max(yesterday, first or yesterday)
     first = first or min(yesterday, last)
     if last < first:
         raise click.UsageError(f"--to {last} is before --from {first}")
+    watching = Watching(config, now)
     if meter is None:
-        all_meters(config, first, last, period, by_day=by_day, as_json=as_json)
+        all_meters(config, watching, list(days(first, last)), period, by_day=by_day, as_json=as_json)
         return
     reader = Reader(folder)
     wanted = _wanted(folder, meter, obis, period)
     evaluation = policies(config).get(meter, POLICY).evaluation
     try:
-        found = [
-            (code, step, list(_compare(reader, meter, code, step, evaluation, days(first, last), zone)))
-            for code, step in wanted
-        ]
+        with patience("counting intervals"):
+            found = [
+                (code, step, list(_compare(reader, watching, meter, code, step, evaluation, days(first, last), zone)))
+                for code, step in wanted
+            ]
     except ValueError as error:  # a period that does not divide the day
         raise click.UsageError(str(error)) from None
     if as_json:
@@ -124,6 +133,7 @@ def _wanted(folder: Path, meter: str, obis: Obis | None, period: timedelta | Non
 
 def _compare(
     reader: Reader,
+    watching: Watching,
     meter: str,
     code: str,
     step: timedelta,
@@ -143,7 +153,8 @@ def _compare(
                 found[reading.at] = min(reading.status, found.get(reading.at, reading.status))
                 if reading.status is RawStatus.MISSING:
                     reasons[reading.at] = why(reading)
-        yield gaps_of_day(day, found, step, zone, reasons), evaluated(day, found, step, evaluation, zone)
+        compared = gaps_of_day(day, found, step, zone, reasons), evaluated(day, found, step, evaluation, zone)
+        yield compared if found or watching.expects(meter, end) else (Day(day, 0, 0, ()), (0, 0))
 
 
 def _sums(compared: Compared) -> tuple[int, int, Hours]:
@@ -161,7 +172,7 @@ def _series_object(
         "expected": expected,
         "present": present,
         "missing": expected - present,
-        "completeness": completeness(present, expected),
+        "completeness": completeness(present, expected) if expected else None,
         "evaluation": _hours_object(evaluation, hours),
         "days": [
             {
@@ -169,7 +180,7 @@ def _series_object(
                 "expected": day.expected,
                 "present": day.present,
                 "missing": day.missing,
-                "completeness": day.completeness,
+                "completeness": day.completeness if day.expected else None,
                 "evaluation": _hours_object(evaluation, hours),
                 "gaps": [_gap_object(gap, zone) for gap in day.gaps],
             }
@@ -196,14 +207,17 @@ def _gap_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
 
 def _print(title: str, compared: Compared, evaluation: timedelta | None, zone: ZoneInfo) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
-    names = ["day", "expected", "present", "missing", "complete"]
+    names = [said(name) for name in ("day", "expected", "present", "missing", "complete")]
     if evaluation is not None:
-        names.append(f"complete {int(evaluation.total_seconds()) // 60} min")
+        names.append(said("complete {minutes} min").format(minutes=int(evaluation.total_seconds()) // 60))
     for name in names:
-        table.add_column(name, justify="left" if name == "day" else "right", no_wrap=True)
-    table.add_column("intervals without a value, by their ends")
+        table.add_column(name, justify="left" if name == names[0] else "right", no_wrap=True)
+    table.add_column(said("intervals without a value, by their ends"))
     for day, hours in compared:
         named = "; ".join(_gap_text(gap, day, zone) for gap in day.gaps[:SHOWN])
+        if not day.expected:
+            table.add_row(day.day.isoformat(), *("-",) * (len(names) - 1), said(NOT_WATCHED))
+            continue
         more = len(day.gaps) - SHOWN
         table.add_row(
             day.day.isoformat(),
@@ -212,11 +226,15 @@ def _print(title: str, compared: Compared, evaluation: timedelta | None, zone: Z
             Text(str(day.missing), style="red" if day.missing else "green"),
             f"{day.completeness} %",
             *_hours_cell(evaluation, hours),
-            named + (f"; and {more} more" if more > 0 else ""),
+            named + (f"; {said('and {count} more').format(count=more)}" if more > 0 else ""),
         )
     expected, present, whole = _sums(compared)
+    if not expected:
+        table.add_row(said("total"), *("-",) * (len(names) - 1), "")
+        print_table(console(), table)
+        return
     table.add_row(
-        "total",
+        said("total"),
         str(expected),
         str(present),
         str(expected - present),
@@ -224,11 +242,11 @@ def _print(title: str, compared: Compared, evaluation: timedelta | None, zone: Z
         *_hours_cell(evaluation, whole),
         "",
     )
-    console().print(table)
+    print_table(console(), table)
 
 
 def _hours_cell(evaluation: timedelta | None, hours: Hours) -> tuple[str, ...]:
-    return () if evaluation is None else (f"{hours[1]} of {hours[0]}",)
+    return () if evaluation is None else (said("{part} of {whole}").format(part=hours[1], whole=hours[0]),)
 
 
 def _gap_text(gap: Gap, day: Day, zone: ZoneInfo) -> str:
@@ -238,4 +256,5 @@ def _gap_text(gap: Gap, day: Day, zone: ZoneInfo) -> str:
     first, last = (
         label[11:] if changes else label[11:-6] for label in (end_label(gap.first, zone), end_label(gap.last, zone))
     )
-    return f"{first if gap.count == 1 else f'{first} to {last}'} ({gap.count} {gap.text})"
+    span = first if gap.count == 1 else said("{first} to {last}").format(first=first, last=last)
+    return f"{span} ({gap.count} {': '.join(map(said, filter(None, (gap.reason.value, gap.why))))})"

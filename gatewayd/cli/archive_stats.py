@@ -11,9 +11,14 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.archive.stats import Amount, SegmentStats, Stats
 from gatewayd.archive.stats import stats as count
-from gatewayd.cli.output import console, local_time, print_json
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.output import console, local_time, print_json, print_lines, print_table
+from gatewayd.cli.progress import patience
 from gatewayd.model import RawStatus
 from gatewayd.sink.payload import rfc3339
+
+_WIDE, _DAY = 132, 10
+"""Columns of the whole table; of a day."""
 
 
 @click.command()
@@ -22,7 +27,8 @@ from gatewayd.sink.payload import rfc3339
 def stats(config_path: Path, as_json: bool) -> None:
     """Count: readings, exchanges and bytes of each segment, readings and statuses of each meter."""
     config = daemon.load_config(config_path)
-    found = count(config.archive.path)
+    with patience("counting the archive"):
+        found = count(config.archive.path)
     if as_json:
         print_json(_document(found))
     else:
@@ -33,7 +39,7 @@ def stats(config_path: Path, as_json: bool) -> None:
             f"segment {segment.number} cannot be counted: {segment.fault}; see gatewayd archive verify", err=True
         )
     if faults:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def _document(found: Stats) -> dict[str, object]:
@@ -91,8 +97,12 @@ def _each(size: int, readings: int) -> Decimal | None:
 
 
 def _print(found: Stats, zone: ZoneInfo) -> None:
+    """On a narrow terminal days instead of times, and without what stands in other columns, or is zero everywhere."""
+    out = console()
+    narrow = out.is_terminal and out.width < _WIDE
+
     def time(instant: datetime | None) -> str:
-        return "" if instant is None else local_time(instant, zone)
+        return "" if instant is None else local_time(instant, zone)[: _DAY if narrow else None]
 
     def sizes(size: int, readings: int) -> tuple[str, str]:
         each = _each(size, readings)
@@ -101,7 +111,8 @@ def _print(found: Stats, zone: ZoneInfo) -> None:
     def state(segment: SegmentStats) -> str:
         return "UNREADABLE" if segment.fault else time(segment.sealed_at) or "being written"
 
-    table = _table("segment", "opened", "sealed", "readings", "exchanges", "bytes", "each", "first", "last")
+    ends = () if narrow else ("first", "last")
+    table = _table("segment", "opened", "sealed", "readings", "exchanges", "bytes", "each", *ends)
     for segment in found.segments:
         amount = segment.amount
         table.add_row(
@@ -111,8 +122,7 @@ def _print(found: Stats, zone: ZoneInfo) -> None:
             str(amount.readings),
             str(segment.exchanges),
             *sizes(segment.bytes, amount.readings),
-            time(amount.first_at),
-            time(amount.last_at),
+            *([] if narrow else [time(amount.first_at), time(amount.last_at)]),
         )
     total = found.total
     table.add_row(
@@ -122,20 +132,19 @@ def _print(found: Stats, zone: ZoneInfo) -> None:
         str(total.readings),
         str(found.exchanges),
         *sizes(found.bytes, total.readings),
-        time(total.first_at),
-        time(total.last_at),
+        *([] if narrow else [time(total.first_at), time(total.last_at)]),
     )
-    meters = _table("meter", "readings", *(status.text for status in RawStatus), "first", "last")
+    shown = [status for status in RawStatus if not narrow or total.statuses[status]]
+    meters = _table("meter", "readings", *(status.text for status in shown), "first", "last")
     for meter, amount in sorted(found.meters.items()):
-        statuses = (str(amount.statuses[status]) for status in RawStatus)
+        statuses = (str(amount.statuses[status]) for status in shown)
         meters.add_row(meter, str(amount.readings), *statuses, time(amount.first_at), time(amount.last_at))
-    out = console()
-    out.print(table)
+    print_table(out, table)
     out.print()
-    out.print(meters)
+    print_table(out, meters)
     out.print()
     head = found.head
-    out.print("no head" if head is None else f"head: seq {head.seq}, batch {head.batch}, hash {head.hash.hex()}")
+    print_lines(out, "no head" if head is None else f"head: seq {head.seq}, batch {head.batch}, hash {head.hash.hex()}")
 
 
 def _table(*names: str) -> Table:

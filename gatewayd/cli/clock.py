@@ -11,7 +11,9 @@ import click
 
 from gatewayd import daemon
 from gatewayd.cli.clock_text import clock_line, is_clock, printable
-from gatewayd.cli.output import local_time, print_readings, warn
+from gatewayd.cli.language import lang_option, said
+from gatewayd.cli.output import local_time, print_readings
+from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.session import find_asked_meter, session
 from gatewayd.model import Clock
 
@@ -19,14 +21,15 @@ from gatewayd.model import Clock
 @click.command()
 @click.argument("meter")
 @click.option("--set", "put_right", is_flag=True, help="Put it right, within the limits of the configuration.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def clock(config_path: Path, meter: str, put_right: bool, as_json: bool) -> None:
     """Read the clock of METER and say how far it is off."""
     config = daemon.load_config(config_path)
-    warn(config_path, config.warnings)
-    zone = config.gateway.zone
-    result = asyncio.run(session(config, find_asked_meter(config, meter), Clock(put_right)))
+    settings, zone = find_asked_meter(config, meter), config.gateway.zone
+    warn_of(config_path, config, settings)
+    result = asyncio.run(session(config, settings, Clock(put_right)))
     if as_json:
         print_readings(result.readings, zone, as_json=True)
     else:
@@ -34,7 +37,7 @@ def clock(config_path: Path, meter: str, put_right: bool, as_json: bool) -> None
             reading = archived.reading
             # IEC 62056-21 has time and date by themselves, without saying of which zone.
             text = clock_line(reading) if is_clock(reading) else f"{reading.code}  {printable(reading.raw_text)}"
-            click.echo(f"{text}   (read {local_time(reading.at, zone)})")
+            click.echo(f"{text}   ({said('read {time}').format(time=local_time(reading.at, zone))})")
     if put_right and result.fault is None:
         for remark in result.remarks[-1:]:  # before it comes what was going to be done
             click.echo(remark, err=as_json)

@@ -3,6 +3,7 @@
 Rules: pure; only readings that drivers make of the clock object have a deviation, meter minus gateway, in seconds.
 """
 
+from gatewayd.cli.language import said
 from gatewayd.model import Kind, Reading, number
 from gatewayd.obis import Obis
 
@@ -18,17 +19,18 @@ def deviation(reading: Reading) -> str:
     """`3.2 s behind`, `0.1 s ahead`, `right`; `no time` where the clock shows none, or something that is none."""
     seconds = number(reading.more[0]) if reading.more else None
     if seconds is None:
-        return "no time"
+        return said("no time")
     if seconds == 0:
-        return "right"
-    return f"{abs(seconds):f} s {'ahead' if seconds > 0 else 'behind'}"
+        return said("right")
+    text = said("{seconds} s ahead" if seconds > 0 else "{seconds} s behind")
+    return text.format(seconds=f"{abs(seconds):f}")
 
 
 def clock_line(reading: Reading) -> str:
     """`2026-11-27T03:43:35+01:00, 13.2 s behind`, and its status and flags where it is not true."""
-    parts = [printable(reading.meter_time or reading.raw_text) or "nothing", deviation(reading)]
+    parts = [printable(reading.meter_time or reading.raw_text) or said("nothing"), deviation(reading)]
     if reading.status or reading.flags:
-        parts.append(" ".join((reading.status.text, *reading.flags.texts)))
+        parts.append(" ".join(map(said, (reading.status.text, *reading.flags.texts))))
     return ", ".join(parts)
 
 

@@ -22,7 +22,9 @@ from rich.live import Live
 from gatewayd.archive.query import Counts, Reader
 from gatewayd.archive.verify import verify
 from gatewayd.cli.demo_view import View
-from gatewayd.cli.output import console
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.output import console, print_json
+from gatewayd.cli.plural import counted
 from gatewayd.errors import ArchiveError, GatewayError
 
 READY_SECONDS = 30.0
@@ -45,13 +47,14 @@ class _Part:
 
 @click.command()
 @click.option("--seconds", type=click.IntRange(min=5), help="End after this time; without it, end with Ctrl-C.")
-def demo(seconds: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end, and no table.")
+def demo(seconds: int | None, as_json: bool) -> None:
     """Show the gateway at work: four simulated meters, an embedded broker, the real daemon and a subscriber."""
-    if not asyncio.run(_demo(seconds)):
-        raise click.exceptions.Exit(1)
+    if not asyncio.run(_demo(seconds, as_json=as_json)):
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
-async def _demo(seconds: int | None) -> bool:
+async def _demo(seconds: int | None, *, as_json: bool) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -66,12 +69,12 @@ async def _demo(seconds: int | None) -> bool:
             stack.push_async_callback(_cancelled, subscriber)
             await view.subscribed(READY_SECONDS)
             gateway = await _start(stack, folder, "gateway", ["-m", "gatewayd", "-c", str(config), "run"])
-            await _show(view, folder, gateway, subscriber, stop, seconds)
+            await _show(view, folder, gateway, subscriber, stop, seconds, silent=as_json)
             await _terminate(gateway)
             counts = _counts(folder)
             with contextlib.suppress(TimeoutError):
                 await view.received_all(counts.head, 5.0)
-            return _summary(view, folder)
+            return _summary(view, folder, as_json=as_json)
 
 
 async def _start_broker(stack: contextlib.AsyncExitStack, folder: Path) -> int:
@@ -164,11 +167,13 @@ async def _show(
     subscriber: "asyncio.Task[None]",
     stop: asyncio.Event,
     seconds: int | None,
+    *,
+    silent: bool,
 ) -> None:
     """The live table, until the time is over, Ctrl-C, or gateway or subscriber end by themselves (DemoFailed)."""
     end = None if seconds is None else asyncio.get_running_loop().time() + seconds
     screen = console()
-    async with _live(view, screen.is_terminal) as refresh:
+    async with _live(view, screen.is_terminal, silent=silent) as refresh:
         while not stop.is_set() and (end is None or asyncio.get_running_loop().time() < end):
             if gateway.process.returncode is not None:
                 raise DemoFailed(f"the gateway ended by itself: {gateway.log.read_text(errors='replace')[-800:]}")
@@ -182,9 +187,12 @@ async def _show(
 
 
 @contextlib.asynccontextmanager
-async def _live(view: View, terminal: bool) -> AsyncIterator[Callable[[Counts], None]]:
+async def _live(view: View, terminal: bool, *, silent: bool) -> AsyncIterator[Callable[[Counts], None]]:
     """In a terminal a table that changes in place; in a pipe the table once, at the end."""
     screen = console()
+    if silent:
+        yield lambda _counts: None
+        return
     if terminal:
         with Live(view.table(Counts(0, 0, 0)), console=screen, auto_refresh=False) as live:
             yield lambda counts: live.update(view.table(counts), refresh=True)
@@ -210,13 +218,26 @@ def _counts(folder: Path) -> Counts:
         reader.close()
 
 
-def _summary(view: View, folder: Path) -> bool:
+def _summary(view: View, folder: Path, *, as_json: bool) -> bool:
     """The last words: archived, delivered, verified. True when all is well."""
     verdict = verify(folder / "archive")
     delivered = view.delivered
     complete = delivered == verdict.readings > 0
-    click.echo(f"readings archived:  {verdict.readings} from {verdict.exchanges} exchanges")
-    click.echo(f"messages delivered: {delivered} of {verdict.readings} readings, {view.repeated} repeated")
+    if as_json:
+        print_json(
+            {
+                "ok": verdict.ok and complete,
+                "readings": verdict.readings,
+                "exchanges": verdict.exchanges,
+                "delivered": delivered,
+                "repeated": view.repeated,
+                "statuses": dict(sorted(view.statuses.items())),
+                "findings": [finding.text for finding in verdict.findings],
+            }
+        )
+        return verdict.ok and complete
+    click.echo(f"readings archived:  {verdict.readings} from {counted(verdict.exchanges, 'exchange')}")
+    click.echo(f"messages delivered: {delivered} of {counted(verdict.readings, 'reading')}, {view.repeated} repeated")
     click.echo(f"status:             {view.status_counts()}")
     click.echo(
         f"archive verified:   {'sound' if verdict.ok else '; '.join(finding.text for finding in verdict.findings)}"

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gatewayd.archive.query import Counts
 from gatewayd.cli.output import status_style
+from gatewayd.cli.plural import counted
 
 TOPICS = "gatewayd/#"
 SHOWN = ("1-0:1.8.0*255", "1-0:1.8.1*255", "1-0:2.8.0*255", "1-0:1.6.0*255", "1-0:1.7.0*255", "0-1:24.2.1*255")
@@ -55,7 +56,7 @@ class View:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], _Row] = {}
         self._seen: set[int] = set()
-        self._statuses: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
         self._changed = asyncio.Condition()
         self._ready = asyncio.Event()
         self._decoder = msgspec.json.Decoder(_Message)
@@ -91,7 +92,7 @@ class View:
                 self.repeated += 1
                 continue
             self._seen.add(value.seq)
-            self._statuses[value.status] += 1
+            self.statuses[value.status] += 1
             row = self._rows.setdefault((message.meter, message.obis), _Row(message.unit or "", value))
             row.value = value
             row.count += 1
@@ -99,12 +100,12 @@ class View:
             self._changed.notify_all()
 
     def status_counts(self) -> str:
-        return ", ".join(f"{count} {status}" for status, count in sorted(self._statuses.items())) or "nothing yet"
+        return ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing yet"
 
     def table(self, counts: Counts) -> RenderableType:
         table = Table(
             title="gatewayd demo: what a subscriber sees",
-            caption=f"archived {counts.readings} readings in {counts.exchanges} exchanges, "
+            caption=f"archived {counted(counts.readings, 'reading')} in {counted(counts.exchanges, 'exchange')}, "
             f"delivered {self.delivered} ({self.status_counts()})",
         )
         for name in (

@@ -22,6 +22,7 @@ from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord, ModemStatus, PinUse, Registration
 from gatewayd.channel.tracing import Tap
 from gatewayd.cli.output import console, local_time, print_json
+from gatewayd.cli.progress import patience
 from gatewayd.cli.session import find_line, not_in_use
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine
@@ -71,7 +72,8 @@ def modem(config_path: Path, line: str, called: str | None, with_trace: bool, as
     if with_trace:
         asyncio.run(Screen(config, line, as_json=False, err=True).showing(tap, asked.ask()))
     else:
-        asyncio.run(asked.ask())
+        with patience(f"modem on line {line}"):
+            asyncio.run(asked.ask())
     if as_json:
         print_json(asked.document)
     else:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatewayd.cli.clock_text import deviation, is_clock, printable
+from gatewayd.cli.language import said, said_all
 from gatewayd.errors import Finding
 from gatewayd.legal_time import ambiguous
 from gatewayd.model import Archived, RawStatus, Reading
@@ -25,20 +26,41 @@ _COLOURS = {
     RawStatus.MISSING: "magenta",
 }
 _PIPE_WIDTH = 200
-_NARROW = 100
+_FOLDED = 8
+"""Columns that text which may be folded has to have."""
+NARROW = 100
 """On a terminal that is narrower, a table of readings leaves out what people can do without."""
 
 
-class _Screen(Console):
+class Screen(Console):
+    """Standard output or standard error, for people."""
+
     def on_broken_pipe(self) -> None:
         """Leave it to `gatewayd.cli.main`, instead of the exit code of a fault."""
         raise BrokenPipeError
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Screen:
     """A console that is as wide as the terminal, and wide enough for whole rows in a pipe."""
-    made = _Screen(stderr=stderr, highlight=False, soft_wrap=False)
-    return made if made.is_terminal else _Screen(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    made = Screen(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Screen(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+
+
+def print_lines(screen: Screen, *lines: Text | str) -> None:
+    """Lines of text: broken between words on a terminal, never in a pipe."""
+    for line in lines:
+        screen.print(line, soft_wrap=not screen.is_terminal, markup=False)
+
+
+def print_table(screen: Screen, table: Table) -> None:
+    """A table of which nothing is cut off: where it cannot be folded any more, the terminal breaks its rows."""
+    need = 2 * len(table.columns)
+    for column in table.columns:
+        cells = (Text.from_markup(one) if isinstance(one, str) else one for one in (column.header, *column.cells))
+        width = max((one.cell_len for one in cells if isinstance(one, Text)), default=0)
+        need += width if column.no_wrap else min(width, _FOLDED)
+    wide = Screen(stderr=screen.stderr, highlight=False, width=max(screen.width, need))
+    wide.print(table)
 
 
 def print_json(document: object) -> None:
@@ -57,13 +79,13 @@ def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: boo
         print_json({"readings": [reading_object(archived) for archived in readings]})
         return
     screen = console()
-    narrow = screen.is_terminal and screen.width < _NARROW
+    narrow = screen.is_terminal and screen.width < NARROW
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ["seq", *(["meter"] if with_meter else []), "obis", "value", "unit", "status", "raw", "time", "flags"]
     for name in columns[narrow:]:
         folded = name in ("raw", "flags")  # never cut off: on a narrow terminal they go on in the next line
         right = name in ("seq", "value")
-        table.add_column(name, justify="right" if right else "left", no_wrap=not folded, overflow="fold")
+        table.add_column(said(name), justify="right" if right else "left", no_wrap=not folded, overflow="fold")
     for archived in readings:
         reading = archived.reading
         value = reading.value
@@ -73,10 +95,10 @@ def print_readings(readings: Sequence[Archived], zone: ZoneInfo, *, as_json: boo
             reading.code.removesuffix("*255") if narrow else reading.code,
             "" if value is None else format(value, "f"),
             reading.unit,
-            Text(reading.status.text, style=_COLOURS[reading.status]),
+            Text(said(reading.status.text), style=_COLOURS[reading.status]),
             _raw(reading),
-            _short_time(reading.at, zone) if narrow else local_time(reading.at, zone),
-            ", ".join(reading.flags.texts),
+            short_time(reading.at, zone) if narrow else local_time(reading.at, zone),
+            said_all(reading.flags.texts),
         ]
         table.add_row(*cells[narrow:])
     screen.print(table)
@@ -89,7 +111,7 @@ def _raw(reading: Reading) -> Text:
     return Text(" ").join(map(visible, (reading.raw_text, *reading.more)))
 
 
-def _short_time(instant: datetime, zone: ZoneInfo) -> str:
+def short_time(instant: datetime, zone: ZoneInfo) -> str:
     """Without the offset, save in the hour that happens twice."""
     local = instant.astimezone(zone)
     return local.strftime("%Y-%m-%d %H:%M:%S%z" if ambiguous(local) else "%Y-%m-%d %H:%M:%S")

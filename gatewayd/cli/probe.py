@@ -15,7 +15,9 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.channel.tracing import Tap
+from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.output import console, print_json
+from gatewayd.cli.plural import counted
 from gatewayd.cli.session import find_line, modbus_units, not_in_use
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine, TcpListenLine, UdpListenLine
@@ -102,7 +104,7 @@ def probe(
     else:
         _print(findings, hints, line)
     if not findings:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def _server(address: str) -> Server:
@@ -139,7 +141,7 @@ async def _probe(
 ) -> tuple[Tried, ...]:
     await not_in_use(config, settings.id)
     total = sum(attempt.seconds for attempt in attempts)
-    click.echo(f"line {settings.id}: {len(attempts)} attempts, {total:.0f} s when nobody answers", err=True)
+    click.echo(f"line {settings.id}: {counted(len(attempts), 'attempt')}, {total:.0f} s when nobody answers", err=True)
     tap = Tap(settings.id, daemon.now)
     steps = _Steps(len(attempts), live=sys.stderr.isatty() and not with_trace)
 
@@ -179,7 +181,7 @@ class _Steps:
         elif tried.refused:
             said = "the port refuses this rate"
         elif tried.foreign:
-            said = f"{len(tried.foreign)} bytes that say nothing"
+            said = f"{counted(len(tried.foreign), 'byte that says', 'bytes that say')} nothing"
         else:
             said = "only the echo" if tried.echoed else "nothing"
         click.echo(f"{chr(13) if self._live else ''}{self._text}: {said}", err=True)

@@ -16,9 +16,11 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
 from gatewayd.cli.clock_text import clock_line
-from gatewayd.cli.output import console, local_time, print_readings, status_style, visible, warn
+from gatewayd.cli.language import lang_option, said, said_all
+from gatewayd.cli.output import console, local_time, print_lines, print_readings, status_style, visible
+from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.plot import LEGEND, chart
-from gatewayd.cli.profile_view import Pivot, fitting, highest, pivot, summary
+from gatewayd.cli.profile_view import Pivot, fitting, highest, increments, is_total, pivot, summary
 from gatewayd.cli.session import find_asked_meter, obis_code, session
 from gatewayd.cli.times import instant_of, rounded_down
 from gatewayd.export import writer
@@ -40,10 +42,11 @@ _PIPE_WIDTH = 100
     "--from", "start", metavar="TIME", default="yesterday", show_default=True, help="Intervals after this time."
 )
 @click.option("--to", "end", metavar="TIME", default="now", show_default=True, help="Up to this time; a day: its end.")
-@click.option("--plot", is_flag=True, help="A chart for each channel instead of the table.")
+@click.option("--plot", is_flag=True, help="A chart for each channel instead of the table; of totals their increments.")
 @click.option(
     "--csv", "csv_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the readings into FILE, too."
 )
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def profile(
@@ -63,9 +66,9 @@ def profile(
     if plot and as_json:
         raise click.UsageError("--plot is for people, --json for programs; choose one")
     config = daemon.load_config(config_path)
-    warn(config_path, config.warnings)
     zone = config.gateway.zone
     settings = find_asked_meter(config, meter)
+    warn_of(config_path, config, settings)
     begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
     if ended <= begun:
         raise click.UsageError(
@@ -101,16 +104,16 @@ def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot
         _plot(shown, start, end, zone)
     if shown.others:
         screen.print(_list(shown.others, zone))
-    screen.print(summary(shown, start, end, zone), soft_wrap=True)
+    print_lines(screen, summary(shown, start, end, zone))
     if shown.clock is not None:
-        screen.print(f"clock: {clock_line(shown.clock)}", soft_wrap=True, markup=False)
+        print_lines(screen, said("clock: {clock}").format(clock=clock_line(shown.clock)))
 
 
 def _tables(shown: Pivot, zone: ZoneInfo, screen: Console) -> None:
     """One table, or several where a terminal is too narrow for all channels: no number is folded or left out."""
     values = [[_value(row.cells[n]) for row in shown.rows] for n in range(len(shown.channels))]
-    statuses = max(len("status"), *(len(row.status.text) for row in shown.rows))
-    flags = max((len(text) for row in shown.rows for text in row.flags.texts), default=0)
+    statuses = max(len(said("status")), *(len(said(row.status.text)) for row in shown.rows))
+    flags = max((len(said(text)) for row in shown.rows for text in row.flags.texts), default=0)
     whole = screen.width if screen.is_terminal else sys.maxsize
     for flags_width, code_width in product((max(flags, _FLAGS_WIDTH), _FLAGS_WIDTH), _CODE_WIDTHS):
         # fold the codes, then the flags, rather than make two tables
@@ -130,16 +133,16 @@ def _tables(shown: Pivot, zone: ZoneInfo, screen: Console) -> None:
 
 def _table(shown: Pivot, places: Sequence[int], widths: Sequence[int], zone: ZoneInfo) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("interval to", no_wrap=True)
+    table.add_column(said("interval to"), no_wrap=True)
     for n in places:
         channel = shown.channels[n]
         table.add_column(f"{channel.code}\n{channel.unit}", justify="right", overflow="fold", width=widths[n])
-    table.add_column("status", no_wrap=True)
-    table.add_column("flags", overflow="fold")
+    table.add_column(said("status"), no_wrap=True)
+    table.add_column(said("flags"), overflow="fold")
     for row in shown.rows:
         numbers = [_value(row.cells[n]) for n in places]
-        status = Text(row.status.text, style=status_style(row.status.text))
-        table.add_row(end_label(row.end, zone), *numbers, status, ", ".join(row.flags.texts))
+        status = Text(said(row.status.text), style=status_style(row.status.text))
+        table.add_row(end_label(row.end, zone), *numbers, status, said_all(row.flags.texts))
     return table
 
 
@@ -155,13 +158,13 @@ def _value(reading: Reading | None) -> Text:
 def _list(entries: tuple[Reading, ...], zone: ZoneInfo) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("time", "obis", "status"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("entry", overflow="fold")
-    table.add_column("flags", overflow="fold")
+        table.add_column(said(name), no_wrap=True)
+    table.add_column(said("entry"), overflow="fold")
+    table.add_column(said("flags"), overflow="fold")
     for one in entries:
         entry = Text(" ").join(map(visible, (one.raw_text, *one.more)))
-        status = Text(one.status.text, style=status_style(one.status.text))
-        table.add_row(local_time(one.at, zone), one.code, status, entry, ", ".join(one.flags.texts))
+        status = Text(said(one.status.text), style=status_style(one.status.text))
+        table.add_row(local_time(one.at, zone), one.code, status, entry, said_all(one.flags.texts))
     return table
 
 
@@ -171,17 +174,19 @@ def _plot(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> None:
         screen.print("no chart: the meter does not say how long its intervals are")
         _tables(shown, zone, screen)
         return
-    ends = ends_between(start, end, shown.period, zone)
+    whole = ends_between(start, end, shown.period, zone)
     marked = False
     for channel in shown.channels:
-        values = shown.values(channel)
-        screen.print(Text.assemble((channel.title, "bold"), f"  {highest(values, zone)}"), soft_wrap=True)
+        ends, values, remark = whole, shown.values(channel), ""
+        if is_total(channel.code) and len(whole) > 1:  # a chart of what only rises is a wall
+            ends, values, remark = whole[1:], increments(values, whole), f" {said('in each interval')}"
+        print_lines(screen, Text.assemble((channel.title, "bold"), f"{remark}  {highest(values, zone)}"))
         rows = chart(values, ends, shown.period, screen.width if screen.is_terminal else _PIPE_WIDTH, zone)
         marked = marked or any(values[at].status for at in ends if at in values) or any(at not in values for at in ends)
         for row in rows:
             screen.print(row, no_wrap=True, overflow="crop")
     if marked:
-        screen.print(LEGEND)
+        print_lines(screen, said(LEGEND))
 
 
 def _write(path: Path, readings: tuple[Archived, ...], zone: ZoneInfo) -> None:

@@ -5,16 +5,19 @@ interval is listed as it came.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from gatewayd.cli.clock_text import is_clock
+from gatewayd.cli.language import said, said_count
 from gatewayd.cli.plot import Value
 from gatewayd.legal_time import end_label, ends_between
 from gatewayd.model import NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
+from gatewayd.obis import Obis
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,19 @@ def summary(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo) -> str
     rows = shown.rows
     if not rows:
         count = len(shown.others)
-        return f"{count} {'entry' if count == 1 else 'entries'}" if count else "nothing in this time"
-    span = f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}, {end_label(rows[0].end, zone)} to " + end_label(
-        rows[-1].end, zone
-    )
-    worst = f"worst status {RawStatus.worst(row.status for row in rows).text}"
+        return said_count(count, "entry", "entries") if count else said("nothing in this time")
+    first, last = end_label(rows[0].end, zone), end_label(rows[-1].end, zone)
+    span = said("{rows}, {first} to {last}").format(rows=said_count(len(rows), "row"), first=first, last=last)
+    status = said(RawStatus.worst(row.status for row in rows).text)
+    worst = said("worst status {status}").format(status=status)
     if shown.period is None:
         return f"{span}; {worst}"
     ends = ends_between(start, end, shown.period, zone)
     there = {row.end for row in rows if row.status is not RawStatus.MISSING}
     present = sum(at in there for at in ends)
     minutes = Decimal(int(shown.period.total_seconds())) / 60
-    return f"{span}; {present} of {len(ends)} intervals of {minutes.normalize():f} min; {worst}"
+    counts = {"present": present, "intervals": said_count(len(ends), "interval"), "minutes": f"{minutes.normalize():f}"}
+    return f"{span}; {said('{present} of {intervals} of {minutes} min').format(**counts)}; {worst}"
 
 
 def fitting(widths: Sequence[int], room: int) -> list[list[int]]:
@@ -131,6 +135,30 @@ def highest(values: dict[datetime, Value], zone: ZoneInfo) -> str:
         (one.value, end) for end, one in values.items() if one.value is not None
     ]
     if not numbers:
-        return "no values"
+        return said("no values")
     value, end = max(numbers, key=lambda pair: pair[0])
-    return f"max {value:f} at {end_label(end, zone)}"
+    return said("max {value} at {end}").format(value=f"{value:f}", end=end_label(end, zone))
+
+
+def increments(values: Mapping[datetime, Value], ends: Sequence[datetime]) -> dict[datetime, Value]:
+    """What a total rose by in the intervals between these ends, of which the first has nothing before it: the worse
+    status of both, and no value where one of the two has none."""
+    found = {}
+    for before, end in pairwise(ends):
+        old, new = values.get(before, _NOTHING), values.get(end, _NOTHING)
+        rise = None if old.value is None or new.value is None else new.value - old.value
+        found[end] = Value(rise, RawStatus.worst((old.status, new.status)))
+    return found
+
+
+def is_total(code: str) -> bool:
+    """Whether an OBIS code is that of a register that only rises (IEC 62056-6-1: time integral 1, value group D 8)."""
+    try:
+        obis = Obis.parse(code)
+    except ValueError:
+        return False
+    return obis.d == _TIME_INTEGRAL_1 and obis.c != _ABSTRACT
+
+
+_NOTHING = Value(None, RawStatus.MISSING)
+_TIME_INTEGRAL_1, _ABSTRACT = 8, 0

@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.output import print_json
+from gatewayd.cli.progress import patience
 from gatewayd.cli.where import archive_folder
 from gatewayd.control import follow
 from gatewayd.errors import GatewayError
@@ -27,13 +29,14 @@ def reload(config_path: Path, as_json: bool) -> None:
         from gatewayd import daemon
 
         folder = daemon.load_config(config_path).archive.path
-    file, found = asyncio.run(_reloaded(folder))
+    with patience("the gateway loads its configuration"):
+        file, found = asyncio.run(_reloaded(folder))
     if as_json:
         print_json({"file": file, **found})
     if found["event"] == "refused":
         click.echo(found["fault"], err=True)
         click.echo("nothing was changed: the gateway goes on with the configuration that it has", err=True)
-        raise click.exceptions.Exit(2)
+        raise click.exceptions.Exit(ExitCode.USAGE)
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if not as_json:

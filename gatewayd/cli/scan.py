@@ -17,7 +17,8 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.cli.archive_export import complete
 from gatewayd.cli.meter_block import meter_block, short
-from gatewayd.cli.output import console, print_json, visible, warn
+from gatewayd.cli.output import console, print_json, visible
+from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.scan_line import DEFAULT_TIMEOUT_MS, LineOptions, scan_line
 from gatewayd.cli.session import find_asked_meter, modbus_units, session
 from gatewayd.model import MeterObject, Scan
@@ -100,13 +101,13 @@ def scan(
     if name in config.lines and (options.given or not is_meter):
         scan_line(config, name, options, block_path, as_json=as_json)
         return
-    warn(config_path, config.warnings)
     if options.given:
         raise click.UsageError(f"--units, --timeout-ms and --transport are of a line, and '{name}' is none")
     if not is_meter:
         known = ", ".join([*(one.id for one in config.meters[:10]), *list(config.lines)[:10]]) or "none"
         raise click.UsageError(f"neither a meter nor a line '{name}' is configured; known: {known}")
     settings = find_asked_meter(config, name)
+    warn_of(config_path, config, settings)
     result = asyncio.run(session(config, settings, Scan()))
     serial = next((archived.serial for archived in result.readings if archived.serial), settings.serial)
     block = meter_block(settings, serial, result.objects)

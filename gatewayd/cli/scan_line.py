@@ -16,6 +16,7 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.cli.archive_export import complete
+from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.meter_block import Value, found_block
 from gatewayd.cli.output import console, print_json, visible
 from gatewayd.cli.progress import progress
@@ -72,7 +73,7 @@ def scan_line(config: Config, line: str, options: LineOptions, block_path: Path 
         with complete(block_path) as stream:
             stream.write(block.encode())
     if not found:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def _how(settings: Line, options: LineOptions) -> LineScan:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import sys
 import time
@@ -14,10 +15,12 @@ import click
 from gatewayd import daemon
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
+from gatewayd.cli.plural import counted
 from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
 from gatewayd.control import NotRunning, ask, follow
 from gatewayd.errors import GatewayError
 from gatewayd.obis import Obis
+from gatewayd.peer import user_name
 from gatewayd.talk import Result
 
 _PROFILES = 99
@@ -109,7 +112,11 @@ async def session(config: Config, settings: MeterSettings, request: daemon.Quest
             await stack.enter_async_context(progress.shown())
         acquisition = daemon.build_acquisition(config, store)
         station = daemon.build_station(config, settings, store.memory_of(settings.id))
-        return await acquisition.run(line, station, request, progress.watch)
+        user = user_name(os.geteuid())
+        tell = await stack.enter_async_context(daemon.audited(store, user, settings.id, request))
+        found = await acquisition.run(line, station, request, progress.watch)
+        tell(found)
+        return found
 
 
 async def _asked(config: Config, settings: MeterSettings, request: daemon.Question, progress: "_Progress") -> Result:
@@ -146,7 +153,7 @@ class _Progress:
         if others and not received:
             self._state = f"the running gateway reads {', '.join(others)} first"
         else:
-            self._state = f"{received or 0} bytes received by the running gateway"
+            self._state = f"{counted(received or 0, 'byte')} received by the running gateway"
 
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -167,6 +174,6 @@ class _Progress:
             await asyncio.sleep(1)
             received = self._channel.total if self._channel is not None else 0
             seconds = time.monotonic() - self._started
-            state = self._state or f"{received} bytes received"
+            state = self._state or f"{counted(received, 'byte')} received"
             click.echo(f"\r\x1b[K{self._what}: {state}, {seconds:.0f} s ", nl=False, err=True)
             self._shown = True

@@ -11,8 +11,10 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive import set_aside as asides
 from gatewayd.archive.follow import Follower
-from gatewayd.cli.output import console, local_time, print_json
-from gatewayd.cli.progress import progress
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.output import console, local_time, print_json, print_table
+from gatewayd.cli.plural import counted
+from gatewayd.cli.progress import patience, progress
 from gatewayd.config import Config, SinkSettings
 from gatewayd.errors import SinkError
 from gatewayd.sink.check import Level, Remark
@@ -35,14 +37,17 @@ def check(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
 
     It may be run beside the gateway. Exit code 1 when there is an error."""
     config = daemon.load_config(config_path)
-    found = {settings.id: asyncio.run(_checked(config, settings)) for settings in _chosen(config, sinks)}
+    found = {}
+    for settings in _chosen(config, sinks):
+        with patience(f"sink {settings.id}"):
+            found[settings.id] = asyncio.run(_checked(config, settings))
     if as_json:
         print_json({"ok": not _failed(found.values()), "sinks": [_object(name, found[name]) for name in found]})
     else:
         for name, remarks in found.items():
             _print_remarks(name, remarks)
     if _failed(found.values()):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 @sink.command("set-aside")
@@ -58,9 +63,13 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
     if clear:
         if not sinks:
             raise click.UsageError("--clear needs the name of a sink")
-        for name in sinks:
-            count = asides.clear(config.archive.path, name)
-            click.echo(f"{name}: {count} rows forgotten; the readings are in the archive: gatewayd sink replay {name}")
+        cleared = {name: asides.clear(config.archive.path, name) for name in dict.fromkeys(sinks)}
+        if as_json:
+            print_json({"cleared": [{"sink": name, "rows": count} for name, count in cleared.items()]})
+            return
+        for name, count in cleared.items():
+            gone = counted(count, "row")
+            click.echo(f"{name}: {gone} forgotten; the readings are in the archive: gatewayd sink replay {name}")
         return
     found = [aside for aside in asides.listed(config.archive.path) if not sinks or aside.sink in sinks]
     if as_json:
@@ -85,15 +94,16 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
     for aside in found:
         when = "" if aside.at is None else local_time(aside.at, config.gateway.zone)
         table.add_row(aside.sink, str(aside.first), str(aside.last), when, Text(aside.reason))
-    console().print(table)
+    print_table(console(), table)
 
 
 @sink.command()
 @click.argument("name", metavar="SINK")
 @click.option("--from", "first", type=click.IntRange(min=1), required=True, help="First sequence number.")
 @click.option("--to", "last", type=click.IntRange(min=1), help="Last sequence number; the newest when absent.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def replay(config_path: Path, name: str, first: int, last: int | None) -> None:
+def replay(config_path: Path, name: str, first: int, last: int | None, as_json: bool) -> None:
     """Give a sink readings of the archive again, for instance after it has lost them.
 
     It may be run beside the gateway, whose own deliveries go on. Over MQTT nothing is retained: the latest value of a
@@ -108,11 +118,15 @@ def replay(config_path: Path, name: str, first: int, last: int | None) -> None:
     last = min(end if last is None else last, end)
     with progress("readings", max(last - first + 1, 0)) as show:
         replayed = asyncio.run(daemon.replay(config, settings, first, last, show))
-    click.echo(f"{name}: {replayed.count} readings delivered again")
+    if as_json:
+        refused = [{"seq": number, "reason": reason} for number, reason in replayed.refused]
+        print_json({"sink": name, "from": first, "to": last, "readings": replayed.count, "refused": refused})
+    else:
+        click.echo(f"{name}: {counted(replayed.count, 'reading')} delivered again")
     for number, reason in replayed.refused:
         click.echo(f"{name}: reading {number} is refused: {reason}", err=True)
     if replayed.refused:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def _chosen(config: Config, names: Iterable[str]) -> list[SinkSettings]:

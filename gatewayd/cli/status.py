@@ -14,9 +14,12 @@ from typing import Any
 import click
 from rich.console import Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
-from gatewayd.cli.output import console, print_json
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.language import lang_option
+from gatewayd.cli.output import console, print_json, print_lines, print_table
 from gatewayd.cli.status_meters import MANY, meter_parts
 from gatewayd.cli.status_view import parts
 from gatewayd.cli.where import archive_folder
@@ -39,6 +42,7 @@ _ROOMS = (MANY, 20, 12, 8, 5, 3, 1)
     metavar="[SECONDS]",
     help=f"Again and again, until Ctrl-C.  [default: every {_EVERY_S:g} s]",
 )
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def status(config_path: Path, all_meters: bool, meter: str | None, watch: float | None, as_json: bool) -> None:
@@ -60,7 +64,7 @@ def status(config_path: Path, all_meters: bool, meter: str | None, watch: float 
         time.sleep(watch)
         document = source.document()
     if wrong(document):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 def wrong(document: Document) -> bool:
@@ -113,7 +117,12 @@ def _rendered(document: Document, all_meters: bool, meter: str | None, room: int
 def _print(document: Document, all_meters: bool, meter: str | None) -> None:
     screen = console()
     for part in _rendered(document, all_meters, meter).renderables:
-        screen.print(part, soft_wrap=isinstance(part, Text))
+        if isinstance(part, Text):
+            print_lines(screen, part)
+        elif isinstance(part, Table):
+            print_table(screen, part)
+        else:
+            screen.print(part)
 
 
 def _live(source: _Source, document: Document, seconds: float, all_meters: bool, meter: str | None) -> None:

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gatewayd.cli.language import said, said_count
 from gatewayd.cli.output import local_time
 from gatewayd.legal_time import ambiguous
 
@@ -24,7 +25,7 @@ MANY = 40
 _RIGHT = frozenset(
     ("waiting", "delivered", "set aside", "seconds", "signal", "queue", "clock", "gaps", "expected", "there", "missing")
 )
-_FOLDED = frozenset(("", "last fault", "under way"))
+_FOLDED = frozenset(("", "under way"))
 _DAY = timedelta(days=1)
 
 
@@ -49,11 +50,12 @@ def meters(document: Part, zone: ZoneInfo, room: int | None) -> list[RenderableT
     if everyone:
         return found
     if hidden := len(told) - len(shown):
-        text = f"{hidden} more meters of which there is something to tell; --meters shows all, --meter ID one in full"
-        found.append(Text(text, style="yellow"))
+        text = said("{meters} of which there is something to tell; --meters shows all, --meter ID one in full")
+        found.append(Text(text.format(meters=said_count(hidden, "more meter")), style="yellow"))
     if rest:
-        more = "more " if shown else ""
-        found.append(Text(f"{len(rest)} {more}meters without faults, alarms and gaps{_span(rest, zone)}"))
+        quiet = said_count(len(rest), "more meter" if shown else "meter")
+        text = said("{meters} without faults, alarms and gaps").format(meters=quiet)
+        found.append(Text(text + _span(rest, zone)))
     return found
 
 
@@ -84,13 +86,13 @@ def _reached(profile: Part, zone: ZoneInfo) -> date:
 
 def _row(meter: Part, alarms: int, today: date, zone: ZoneInfo) -> list[str | Text]:
     profiles, holes = meter["profiles"], gaps(meter, today, zone)
-    words = ["silent"] if meter["silent"] else ["fault"] if meter["fault"] else []
-    words += ["alarm"] if alarms == 1 else [f"{alarms} alarms"] if alarms else []
+    words = [said("silent")] if meter["silent"] else [said("fault")] if meter["fault"] else []
+    words += [said("alarm")] if alarms == 1 else [said_count(alarms, "alarm")] if alarms else []
     words += [text for one in profiles if (text := back_fill(one, zone))]
     return [
         meter["id"],
         meter["line"],
-        near(meter["last_success_at"], today, zone) or Text("not yet", style="yellow"),
+        near(meter["last_success_at"], today, zone) or Text(said("not yet"), style="yellow"),
         near(meter["next_due_at"], today, zone),
         deviation(meter["clock_deviation_s"]),
         Text(", ".join(filter(None, map(_yesterday, profiles)))),
@@ -120,15 +122,21 @@ def back_fill(profile: Part, zone: ZoneInfo) -> str:
     if not going:
         return ""
     reached, goal = (day_of(going[key], zone) for key in ("reached", "goal"))
-    return f"back-fill {going['percent']} %: back to {reached} of {goal}"
+    text = said("back-fill {percent} %: back to {reached} of {goal}")
+    return text.format(percent=going["percent"], reached=reached, goal=goal)
 
 
 def _span(rest: Sequence[Part], zone: ZoneInfo) -> str:
     """`; last read between ... and ...; 3 not read yet`."""
     times = [one["last_success_at"] for one in rest if one["last_success_at"]]
     never = len(rest) - len(times)
-    text = f"; last read between {when(min(times), zone)} and {when(max(times), zone)}" if times else ""
-    return text + (f"; {never} not read yet" if never else "")
+    parts = []
+    if times:
+        text = said("last read between {first} and {last}")
+        parts.append(text.format(first=when(min(times), zone), last=when(max(times), zone)))
+    if never:
+        parts.append(said("{count} not read yet").format(count=never))
+    return "".join(f"; {part}" for part in parts)
 
 
 def meter_parts(document: Part, meter: str) -> list[RenderableType]:
@@ -138,18 +146,20 @@ def meter_parts(document: Part, meter: str) -> list[RenderableType]:
     rows = [
         ("line", one["line"]),
         ("metering type", one["metering_type"]),
-        ("last read", when(one["last_success_at"], zone) or "not since the start"),
+        ("last read", when(one["last_success_at"], zone) or said("not since the start")),
         ("last session", "" if one["session_s"] is None else f"{one['session_s']} s"),
         ("next", when(one["next_due_at"], zone)),
         ("clock", deviation(one["clock_deviation_s"])),
-        ("to be asked for", f"{one['left']} pieces of profiles" if one["left"] else ""),
+        ("to be asked for", said_count(one["left"], "piece of profiles", "pieces of profiles") if one["left"] else ""),
     ]
-    found: list[RenderableType] = [Text(f"meter {meter}", style="bold")]
-    found += [Text(f"{name:17}{value}") for name, value in rows if value]
+    found: list[RenderableType] = [Text(said("meter {meter}").format(meter=meter), style="bold")]
+    found += [Text(f"{said(name):16} {value}") for name, value in rows if value]
     if one["fault"]:
-        since = f" (since {when(one['fault_since'], zone)})" if one["fault_since"] else ""
-        found.append(Text(f"cannot be read: {one['fault']}{since}", style="red"))
-    found += [Text(f"alarm: {text}", style="yellow") for text in by_meter(document["alarms"]).get(meter, ())]
+        text = said("cannot be read: {fault} (since {since})" if one["fault_since"] else "cannot be read: {fault}")
+        fault = without_name(one["fault"], meter)
+        found.append(Text(text.format(fault=fault, since=when(one["fault_since"], zone)), style="red"))
+    alarms = by_meter(document["alarms"]).get(meter, ())
+    found += [Text(said("alarm: {alarm}").format(alarm=text), style="yellow") for text in alarms]
     return found + (_profiles(one["profiles"], zone) if one["profiles"] else [])
 
 
@@ -158,18 +168,23 @@ def _profiles(profiles: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
     found: list[RenderableType] = [rows]
     for profile in profiles:
         rows.add_row(
-            profile["obis"],
-            when(profile["since"], zone),
-            when(profile["newest"], zone),
+            profile["obis"].removesuffix("*255"),
+            near(profile["since"], date.min, zone),
+            near(profile["newest"], date.min, zone),
             *(str(profile[count]) for count in ("expected", "present", "missing")),
             _yesterday(profile),
             back_fill(profile, zone),
         )
         for day in profile["gaps"]:
-            told = f", {day['missing']} told missing" if day["missing"] else ""
-            what = f"{day['present']} of {day['expected']} intervals are there{told}"
-            found.append(Text(f"{profile['obis']} of {day['day']}: {what}"))
+            told = ", {missing} told missing" if day["missing"] else ""
+            text = said(f"{{code}} of {{day}}: {{present}} of {{expected}} intervals are there{told}")
+            found.append(Text(text.format(code=profile["obis"], **day)))
     return found
+
+
+def without_name(fault: str, meter: str) -> str:
+    """A fault beside whose meter it is told."""
+    return fault.removeprefix(f"meter {meter}: ")
 
 
 def by_meter(alarms: Iterable[Part]) -> dict[str, list[str]]:
@@ -188,7 +203,7 @@ def table(*names: str) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         right = name in _RIGHT
-        made.add_column(name, justify="right" if right else "left", no_wrap=name not in _FOLDED, overflow="fold")
+        made.add_column(said(name), justify="right" if right else "left", no_wrap=name not in _FOLDED, overflow="fold")
     return made
 
 

@@ -5,12 +5,14 @@ nothing that is wrong hides behind a number alone. Times are legal time.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from gatewayd.cli.status_meters import FEW, MANY, Part, clock_time, day_of, meters, near, table, when
+from gatewayd.cli.language import said, said_count
+from gatewayd.cli.status_meters import FEW, MANY, Part, clock_time, day_of, meters, near, table, when, without_name
 
 
 def parts(document: Part, room: int | None = MANY) -> list[RenderableType]:
@@ -23,7 +25,7 @@ def parts(document: Part, room: int | None = MANY) -> list[RenderableType]:
         *_faults(document, room),
         *_modems(document["modems"], zone),
         *_listening(document["listening"], zone),
-        *_sinks(document["sinks"], zone),
+        *_sinks(document, zone),
     ]
 
 
@@ -35,26 +37,32 @@ def _gateway(document: Part, zone: ZoneInfo) -> list[RenderableType]:
     found: list[RenderableType] = []
     if document["running"]:
         since = when(document["since"], zone)
-        text = f"gateway {document['gateway']}: running since {since}, version {document['version']}"
-        found.append(Text(f"{text}, process {document['pid']}"))
+        text = said("gateway {gateway}: running since {since}, version {version}, process {pid}")
+        parts = {key: document[key] for key in ("gateway", "version", "pid")}
+        found.append(Text(text.format(since=since, **parts)))
         found += _clock(document["clock"])
     else:
-        found.append(Text(f"gateway {document['gateway']}: not running", style="red"))
-    found.append(Text(f"archive {archive['path']}: {archive['head']['seq']} readings"))
+        text = said("gateway {gateway}: not running").format(gateway=document["gateway"])
+        found.append(Text(text, style="red"))
+    readings = said_count(archive["head"]["seq"], "reading")
+    found.append(Text(said("archive {path}: {readings}").format(path=archive["path"], readings=readings)))
     if archive["fault"]:
-        found.append(Text(f"archive takes nothing: {archive['fault']}", style="red"))
+        found.append(Text(said("archive takes nothing: {fault}").format(fault=archive["fault"]), style="red"))
     configuration = document["configuration"]
     if configuration is not None and configuration["fault"]:
-        found.append(Text(f"the configuration file is not taken: {configuration['fault']}", style="red"))
+        text = said("the configuration file is not taken: {fault}").format(fault=configuration["fault"])
+        found.append(Text(text, style="red"))
     return found
 
 
 def _clock(clock: Part) -> list[RenderableType]:
     if clock["synchronised"] == "yes":
-        error = f", at most {clock['error_s']} s off" if clock["error_s"] else ""
-        return [Text(f"clock: synchronised ({clock['source']}{error})")]
+        limit = ", at most {error} s off" if clock["error_s"] else ""
+        text = said(f"clock: synchronised ({{source}}{limit})")
+        return [Text(text.format(source=clock["source"], error=clock["error_s"]))]
     word = "not synchronised" if clock["synchronised"] == "no" else "not known to be synchronised"
-    return [Text(f"clock: {word} ({clock['source']}); what the gateway stamps is flagged", style="yellow")]
+    text = said(f"clock: {word} ({{source}}); what the gateway stamps is flagged")
+    return [Text(text.format(source=clock["source"]), style="yellow")]
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
@@ -69,7 +77,7 @@ def _lines(document: Part, zone: ZoneInfo, room: int) -> list[RenderableType]:
     shown = [line for line in lines if len(lines) <= min(FEW, room) or line["condition"] != "closed"][:room]
     found: list[RenderableType] = []
     if shown:
-        rows = table("line", "state", "under way", "since", "queue", "oldest due", "last fault")
+        rows = table("line", "state", "under way", "since", "queue", "oldest due")
         for line in shown:
             under_way = line["under_way"]
             rows.add_row(
@@ -79,41 +87,57 @@ def _lines(document: Part, zone: ZoneInfo, room: int) -> list[RenderableType]:
                 clock_time(min((one["since"] for one in under_way), default=None), zone),
                 str(line["queue"]) if line["queue"] else "",
                 near(line["oldest_due"], today, zone),
-                _first(line["fault"]),
             )
         found.append(rows)
+        told = {one["fault"] for one in document["faults"]}
+        text = said("line {line}, last fault: {fault}")
+        found += [
+            Text(text.format(line=line["id"], fault=line["fault"]))
+            for line in shown
+            if line["fault"] and line["fault"] not in told
+        ]
     if more := len(lines) - len(shown):
         talking = sum(len(line["under_way"]) for line in lines)
         queue = sum(line["queue"] for line in lines)
-        what = f"{more} {'more ' if shown else ''}lines"
-        found.append(Text(f"{what}; on all of them {talking} sessions under way, {queue} jobs due"))
+        counts = {
+            "lines": said_count(more, "more line" if shown else "line"),
+            "sessions": said_count(talking, "session"),
+            "jobs": said_count(queue, "job"),
+        }
+        found.append(Text(said("{lines}; on all of them {sessions} under way, {jobs} due").format(**counts)))
     return found
 
 
 def _condition(line: Part, zone: ZoneInfo) -> Text:
     match line["condition"]:
         case "open":
-            until = f", tried at {clock_time(line['until'], zone)}" if line["until"] else ""
-            return Text(f"fails{until}", style="red")
+            text = said("fails, tried at {time}" if line["until"] else "fails")
+            return Text(text.format(time=clock_time(line["until"], zone)), style="red")
         case "half-open":
-            return Text("is tried", style="yellow")
+            return Text(said("is tried"), style="yellow")
         case _ if line["kind"] == "listening":
-            return Text("listens", style="green")
+            return Text(said("listens"), style="green")
         case _:
-            return Text("talks" if line["under_way"] else "ready", style="green")
+            return Text(said("talks" if line["under_way"] else "ready"), style="green")
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
 
 def _faults(document: Part, room: int | None) -> list[RenderableType]:
-    faults = [(f"meter {one['meter']} cannot be read: {one['fault']}", "red") for one in document["faults"]]
-    alarms = [(f"meter {one['meter']}: {one['alarm']}", "yellow") for one in document["alarms"]]
+    told_of = said("meter {meter} cannot be read: {fault}")
+    meter = said("meter {meter}")
+    faults = [
+        (told_of.format(meter=one["meter"], fault=without_name(one["fault"], one["meter"])), "red")
+        for one in document["faults"]
+    ]
+    alarms = [(f"{meter.format(meter=one['meter'])}: {one['alarm']}", "yellow") for one in document["alarms"]]
     found: list[RenderableType] = []
-    for told, what in ((faults, "faults"), (alarms, "alarms")):
+    for told, what in ((faults, "fault"), (alarms, "alarm")):
         found += [Text(text, style=style) for text, style in told[:room]]
         if room is not None and len(told) > room:
-            found.append(Text(f"{len(told) - room} more {what}; --meters shows all"))
+            more = said_count(len(told) - room, f"more {what}")
+            found.append(Text(said("{faults}; --meters shows all").format(faults=more)))
     return found
 
 
@@ -126,8 +150,8 @@ def _listening(meters: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
         return []
     rows = table("pushing", "line", "connected", "last heard")
     for meter in meters:
-        heard = when(meter["last_heard_at"], zone) or Text("not since the start", style="yellow")
-        rows.add_row(meter["meter"], meter["line"], "yes" if meter["connected"] else "no", heard)
+        heard = when(meter["last_heard_at"], zone) or Text(said("not since the start"), style="yellow")
+        rows.add_row(meter["meter"], meter["line"], said("yes" if meter["connected"] else "no"), heard)
     return [rows]
 
 
@@ -144,44 +168,43 @@ def _modems(modems: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
             "" if modem["pool"] == modem["id"] else modem["pool"],
             when(call["at"], zone) if call else "",
             call["number"] if call else "",
-            Text(call["result"], style="green" if call["result"] == "done" else "yellow") if call else "",
+            Text(said(call["result"]), style="green" if call["result"] == "done" else "yellow") if call else "",
             str(call["seconds"]) if call else "",
             "" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm",
-            modem["registration"] or "",
+            said(modem["registration"] or ""),
             when(modem["next_window"], zone),
         )
         if modem["fault"]:
-            found.append(Text(f"{modem['id']} is not used until gatewayd is restarted: {modem['fault']}", style="red"))
+            text = said("{modem} is not used until gatewayd is restarted: {fault}")
+            found.append(Text(text.format(modem=modem["id"], fault=modem["fault"]), style="red"))
         if modem["in_doubt"]:
-            text = f"{modem['id']} may be in a call that costs money: it has not confirmed that it hung up"
-            found.append(Text(text, style="red"))
+            text = said("{modem} may be in a call that costs money: it has not confirmed that it hung up")
+            found.append(Text(text.format(modem=modem["id"]), style="red"))
     return found
 
 
-def _sinks(sinks: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
+def _sinks(document: Part, zone: ZoneInfo) -> list[RenderableType]:
+    sinks = document["sinks"]
     if not sinks:
-        return [Text("no sinks are configured")]
+        return [Text(said("no sinks are configured"))]
+    today = day_of(document["at"], zone) if document["at"] else date.min
     rows = table("sink", "state", "since", "waiting", "delivered", "set aside", "last delivered")
     found: list[RenderableType] = [rows]
     for sink in sinks:
         rows.add_row(
             sink["id"],
-            Text(sink["state"], style={"connected": "green", "broken": "red"}.get(sink["state"], "")),
-            when(sink["since"], zone),
+            Text(said(sink["state"]), style={"connected": "green", "broken": "red"}.get(sink["state"], "")),
+            near(sink["since"], today, zone),
             str(sink["waiting"]),
             "" if sink["delivered"] is None else str(sink["delivered"]),
             str(sink["set_aside"]),
-            when(sink["last_delivered_at"], zone),
+            near(sink["last_delivered_at"], today, zone),
         )
         if sink["fault"]:
-            tries = f" ({sink['attempts']} attempts)" if sink["attempts"] else ""
+            tries = f" ({said_count(sink['attempts'], 'attempt')})" if sink["attempts"] else ""
             found.append(Text(f"{sink['id']}: {sink['fault']}{tries}", style="red"))
         if sink["set_aside"]:
-            what = "reading is" if sink["set_aside"] == 1 else "readings are"
-            found.append(Text(f"{sink['id']}: {sink['set_aside']} {what} set aside; see gatewayd sink set-aside"))
+            text = said("{sink}: {readings} set aside; see gatewayd sink set-aside")
+            what = said_count(sink["set_aside"], "reading is", "readings are")
+            found.append(Text(text.format(sink=sink["id"], readings=what)))
     return found
-
-
-def _first(text: str | None) -> str:
-    """The first line of a text."""
-    return (text or "").partition("\n")[0]

@@ -18,6 +18,7 @@ import click
 from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.channel.tracing import Subscription, Tap, Traced
+from gatewayd.cli.plural import counted
 from gatewayd.cli.session import find_line, find_meter, register_code, session
 from gatewayd.cli.trace_text import TOGETHER, WIDE, TraceText, row_bytes
 from gatewayd.config import Config, ModemLine
@@ -83,7 +84,7 @@ def trace(
             raise click.UsageError(f"meter '{meter}' is on line {settings.line}, not on {line}")
         result = asyncio.run(screen.showing(tap, session(config, settings, Registers(obis), tap)))
         assert result is not None  # nothing else ends it
-    what = "1 reading" if len(result.readings) == 1 else f"{len(result.readings)} readings"
+    what = counted(len(result.readings), "reading")
     click.echo(f"{what} archived; see gatewayd archive show {meter}", err=True)
     if result.fault is not None:
         raise result.fault

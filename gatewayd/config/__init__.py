@@ -19,11 +19,13 @@ from gatewayd.config.lines import (
     UdpListenLine,
 )
 from gatewayd.config.loading import load, parse
+from gatewayd.config.observing import ObservabilitySettings
 from gatewayd.config.schema import json_schema
 from gatewayd.config.settings import (
     AcquisitionSettings,
     ArchiveSettings,
     Config,
+    ControlSettings,
     GatewaySettings,
     Job,
     MeterSettings,
@@ -35,12 +37,14 @@ __all__ = [
     "AcquisitionSettings",
     "ArchiveSettings",
     "Config",
+    "ControlSettings",
     "GatewaySettings",
     "Job",
     "Line",
     "ListeningLine",
     "MeterSettings",
     "ModemLine",
+    "ObservabilitySettings",
     "PartSettings",
     "Rfc2217Line",
     "SerialLine",

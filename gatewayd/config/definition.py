@@ -15,9 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from gatewayd.config.identifiers import Id
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.lines import Host, Line
+from gatewayd.config.observing import ObservabilitySettings
 from gatewayd.config.points import PartEntry, PointEntry, RatioEntry, point_of
 from gatewayd.config.policies import PolicyEntries, PolicyEntry, with_changes
-from gatewayd.config.settings import AcquisitionSettings, ArchiveSettings, GatewaySettings, MeterSettings, Voltage
+from gatewayd.config.settings import (
+    AcquisitionSettings,
+    ArchiveSettings,
+    ControlSettings,
+    GatewaySettings,
+    MeterSettings,
+    Voltage,
+)
 from gatewayd.config.values import Phone, Start
 from gatewayd.model import MeteringType
 from gatewayd.options import Options
@@ -117,6 +125,10 @@ class Document(Options):
     """The gateway itself: its id and its time zone."""
     acquisition: AcquisitionSettings = AcquisitionSettings()
     """How much is done at the same time."""
+    control: ControlSettings = ControlSettings()
+    """Who may ask a running gateway, and have it do something."""
+    observability: ObservabilitySettings = ObservabilitySettings()
+    """Metrics and health, for a monitoring system."""
     policies: PolicyEntries = PolicyEntries()
     """Changes of the defaults of metering types."""
     archive: ArchiveSettings

@@ -6,7 +6,7 @@ to have is that of PPDS annex 5 (2.2, 2.5, 2.13) and decree 359/2020, what trans
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from gatewayd.config.policy_checks import pause_of
 from gatewayd.config.settings import Job, MeterSettings, PartSettings, Voltage
 from gatewayd.config.values import written
 from gatewayd.model import Meter, MeteringType, Ratio
+from gatewayd.obis import Obis
 from gatewayd.options import has_load_profiles
 from gatewayd.policy import Policy
 
@@ -56,6 +57,9 @@ def warnings(meters: Sequence[MeterSettings]) -> Iterator[Fault]:
             for place, job in enumerate(subject.jobs):
                 if job.profile is not None:
                     yield from _profile((*subject.loc, "jobs", place), subject, job)
+        for place, part in enumerate(settings.parts):
+            yield from _deadline((*loc, "points", place), settings, part)
+            yield from _foreign((*loc, "points", place), settings, part)
 
 
 def _subjects(loc: Loc, settings: MeterSettings) -> Iterator[_Subject]:
@@ -147,6 +151,53 @@ def _profile(loc: Loc, subject: _Subject, job: Job) -> Iterator[Fault]:
             "1-0:8.29.0 besides"
         )
         yield Fault((*loc, "channels"), message)
+
+
+def _deadline(loc: Loc, registrar: MeterSettings, part: PartSettings) -> Iterator[Fault]:
+    """A deadline is that of the job which keeps a profile complete: a point without such a job has none of its own."""
+    if any(map(_kept, part.jobs)) or not any(map(_kept, registrar.jobs)):
+        return
+    own, valid = part.policy.deadline, registrar.policy.deadline
+    configured = part.part.meter.metering_type is registrar.metering_type  # where it is another, its type may say so
+    if own == valid or not (configured or (own is not None and (valid is None or own < valid))):
+        return
+    whose = "which has no deadline" if valid is None else f"whose deadline is {_time(valid)}"
+    message = (
+        f"a deadline of {_time(own)} does nothing here: the intervals of this point come by a job of the registrar "
+        f"'{registrar.id}', {whose}; expected policy: {{deadline: {_time(own)}}} at the "
+        "registrar, or the job among those of this point"
+    )
+    yield Fault((*loc, "policy", "deadline") if configured else loc, message)
+
+
+def _kept(job: Job) -> bool:
+    return job.profile is not None or job.intervals
+
+
+def _time(deadline: time | None) -> str:
+    return "none" if deadline is None else f"{deadline:%H:%M}"
+
+
+def _foreign(loc: Loc, registrar: MeterSettings, part: PartSettings) -> Iterator[Fault]:
+    """Whose a reading is says its code, not whose job has asked for it."""
+    meter = registrar.meter
+    for place, job in enumerate(part.jobs):
+        for key, codes in (("intervals" if job.intervals else "registers", job.registers), ("channels", job.channels)):
+            for number, code in enumerate(codes):
+                owner = meter.owner(code)  # intervals that the gateway makes stay with their register
+                if owner.id != part.id:
+                    said = _elsewhere(code, owner.id, "registrar" if owner is meter else "point")
+                    yield Fault((*loc, "jobs", place, key, number), said)
+
+
+def _elsewhere(code: Obis, owner: str, kind: str) -> str:
+    name = str(code).removesuffix("*255")
+    remedy = (
+        f"{name} among them, or the job at the registrar" if kind == "registrar" else f"the job at the point {owner}"
+    )
+    return (
+        f"{name} is not among the channels of this point, so the readings go to the {kind} '{owner}'; expected {remedy}"
+    )
 
 
 def _clock(loc: Loc, driver: str, options: BaseModel) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config import checks, lint, messages, policy_checks
+from gatewayd.config import checks, lint, messages, observing, policy_checks
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import SINK_KEYS, Document, document
@@ -59,7 +59,8 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
     if faults or valid is None:
         raise ConfigError(name, _findings(tree, _most_precise(faults)))
     config = _config(valid, data, sinks)
-    return replace(config, warnings=_findings(tree, [*checks.warnings(tree), *lint.warnings(config.meters)]))
+    advice = [*checks.warnings(tree), *lint.warnings(config.meters), *observing.warnings(config.observability)]
+    return replace(config, warnings=_findings(tree, advice))
 
 
 @lru_cache(maxsize=4)
@@ -140,6 +141,8 @@ def _config(valid: Document, data: Any, sinks: OptionClasses) -> Config:
         meters=tuple(meter.settings(policies) for meter in valid.meters),
         sinks=tuple(_sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)),
         acquisition=valid.acquisition,
+        observability=valid.observability,
+        control=valid.control,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from gatewayd.config.identifiers import Id
 from gatewayd.config.lines import FilePath, Line, ModemLine
+from gatewayd.config.observing import OBSERVABILITY, ObservabilitySettings
 from gatewayd.config.values import Spread
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
@@ -70,7 +71,15 @@ class AcquisitionSettings(Options):
     """Over how much time the daily and periodic jobs of different meters begin, from 0s to 6h."""
 
 
+class ControlSettings(Options):
+    """Who may ask a running gateway, and have it do something."""
+
+    group: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "gatewayd"
+    """The group of this machine whose members may, besides root and the gateway's own user."""
+
+
 ACQUISITION = AcquisitionSettings()
+CONTROL = ControlSettings()
 NO_POINT = Point()
 SILENCE = timedelta(hours=25)
 """A meter that pushes once a day, and an hour for the day that is longer."""
@@ -191,6 +200,8 @@ class Config:
     sinks: tuple[SinkSettings, ...]
     warnings: tuple[Finding, ...] = ()
     acquisition: AcquisitionSettings = ACQUISITION
+    observability: ObservabilitySettings = OBSERVABILITY
+    control: ControlSettings = CONTROL
 
     @property
     def metered(self) -> tuple[Meter, ...]:

@@ -19,23 +19,30 @@ from gatewayd.daemon.build import (
     opened,
 )
 from gatewayd.daemon.doubts import doubts
+from gatewayd.daemon.journal import STANDARD_ERROR, log_to_standard_error
+from gatewayd.daemon.manual import Handing, hand_in
 from gatewayd.daemon.modems import Modem
+from gatewayd.daemon.no_dump import forbid_dumps
 from gatewayd.daemon.probe import iec_words, probe
 from gatewayd.daemon.replay import replay
 from gatewayd.daemon.run import run
 from gatewayd.daemon.scan_line import SCAN_UNITS, LineScan, Unit, scan_line
 from gatewayd.daemon.status import status_on_disk
+from gatewayd.daemon.technician import audited
 from gatewayd.daemon.trace import event_from, event_object, hear, hexadecimal, open_alone, printed
 
 __all__ = [
     "DRIVER_OPTIONS",
     "SCAN_UNITS",
     "SINK_OPTIONS",
+    "STANDARD_ERROR",
     "Collected",
+    "Handing",
     "LineScan",
     "Modem",
     "Question",
     "Unit",
+    "audited",
     "build_acquisition",
     "build_line",
     "build_sink",
@@ -44,10 +51,13 @@ __all__ = [
     "doubts",
     "event_from",
     "event_object",
+    "forbid_dumps",
+    "hand_in",
     "hear",
     "hexadecimal",
     "iec_words",
     "load_config",
+    "log_to_standard_error",
     "now",
     "open_alone",
     "opened",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from gatewayd.config import Config
 from gatewayd.errors import Finding
+from gatewayd.options import is_credential
 from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.postgresql.options import PostgresqlOptions
 
@@ -40,6 +41,8 @@ def _files(options: BaseModel, place: str) -> Iterator[Finding]:
         value = getattr(options, name)
         if isinstance(value, BaseModel):
             yield from _files(value, f"{place}.{name}")
+        elif isinstance(value, Path) and is_credential(value):
+            continue  # who checks is not the service that gets it
         elif isinstance(value, Path) and name.endswith("_file") and not os.access(value, os.R_OK):
             there = "may not be read by this user" if value.exists() else "does not exist"
             yield Finding(0, f"{place}.{name}", f"{value} {there}")

@@ -3,8 +3,10 @@
 Rules: built once from a first configuration; what another configuration may change of it stands in reload.py.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 from gatewayd.acquire import Acquisition
@@ -15,6 +17,14 @@ from gatewayd.daemon.lines import Lines
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.diary import Diary
 from gatewayd.gateway_clock import GatewayClock
+
+
+class Stage(Enum):
+    """How far the life of a gateway has come."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    STOPPING = "stopping"
 
 
 @dataclass(slots=True, eq=False)
@@ -36,3 +46,6 @@ class Gateway:
     diary: Diary
     reload_fault: str = ""
     """Why the file was not taken the last time; empty when it was."""
+    stage: Stage = Stage.STARTING
+    heeding: list[Callable[[Config], Awaitable[None]]] = field(default_factory=list)
+    """Who else takes another configuration, when it is the present one. They raise nothing."""

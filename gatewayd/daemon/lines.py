@@ -65,6 +65,8 @@ class _Post:
     worker: Worker
     waits: bool
     """For the one before it on the same line, which finishes its session."""
+    defect: str = ""
+    """What has ended the worker, while the line waits to begin anew."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None]" = field(init=False)
 
@@ -82,6 +84,11 @@ class Lines:
     def workers(self) -> list[Worker]:
         """Those of the present configuration."""
         return [post.worker for post in self._posts.values()]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Lines that a defect of ours has ended and that do not work again yet, and the defect."""
+        return {name: post.defect for name, post in self._posts.items() if post.defect}
 
     def worker_of(self, meter: str) -> Worker | None:
         """Who works on the line of this meter; None where nobody does. GatewayError while the line is being changed."""
@@ -149,8 +156,10 @@ class Lines:
             try:
                 if anew:  # what is done by now is not due any more
                     post.worker, post.waits = self._build(reduced(config, [post.group]))[0], False
+                post.defect = ""
                 await post.worker.run(post.stop)
             except Exception as error:
+                post.defect = repr(error)
                 log.critical("line %s ended by a defect in gatewayd: %r", post.group.name, error, exc_info=error)
             else:
                 return

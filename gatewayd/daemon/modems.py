@@ -21,6 +21,7 @@ from gatewayd.config import ModemLine as Settings
 from gatewayd.dialling import Dialling, Network, PhoneNumber, Step
 from gatewayd.driver import Clock
 from gatewayd.errors import ChannelError
+from gatewayd.options import SecretUnavailable, is_credential, located
 from gatewayd.refusals import BeforePin
 from gatewayd.station import Line, OnCall, Station
 
@@ -50,7 +51,7 @@ class Modem:
         if path is None or self._file:
             return self._file
         try:
-            return f"{path} {path.stat().st_mtime_ns}"
+            return str(path) if is_credential(path) else f"{path} {path.stat().st_mtime_ns}"
         except OSError:
             return ""
 
@@ -159,11 +160,13 @@ def modem_options(settings: Settings) -> ModemOptions:
 
 def _pin(line: str, path: Path) -> SimPin:
     try:
-        return SimPin(path.read_text(encoding="ascii").split("\n", 1)[0].strip())
+        return SimPin(located(path).read_text(encoding="ascii").split("\n", 1)[0].strip())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not digits"
     except ValueError:
         reason = "its first line is not 4 to 8 digits"
+    except SecretUnavailable as error:
+        reason = str(error)
     raise ChannelError(f"line {line}: the PIN file {path} cannot be used: {reason}; nothing was sent to the SIM")
 
 

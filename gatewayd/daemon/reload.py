@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
+from gatewayd.alarm_log import Turn
 from gatewayd.alarms import SESSION
 from gatewayd.archive.records import Audit
 from gatewayd.config import Config
@@ -20,6 +21,7 @@ from gatewayd.daemon.build import load_config, now
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.lines import Plan as LinesPlan
 from gatewayd.daemon.lines import hang_up_seconds
+from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.sinks import Plan as SinksPlan
 from gatewayd.daemon.upkeep_loop import DEADLINES, tell, watch
 from gatewayd.errors import ArchiveError, ConfigError, Finding, GatewayError
@@ -73,11 +75,12 @@ def fixed(before: Config, after: Config) -> tuple[Finding, ...]:
     )
 
 
-_FIXED = ("gateway.id", "gateway.timezone", "gateway.clock", "archive.path", "archive.segment_mb")
+_FIXED = ("gateway.id", "gateway.timezone", "gateway.clock", "archive.path", "archive.segment_mb", "control.group")
 
 
 def _settings(config: Config) -> dict[str, object]:
-    parts = {"gateway": config.gateway, "archive": config.archive, "acquisition": config.acquisition}
+    named = ("gateway", "archive", "acquisition", "control", "observability")
+    parts = {name: getattr(config, name) for name in named}
     return {f"{name}.{key}": value for name, part in parts.items() for key, value in dict(part).items()}
 
 
@@ -92,8 +95,9 @@ def _between(before: Mapping[str, object], after: Mapping[str, object]) -> Diffe
 class Reloads:
     """Takes configurations, one after the other. What has begun is not given up when whoever asked for it has gone."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, notifier: Notifier | None = None) -> None:
         self._gateway = gateway
+        self._notifier = notifier or Notifier()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[dict[str, object]]] = set()
         self._closed = False
@@ -144,7 +148,7 @@ class Reloads:
         return events
 
     async def _take(self, user: str) -> dict[str, object]:
-        async with self._lock:
+        async with self._lock, self._notifier.reloading():
             gateway = self._gateway
             try:
                 config = await _loaded(gateway)
@@ -198,6 +202,8 @@ async def _change(gateway: Gateway, config: Config, lines: LinesPlan, sinks: Sin
     gateway.config, gateway.loaded_at, gateway.reload_fault = config, now(), ""
     gateway.sinks.start(sinks)
     gateway.lines.resume(lines, config)
+    for heed in gateway.heeding:
+        await heed(config)
     if defect is not None:
         raise GatewayError(f"the configuration was taken, with a defect in gatewayd: {defect!r}") from defect
 
@@ -208,7 +214,7 @@ def _forget(gateway: Gateway, config: Config) -> None:
     acquisition = gateway.acquisition
     for meter in [one for one in acquisition.alarms.standing if one not in known]:
         for scope in (SESSION, DEADLINES):
-            tell(gateway, meter, acquisition.alarms.over(meter, (), scope), "over")
+            tell(gateway, meter, acquisition.alarms.over(meter, (), scope), Turn.OVER)
     wanted = _orders(config)
     for meter, orders in _orders(gateway.config).items():
         if orders - wanted.get(meter, frozenset()):

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from gatewayd import __version__
 from gatewayd.archive import set_aside
+from gatewayd.archive.records import Audit
 from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, SinkSettings
 from gatewayd.control import Request, listening
+from gatewayd.daemon import manual
 from gatewayd.daemon.build import (
     build_acquisition,
     build_clock,
@@ -32,13 +34,17 @@ from gatewayd.daemon.build import (
     opened,
     sink_start,
 )
-from gatewayd.daemon.gateway import Gateway
+from gatewayd.daemon.gateway import Gateway, Stage
 from gatewayd.daemon.lines import Lines, Worker, hang_up_seconds
+from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.observing import Observing
 from gatewayd.daemon.reload import Reloads
 from gatewayd.daemon.retention import retain
+from gatewayd.daemon.roles import doorkeeper, group_number
+from gatewayd.daemon.service import attend
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.daemon.status import running_status
-from gatewayd.daemon.technician import ask_stream
+from gatewayd.daemon.technician import CATEGORY, ask_stream
 from gatewayd.daemon.threads import DaemonThreads, collect_seldom, share_promptly
 from gatewayd.daemon.trace import trace_stream
 from gatewayd.daemon.upkeep_loop import look_after, save, watch
@@ -60,6 +66,7 @@ log = logging.getLogger("gatewayd.daemon")
 async def run(config: Config, path: Path | None = None) -> None:
     """Run the gateway until SIGTERM or SIGINT. `path` is the file to load again on SIGHUP. Raises ArchiveError when the
     archive cannot be opened."""
+    notifier = Notifier.from_environment(os.environ)
     stop, hung_up = asyncio.Event(), asyncio.Event()
     _heed_signals(stop, hung_up)
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
@@ -68,10 +75,12 @@ async def run(config: Config, path: Path | None = None) -> None:
         store.declare(config.metered)
         gateway = await _assembled(config, path, store)
         collect_seldom()
-        reloads = Reloads(gateway)
+        reloads = Reloads(gateway, notifier)
         async with AsyncExitStack() as stack:
+            stack.callback(notifier.close)
             await _listen(stack, gateway, reloads)
-            await _supervise(gateway, reloads, stop, hung_up)
+            await _observe(stack, gateway)
+            await _supervise(gateway, reloads, notifier, stop, hung_up)
     log.info("gatewayd stopped, archive at seq %d", store.head)
 
 
@@ -131,21 +140,39 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway, reloads: Reloads) -> 
             asides = await asyncio.to_thread(set_aside.counts, gateway.store.folder)
         return running_status(gateway, asides, now())
 
-    streams = {"trace": trace_stream(gateway.taps), "ask": ask_stream(gateway), "reload": reloads.stream()}
+    def looked_on(user: str, line: str) -> None:
+        gateway.store.submit(Audit(now(), user, CATEGORY, "trace", line, "done"))
+
+    streams = {"trace": trace_stream(gateway.taps, looked_on), "ask": ask_stream(gateway), "reload": reloads.stream()}
+    streams[manual.REQUEST] = manual.manual_stream(gateway)
     try:
-        await stack.enter_async_context(listening(gateway.store.folder, {"status": status}, streams))
+        group = gateway.config.control.group
+        keeper = doorkeeper(group, gateway.store.submit, now)
+        answers = {"status": status}
+        served = listening(gateway.store.folder, answers, streams, admit=keeper, group=group_number(group))
+        await stack.enter_async_context(served)
     except OSError as error:
         log.error("the control socket cannot be made, so `gatewayd status` and `trace` will not work: %s", error)
 
 
-async def _supervise(gateway: Gateway, reloads: Reloads, stop: asyncio.Event, hung_up: asyncio.Event) -> None:
+async def _observe(stack: AsyncExitStack, gateway: Gateway) -> None:
+    """Metrics and health, where the configuration wants them."""
+    observing = Observing(gateway)
+    stack.push_async_callback(observing.close)
+    gateway.heeding.append(observing.take)
+    await observing.take(gateway.config)
+
+
+async def _supervise(
+    gateway: Gateway, reloads: Reloads, notifier: Notifier, stop: asyncio.Event, hung_up: asyncio.Event
+) -> None:
     """Run everything; when `stop` comes, end it in the order acquisition, sinks."""
     config, loop = gateway.config, asyncio.get_running_loop()
     watch(gateway.acquisition.upkeep, config)
     gateway.lines.start(config)
     gateway.sinks.start(gateway.sinks.planned(config))
     log.info(
-        "gatewayd %s: gateway %s, %d meters on %d lines, %d sinks, archive %s at seq %d",
+        "gatewayd %s: gateway %s, meters: %d, lines: %d, sinks: %d, archive %s at seq %d",
         __version__,
         config.gateway.id,
         len(config.meters),
@@ -159,12 +186,17 @@ async def _supervise(gateway: Gateway, reloads: Reloads, stop: asyncio.Event, hu
         asyncio.create_task(retention, name="retention"),
         asyncio.create_task(look_after(gateway), name="upkeep"),
         asyncio.create_task(reloads.heed(hung_up), name="reload on SIGHUP"),
+        asyncio.create_task(attend(gateway, notifier), name="service manager"),
     ]
     stopping = asyncio.create_task(stop.wait(), name="stop")
+    gateway.stage = Stage.SERVING
+    notifier.ready()
     try:
         await _until_stop(chores, stopping)
     finally:
         begun = loop.time()
+        gateway.stage = Stage.STOPPING
+        notifier.stopping("stopping: sessions are ended, what they received is archived and delivered")
         await reloads.stop()
         for task in (*chores, stopping):
             task.cancel()

@@ -5,10 +5,12 @@ the audit log with the user's name, whatever came of it; what it brought is arch
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 
 from gatewayd.archive.records import Audit
+from gatewayd.archive.store import Store
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.control import Request, Stream
 from gatewayd.daemon.asking import Question, kind_of, question_from, result_events
@@ -68,9 +70,28 @@ def audit_of(user: str, meter: str, question: Question, result: str, detail: str
     return Audit(at, user, CATEGORY, kind_of(question), meter, result, text)
 
 
+@contextlib.asynccontextmanager
+async def audited(store: Store, user: str, meter: str, question: Question) -> AsyncIterator[Callable[[Result], None]]:
+    """A question that is asked without a running gateway: its entry of the audit log, whatever comes of it. The
+    function that it gives is told the result."""
+    result, detail = "cancelled", ""
+
+    def tell(found: Result) -> None:
+        nonlocal result, detail
+        result, detail = _outcome(found)
+
+    try:
+        yield tell
+    except GatewayError as error:
+        result, detail = "fault", str(error)
+        raise
+    finally:
+        store.submit(audit_of(user, meter, question, result, detail, now()))
+
+
 def _outcome(found: Result) -> tuple[str, str]:
-    count = "1 reading" if len(found.readings) == 1 else f"{len(found.readings)} readings"
-    count = f"{len(found.objects)} objects" if found.objects else count
+    number, noun = (len(found.objects), "object") if found.objects else (len(found.readings), "reading")
+    count = f"{number} {noun}{'' if number == 1 else 's'}"
     return ("done", count) if found.fault is None else ("fault", f"{count}; {found.fault}")
 
 

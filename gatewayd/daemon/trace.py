@@ -5,7 +5,7 @@ bytes are `**` in `hex` and `*` in `text`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -99,17 +99,21 @@ async def hear(channel: Channel) -> None:
             continue
 
 
-def trace_stream(taps: Mapping[str, Tap]) -> Stream:
-    """The answer to a request `trace` of the control socket: the events of the line that it names."""
+def trace_stream(taps: Mapping[str, Tap], ended: Callable[[str, str], None] = lambda _user, _line: None) -> Stream:
+    """The answer to a request `trace` of the control socket: the events of the line that it names. `ended` is told who
+    has looked on at which line, for the audit log."""
 
     async def stream(request: Asked) -> AsyncGenerator[dict[str, object], None]:
         name = request.get("line")
         tap = taps.get(name)
         if tap is None:
             raise GatewayError(f"line '{name}' is not configured; known: {', '.join(taps) or 'none'}")
-        with tap.subscribe() as events:
-            yield {"line": name, "event": "listening"}
-            while True:
-                yield event_object(name, await events.get())
+        try:
+            with tap.subscribe() as events:
+                yield {"line": name, "event": "listening"}
+                while True:
+                    yield event_object(name, await events.get())
+        finally:
+            ended(request.user, name)
 
     return stream

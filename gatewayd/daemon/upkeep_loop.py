@@ -9,7 +9,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from gatewayd.alarms import audit_of
+from gatewayd import alarm_log
+from gatewayd.alarm_log import Turn
 from gatewayd.config import Config
 from gatewayd.daemon.build import now
 from gatewayd.daemon.gateway import Gateway
@@ -72,8 +73,8 @@ class Chores:
         found = await upkeep.tick(now())
         alarms = self._gateway.acquisition.alarms
         for meter, texts in found.items():
-            tell(self._gateway, meter, alarms.raised(meter, texts, DEADLINES), "raised")
-            tell(self._gateway, meter, alarms.over(meter, texts, DEADLINES), "over")
+            tell(self._gateway, meter, alarms.raised(meter, texts, DEADLINES), Turn.RAISED)
+            tell(self._gateway, meter, alarms.over(meter, texts, DEADLINES), Turn.OVER)
         await upkeep.review()
 
     async def save(self, *, everything: bool = False) -> None:
@@ -91,11 +92,9 @@ class Chores:
         self._failing[what] = text
 
 
-def tell(gateway: Gateway, meter: str, alarms: Sequence[str], result: str) -> None:
-    """An alarm is in the log and in the audit log when it is raised, and when it is over."""
-    for text in alarms:
-        log.log(logging.WARNING if result == "raised" else logging.INFO, "meter %s: alarm %s: %s", meter, result, text)
-        gateway.store.submit(audit_of(meter, text, result, now()))
+def tell(gateway: Gateway, meter: str, alarms: Sequence[str], turn: Turn) -> None:
+    """Alarms that no session has found."""
+    alarm_log.tell(gateway.store, meter, alarms, turn, now())
 
 
 def watch(upkeep: Upkeep, config: Config) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from gatewayd.model import Archived, Kind, Meter, RawStatus, Reading
+from gatewayd.model import Archived, Flag, Kind, Meter, RawStatus, Reading
 from gatewayd.obis import Obis
 from gatewayd.sink.home_assistant_sensors import Sensor, sensor
 from gatewayd.sink.meta import CODES
@@ -19,9 +19,10 @@ from gatewayd.sink.topics import Topics
 Document = dict[str, object]
 
 _SOUND = " or ".join(f"r.status == '{status.text}'" for status in RawStatus if status < RawStatus.DISTORTED)
-# An empty text is ignored by Home Assistant, `None` makes the state unknown.
+# An empty text is ignored by Home Assistant, `None` makes the state unknown. What a person has read may be of any time,
+# and in another unit than the meter sends: the sensor stays that of the meter.
 VALUE_TEMPLATE = (
-    "{% set r = value_json.readings[0] %}{% if value_json.replay is defined %}"
+    "{% set r = value_json.readings[0] %}{% if value_json.replay is defined or 'manual' in r.flags %}"
     "{% elif r.primary is not none and (" + _SOUND + ") %}{{ r.primary }}{% else %}None{% endif %}"
 )
 ATTRIBUTES_TEMPLATE = (
@@ -52,6 +53,8 @@ class Discovery:
         for archived in readings:
             reading = archived.reading
             if reading.kind is not Kind.REGISTER or reading.obis is None or reading.status >= RawStatus.DISTORTED:
+                continue
+            if Flag.MANUAL in reading.flags:
                 continue
             if archived.serial and archived.serial != self._serials.get(reading.meter):
                 self._rename(reading.meter, archived.serial)

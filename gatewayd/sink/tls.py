@@ -1,7 +1,8 @@
 """TLS towards brokers and databases: whom we believe, and who we say we are.
 
 Rules: the certificate and the name of the other side are always checked; with `ca_file` only that authority is believed
-(pinned), without it those of the system. Files are read when a connection is opened, so that new ones need no restart.
+(pinned), without it those of the system. Files are read when a connection is opened, so that new ones need no restart;
+`credential:NAME` is one that systemd hands to the service.
 """
 
 import ssl
@@ -11,7 +12,7 @@ from typing import Self
 from pydantic import model_validator
 
 from gatewayd.errors import SinkError
-from gatewayd.options import Options
+from gatewayd.options import Options, SecretUnavailable, located
 
 
 class TlsOptions(Options):
@@ -34,13 +35,19 @@ class TlsOptions(Options):
 def tls_context(options: TlsOptions) -> ssl.SSLContext:
     """The context for one connection; reads files, so not for the event loop. SinkError when one cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=options.ca_file)
+        ca_file, cert_file, key_file = (
+            None if path is None else located(path) for path in (options.ca_file, options.cert_file, options.key_file)
+        )
+    except SecretUnavailable as error:
+        raise SinkError(str(error)) from error
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise SinkError(f"the file {options.ca_file} (tls.ca_file) cannot be used: {_reason(error)}") from error
-    if options.cert_file is not None:
+    if cert_file is not None:
         try:
             # Without a password callback OpenSSL would ask on the terminal for that of an encrypted key.
-            context.load_cert_chain(options.cert_file, options.key_file, password="")
+            context.load_cert_chain(cert_file, key_file, password="")
         except (OSError, ssl.SSLError) as error:
             files = f"{options.cert_file} and {options.key_file}" if options.key_file else str(options.cert_file)
             raise SinkError(f"{files} (tls.cert_file, tls.key_file) cannot be used: {_reason(error)}") from error

@@ -3,6 +3,8 @@ makes intervals and publishes: at the end everything is there once, and no meter
 
 Rules: the moment is any time from the start of the process on, the signal is drawn; what the profiles hold is computed
 from the formula of the simulators (tests/system/dlms_rig.py), what arrived is counted by mosquitto_sub.
+Only one kind of moment does not come twice in a row: between a password and its answer. The gateway takes the second
+for a refusal, and leaves the meter alone (gatewayd/refusals.py).
 """
 
 import json
@@ -116,10 +118,13 @@ def test_signals_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
     with plant(tmp_path) as made:
         wanted = expected(made.began)
         for number in range(rounds(20, 200)):
+            unclear = bool(refused.listed(made.archive))
             daemon = made.start()
             try:
                 if chance.random() < SERVED:
                     eventually(lambda d=daemon: SERVING in d.said, "it serves")  # type: ignore[misc]
+                if unclear:
+                    eventually(lambda: not refused.listed(made.archive), "a password is tried once more, and accepted")
                 daemon.process.join(chance.uniform(0, LONGEST_S))
                 assert daemon.process.exitcode is None, f"round {number}: {daemon.said}"
                 if chance.random() < 0.5:
@@ -134,9 +139,12 @@ def test_signals_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
         assert len(set(holes)) >= rounds(4, 10), f"too few were stopped while a profile was filled: {holes}"
         last = made.start()
         try:
-            eventually(lambda: not missing(made.archive, wanted), "the profiles are complete", 120)
+            eventually(lambda: not missing(made.archive, wanted), "the profiles are complete", 300)
             eventually(lambda: SERVING in last.said, "it serves")
             assert _terminated(last)
+        except AssertionError as error:
+            left = Counter(meter for meter, _, _ in missing(made.archive, wanted))
+            raise AssertionError(f"{error}; missing: {left}; {refused.listed(made.archive)}; {last.said}") from error
         finally:
             last.kill()
         verified = made.site.json("archive", "verify")
@@ -146,7 +154,8 @@ def test_signals_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
     for topic, numbers in arrived.items():
         new = list(dict.fromkeys(numbers))
         assert new == sorted(new), f"{topic}: what arrives for the first time comes in order"
-    assert refused.listed(made.archive) == [], "nobody is left alone"
+    # A SIGTERM between a password and its answer leaves an entry: it is tried once more.
+    assert not [one for one in refused.listed(made.archive) if one.final], "nobody is left alone"
     for what in ("password wrong", "locked"):
         assert not [line for line in made.iec.read_text().splitlines() if what in line]
     check_profiles(made)

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from gatewayd.model import Archived, Flag, RawStatus
 from tests.crash.rig import FULL
 from tests.crash.year_campaign import DAY, HOUR, Season, configuration, drawn, happen, processes
-from tests.crash.year_check import MOST_ASKED, Alter, asked_in_an_hour, check
+from tests.crash.year_check import MOST_ASKED, Alter, Evidence, asked_in_an_hour
 from tests.crash.year_time import Busy, CountedThreads, Elapsed, LeapingLoop, Spell
 
 SPRING = Season("spring", datetime(2026, 3, 22, 9, tzinfo=UTC), 18, 15, 2, 5, 3.6 * DAY)
@@ -44,14 +44,17 @@ def test_every_interval_is_there_once(tmp_path: Path, season: Season, seed: int)
         happen(campaign)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{again}") from error
-    report = check(campaign)
+    evidence = Evidence.of(campaign)
+    report = evidence.report
     assert not report.wrong, f"{report.text}\n{again}"
+    if SEED:
+        return  # a year of somebody's choice may be a quiet one
     assert sum(up.killed for up in campaign.ups) >= 10
     assert {"rewound", "1970", "ahead"} <= {spell.kind for spell in campaign.spells}
     assert all(report.counts[each] for each in ("values", "missing", "told not sent"))
     assert season is not SPRING or (report.counts["late"] and report.counts["told not read"])
     for name, alter in ALTERATIONS.items():
-        assert check(campaign, alter).wrong, f"nobody would notice {name}"
+        assert evidence.notices(alter), f"nobody would notice {name}"
 
 
 def test_a_gateway_whose_clock_nobody_keeps_right_does_not_ask_again_and_again(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ ALTERATIONS: dict[str, Alter] = {
     "a missing without words": lambda each: _changed(each, missing=True, more=()),
     "an interval that is none": _aside,
 }
-"""What to make of the intervals of each meter."""
+"""What to make of the intervals of a meter."""
 
 
 def test_time_does_not_leap_while_a_thread_works(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ RETRY_S = 3 * DAY
 """The retry window of types A and AMM (docs of the configuration)."""
 NAMES = ("", "em-quarters", "em-site", "em-late")
 """The meters: with quarters of an hour and a memory of some days; a registrar with hours; a new one with years."""
+_CERTAIN = 4
+"""So many of the first kills have a wrong clock behind them, which has to come about: nothing long before it."""
 STUCK_S = 90.0
 """Seconds of real time in which simulated time has to go on."""
 
@@ -273,7 +275,7 @@ def happen(campaign: Campaign) -> None:
     with processes() as gateways:
         for number, kill_at in enumerate(kills):
             first = kind = ""
-            if number in (1, 2, 3, 4):
+            if 0 < number <= _CERTAIN:
                 first = kinds[(number - 1) % 3]
                 kill_at = min(max(kill_at, elapsed.look() + 12 * HOUR), campaign.calm - DAY)
             elif chance.random() < 0.25:
@@ -287,6 +289,8 @@ def happen(campaign: Campaign) -> None:
             if chance.random() < 0.25 and campaign.site.archive.exists():
                 campaign.site.lose_short_cuts()
             down = campaign.season.outage_s if number == outage else _down(chance)
+            if number < _CERTAIN:
+                down = min(down, 20 * HOUR)
             elapsed.pass_by(min(down, max(60.0, campaign.calm - DAY - elapsed.look())))
         last = max(campaign.end, elapsed.look() + campaign.season.calm_days * DAY)
         assert last == campaign.end, "the season is too short for what happens in it"

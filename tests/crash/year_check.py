@@ -143,31 +143,51 @@ class Report:
 Alter = Callable[[list[Archived]], Iterable[Archived]]
 
 
-def check(campaign: Campaign, alter: Alter = iter) -> Report:
-    """Everything that is wrong with the archive of a campaign. `alter`: what to make of its intervals before they are
-    looked at, to see whether that is noticed."""
-    report = Report()
-    for finding in verify(campaign.site.archive).findings:
-        report.say("verify", finding.text)
-    readings = Reader(campaign.site.archive).select(Selection())
-    if [one.seq for one in readings] != list(range(1, len(readings) + 1)):
-        report.say("the sequence numbers are not 1, 2, 3 ...")
-    commits = Commits.of(campaign)
-    known = {owner for meter in campaign.meters for owner in (meter.plan.id, *dict(meter.plan.columns))}
-    by_meter: dict[str, list[Archived]] = defaultdict(list)
-    for one in readings:
-        by_meter[one.reading.meter].append(one)
-    for stranger in by_meter.keys() - known:
-        report.say("readings of no meter", stranger)
-    for (meter_id, hour), number in asked_in_an_hour(campaign).items():
-        report.counts["busiest hour"] = max(report.counts["busiest hour"], number)
-        if number > MOST_ASKED:
-            report.say(f"{meter_id}: asked too often in an hour", f"{hour:%Y-%m-%d %H} ({number})")
-    for meter in campaign.meters:
-        owners = {meter.plan.id, *dict(meter.plan.columns)}
-        intervals = [one for each in owners for one in by_meter[each] if one.reading.kind is Kind.INTERVAL]
-        MeterCheck(campaign, meter, commits, report).run(list(alter(intervals)))
-    return report
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a campaign has left, read once. `intervals`: of each of its meters, with the points behind it."""
+
+    campaign: Campaign
+    commits: Commits
+    intervals: tuple[tuple[Configured, list[Archived]], ...]
+    report: Report
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "Evidence":
+        """With everything that is wrong with the archive."""
+        report = Report()
+        for finding in verify(campaign.site.archive).findings:
+            report.say("verify", finding.text)
+        readings = Reader(campaign.site.archive).select(Selection())
+        if [one.seq for one in readings] != list(range(1, len(readings) + 1)):
+            report.say("the sequence numbers are not 1, 2, 3 ...")
+        plans = [meter.plan for meter in campaign.meters]
+        owner = {each: plan.id for plan in plans for each in (plan.id, *dict(plan.columns))}
+        by_meter: dict[str, list[Archived]] = defaultdict(list)
+        for one in readings:
+            if one.reading.meter not in owner:
+                report.say("readings of no meter", one.reading.meter)
+            elif one.reading.kind is Kind.INTERVAL:
+                by_meter[owner[one.reading.meter]].append(one)
+        for (meter_id, hour), number in asked_in_an_hour(campaign).items():
+            report.counts["busiest hour"] = max(report.counts["busiest hour"], number)
+            if number > MOST_ASKED:
+                report.say(f"{meter_id}: asked too often in an hour", f"{hour:%Y-%m-%d %H} ({number})")
+        evidence = cls(
+            campaign, Commits.of(campaign), tuple((each, by_meter[each.plan.id]) for each in campaign.meters), report
+        )
+        for meter, intervals in evidence.intervals:
+            MeterCheck(campaign, meter, evidence.commits, report).run(intervals)
+        return evidence
+
+    def notices(self, alter: Alter) -> bool:
+        """Whether it is told when the intervals of a meter are altered: of that with the fewest which has values and
+        missing ones."""
+        report = Report()
+        mixed = [each for each in self.intervals if 0 < sum(map(_sound, each[1])) < len(each[1])]
+        meter, intervals = min(mixed, key=lambda each: len(each[1]))
+        MeterCheck(self.campaign, meter, self.commits, report).run(list(alter(intervals)))
+        return bool(report.wrong)
 
 
 def asked_in_an_hour(campaign: Campaign) -> Counter[tuple[str, datetime]]:

@@ -62,7 +62,7 @@ def test_alarms_are_logged_and_audited_and_outlive_a_fault(tmp_path: Path, caplo
                 assert ("em-1001" in acquisition.alarms.standing) == (number < 4)
             await store.flush()
 
-    with caplog.at_level(logging.INFO, "gatewayd.acquire"):
+    with caplog.at_level(logging.INFO, "gatewayd.alarm"):
         asyncio.run(scene())
     assert [(record.levelname, record.message) for record in caplog.records if "alarm" in record.message] == [
         ("WARNING", f"meter em-1001 on line optical: alarm raised: {KEYS}"),

@@ -25,6 +25,7 @@ from gatewayd.model import (
     Kind,
     Meter,
     Order,
+    Part,
     Ratio,
     RawStatus,
     Reading,
@@ -32,7 +33,7 @@ from gatewayd.model import (
     Request,
 )
 from gatewayd.obis import Obis
-from tests.gatewayd.archive.samples import everything, opened
+from tests.gatewayd.archive.samples import append, entry, everything, opened
 from tests.gatewayd.doubles import PATIENCE, START, Conversation, ScriptedChannel, TestClock, line_to, reading, station
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -127,6 +128,29 @@ def test_after_a_restart_the_running_interval_still_comes(tmp_path: Path) -> Non
     site.read((3, "106", "8"))
     assert site.intervals() == [(1, "1", "true"), (2, "2", "true"), (3, "3", "true")]
     assert site.intervals("2.29.0") == [(1, "0", "true"), (2, "1", "true"), (3, "2", "true")]
+
+
+def test_over_a_restart_where_a_metering_point_has_the_register_and_not_its_intervals(tmp_path: Path) -> None:
+    """They are kept beside their register: there they are found again, and no boundary is told twice."""
+    point = replace(METER, id="em-1001-a")
+    site = Site(tmp_path, replace(METER, parts=(Part(point, codes=(IMPORT,)),)))
+    site.read((0, "100", "5"), (1, "101", "5"))
+    site.read((1.5, "102", "6"), (2, "103", "6"))
+    site.read((3, "106", "8"))
+    found = [(one.reading.meter, one.reading.code) for one in everything(tmp_path) if one.reading.code[4:8] == "1.29"]
+    assert found == [("em-1001-a", "1-0:1.29.0*255")] * 3
+    assert site.intervals() == [(1, "1", "true"), (2, "2", "true"), (3, "3", "true")]
+
+
+def test_no_interval_is_made_of_what_a_person_has_read(tmp_path: Path) -> None:
+    """Somebody has rounded up, in the moment in which the meter was to be read."""
+    site = Site(tmp_path)
+    by_hand = msgspec.structs.replace(reading("101", at=START), flags=Flag.MANUAL)
+    with opened(tmp_path) as store:
+        append(store, entry(by_hand))
+    site.read((0, "100.0", "5"))
+    site.read((1, "103.0", "6"))
+    assert site.intervals() == [(1, "3.0", "true")]
 
 
 def test_after_the_first_reading_of_all_as_well(tmp_path: Path) -> None:

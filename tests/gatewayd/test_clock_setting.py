@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from gatewayd.acquire import Acquisition
+from gatewayd.archive.query import Reader
 from gatewayd.channel import Channel
 from gatewayd.errors import MeterSilent
 from gatewayd.examine import Examiner
@@ -72,3 +73,29 @@ def test_a_clock_that_is_too_far_off_is_put_right_once_a_day(tmp_path: Path) -> 
 )
 def test_a_clock_that_is_left_alone(tmp_path: Path, ahead: str, policy: Policy, sure: bool, dies: bool) -> None:
     assert sessions(tmp_path, ahead, policy, sure=sure, dies=dies) == [Registers()]
+
+
+def test_the_alarm_of_a_clock_that_was_put_right_is_over_in_the_same_session(tmp_path: Path) -> None:
+    """The answers of one request show it wrong, and then right."""
+    code = Obis.parse("0-0:1.0.0")
+
+    def shown(ahead: str) -> Answer:
+        return Answer((changed(reading("12:00"), obis=code, obis_raw=str(code), more=(ahead,), meter_time="12:00"),))
+
+    async def talk(_channel: Channel, request: Request) -> AsyncGenerator[Answer, None]:
+        yield shown("24.0")
+        if isinstance(request, Clock):
+            yield shown("0.2")
+
+    async def run() -> None:
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, TestClock(), PRAGUE)
+            for policy, standing in ((Policy(), 1), (SETTING, 0)):
+                one = replace(station(talk), policy=policy)
+                await acquisition.session(line_to(ScriptedChannel()), one, [Registers()])
+                assert len(acquisition.alarms.standing) == standing
+            await store.flush()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    alarms = [(one.result, one.detail) for one in Reader(tmp_path).audits(category="meter") if one.type == "alarm"]
+    assert alarms == [(result, "the clock is more than 9 s off") for result in ("raised", "over")]

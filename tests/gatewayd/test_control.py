@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gatewayd import control
+from gatewayd import control, peer
 from gatewayd.control import NotRunning, Request, ask, follow, listening
 from gatewayd.errors import GatewayError
 
@@ -60,7 +60,7 @@ def test_who_asks_is_what_the_kernel_says(tmp_path: Path) -> None:
 
 
 def test_a_user_without_a_name() -> None:
-    assert control.user_name(2**31 - 7) == f"uid {2**31 - 7}"
+    assert peer.user_name(2**31 - 7) == f"uid {2**31 - 7}"
 
 
 def test_a_folder_with_a_long_name(tmp_path: Path) -> None:

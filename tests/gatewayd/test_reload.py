@@ -59,6 +59,7 @@ def test_differences_have_names() -> None:
         ("{id: gw-1}", "{id: gw-1, clock: trusted}", "gateway.clock"),
         ("/nowhere", "/elsewhere", "archive.path"),
         ("/nowhere}", "/nowhere, segment_mb: 64}", "archive.segment_mb"),
+        ("/nowhere}", "/nowhere}\ncontrol: {group: meters}", "control.group"),
     ],
 )
 def test_what_only_a_start_can_change(old: str, new: str, key: str) -> None:
@@ -329,9 +330,16 @@ def test_a_defect_in_the_middle_of_a_change_leaves_no_line_unserved(
         gateway = cast("Any", Nothing())
         gateway.lines, gateway.sinks, gateway.config = plant.lines, Nothing(), BEFORE
         gateway.store = Nothing()
+        told: list[Config] = []
+
+        async def heard(config: Config) -> None:
+            told.append(config)
+
+        gateway.heeding = [heard]
         with pytest.raises(GatewayError, match="defect"):
             await reload._change(gateway, after, plant.lines.planned(after), cast("Any", Nothing()))
         assert await plant.told() == ["b ends", "b begins"]
         assert gateway.config is after
+        assert told == [after]
 
     played(main)

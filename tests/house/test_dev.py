@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {"setup", "demo", "test", "check", "fix", "bench", "lock", "help"}
+COMMANDS = {"setup", "demo", "test", "check", "fix", "bench", "deb", "lock", "help"}
 
 
 def dev(*arguments: str, program: Path = ROOT / "dev", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ PURE = {
     "gatewayd.status",
     "gatewayd.quality",
     "gatewayd.legal_time",
+    "gatewayd.holidays",
     "gatewayd.schedule",
     "gatewayd.gaps",
     "gatewayd.channel.at",
@@ -44,6 +45,8 @@ PURE = {
     "gatewayd.sifting",
     "gatewayd.pieces",
     "gatewayd.runs",
+    "gatewayd.pulse",
+    "gatewayd.tallies",
     "gatewayd.clocks",
     "gatewayd.identity",
     "gatewayd.backward",
@@ -53,6 +56,14 @@ PURE = {
     "gatewayd.probe.frames",
     "gatewayd.probe.attempts",
     "gatewayd.probe.advice",
+    "gatewayd.manual.findings",
+    "gatewayd.manual.dates",
+    "gatewayd.manual.fields",
+    "gatewayd.manual.units",
+    "gatewayd.manual.plausible",
+    "gatewayd.manual.submission",
+    "gatewayd.manual.table",
+    "gatewayd.manual.table_csv",
 }
 STUBS = """
     gatewayd/__init__  gatewayd/model  gatewayd/obis  gatewayd/errors  gatewayd/options  gatewayd/status
@@ -61,7 +72,7 @@ STUBS = """
     gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/chatter
     gatewayd/agenda  gatewayd/breaker
     gatewayd/duties  gatewayd/turns
-    gatewayd/coverage  gatewayd/runs  gatewayd/pieces  gatewayd/sifting  gatewayd/closing  gatewayd/watched
+    gatewayd/coverage  gatewayd/runs  gatewayd/pulse  gatewayd/tallies  gatewayd/pieces  gatewayd/sifting  gatewayd/closing  gatewayd/watched
     gatewayd/progress  gatewayd/rows_seen  gatewayd/attempts  gatewayd/clocks  gatewayd/identity  gatewayd/backward
     gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
@@ -70,8 +81,11 @@ STUBS = """
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver
     drivers/iec62056_21/__init__  drivers/iec62056_21/driver
     drivers/iec62056_21/wire/__init__  drivers/iec62056_21/wire/framing
-    gatewayd/channel/masking  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
+    gatewayd/channel/masking  gatewayd/holidays  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
     gatewayd/probe/advice
+    gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/dates  gatewayd/manual/fields
+    gatewayd/manual/units  gatewayd/manual/plausible  gatewayd/manual/submission  gatewayd/manual/table
+    gatewayd/manual/table_csv
     simulators/__init__  simulators/line
 """.split()
 ALLOWED = {

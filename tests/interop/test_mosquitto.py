@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gatewayd.errors import ArchiveError, SinkError
-from gatewayd.model import Kind, Ratio, RawStatus
+from gatewayd.model import Flag, Kind, Ratio, RawStatus
 from gatewayd.publish import Publisher
 from gatewayd.sink import FAREWELL_S
 from gatewayd.sink.mqtt import MqttOptions, MqttSink
@@ -136,6 +136,17 @@ def test_registers_and_maxima_are_there_for_a_late_subscriber_and_the_last_one_w
     kept = {message.topic.rsplit("/", 2)[-2]: parsed(message) for message in data(messages)}
     assert kept.keys() == {"register", "maximum"}
     assert kept["register"]["readings"][0]["seq"] == 2
+
+
+def test_what_a_person_has_read_is_published_and_not_kept(broker: Mosquitto) -> None:
+    """It may be of last week: the latest value stays that of the meter."""
+    with Subscriber(broker, "gatewayd/#") as early:
+        asyncio.run(deliver(broker.port, register(1, "2.0"), register(2, "1", flags=Flag.MANUAL)))
+        heard = data(early.wait_for(lambda received: len(data(received)) == 2))
+    assert [reading["flags"] for one in heard for reading in parsed(one)["readings"]] == [[], ["manual"]]
+    with Subscriber(broker, "gatewayd/#") as late:
+        messages = late.wait_for(lambda received: len(data(received)) == 1)
+    assert [parsed(one)["readings"][0]["seq"] for one in data(messages)] == [1]
 
 
 def test_status_and_description(broker: Mosquitto) -> None:

@@ -128,9 +128,10 @@ class Line:
         self._close()
 
     def send(self, data: bytes) -> float:
-        """Send and return the instant of it."""
+        """Send and return the instant of it: that before, since whoever answers may be quicker than this process."""
+        at = time.monotonic()
         self._send(data)
-        return time.monotonic()
+        return at
 
     def set_baud(self, baud: int) -> None:
         attributes = termios.tcgetattr(self._descriptor)

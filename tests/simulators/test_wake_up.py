@@ -73,7 +73,8 @@ def test_it_goes_to_sleep_again() -> None:
 
 def wake(line: Line) -> None:
     """66 NULs are 2.2 s at 300 Bd, and 1.6 s of pause; the instants are the line's, not those of the delivery."""
-    due = line.send(bytes(66)) + 2.2 + 1.6
+    line.send(bytes(66))
+    due = time.monotonic() + 2.2 + 1.6
     assert line.silent_for(due - time.monotonic())
 
 

@@ -3,13 +3,15 @@
 A command takes a second of imports and a tenth of a second of work; tests with a hundred commands cannot afford the
 first. What runs is `python -m gatewayd` or `python -m simulators` all the same, in a process of its own.
 
-Rules: nothing is shared between two of them but what was imported; standard output and error go into files; only own
+Rules: nothing is shared between two of them but what was imported; each has the environment of whoever starts it (what
+an interpreter reads at its start, as PYTHONPATH, comes too late); standard output and error go into files; only own
 processes are signalled.
 """
 
 import json
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import subprocess
 import sys
@@ -20,25 +22,34 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.system.rig import DEADLINE_S, ROOT, Site
+import gatewayd.cli
 
+if TYPE_CHECKING:
+    from tests.system.rig import Site
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 60.0
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
         "__main__",
-        "gatewayd.cli",
-        "gatewayd.daemon",
-        "drivers.dlms.driver",
+        *(f"gatewayd.cli.{found.name}" for found in pkgutil.iter_modules(gatewayd.cli.__path__)),
+        *("gatewayd.daemon", "gatewayd.daemon.run"),
+        *(f"drivers.{name}.driver" for name in ("dlms", "iec62056_21", "modbus")),
+        *(f"gatewayd.sink.{name}.sink" for name in ("line_protocol", "mqtt", "postgresql")),
         "simulators.__main__",
         "tests.system.forked",
     ]
 )
 
 
-def _as_module(module: str, arguments: tuple[str, ...], output: str, errors: str) -> None:
+def _as_module(module: str, arguments: tuple[str, ...], environment: dict[str, str], output: str, errors: str) -> None:
     """`python -m MODULE ARGUMENTS` in this process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
     for number, path in ((1, output), (2, errors)):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, number)
@@ -94,7 +105,7 @@ def forked(folder: Path, module: str, *arguments: str) -> Forked:
     """Start it. What it says goes into files of their own in `folder`."""
     place = Path(mkdtemp(prefix="process-", dir=folder))
     output, errors = place / "stdout", place / "stderr"
-    process = _SERVER.Process(target=_as_module, args=(module, arguments, str(output), str(errors)))
+    process = _SERVER.Process(target=_as_module, args=(module, arguments, dict(os.environ), str(output), str(errors)))
     process.start()
     return Forked(process, output, errors)
 
@@ -109,11 +120,18 @@ def running(folder: Path, module: str, *arguments: str) -> Iterator[Forked]:
         started.kill()
 
 
+def to_its_end(folder: Path, *arguments: str, seconds: float = DEADLINE_S) -> "subprocess.CompletedProcess[str]":
+    """`gatewayd ARGUMENTS`; what it said lies in `folder`."""
+    one = forked(folder, "gatewayd", *arguments)
+    code = one.wait(seconds)
+    return subprocess.CompletedProcess(arguments, code, one.output.read_text(), one.errors.read_text())
+
+
 @dataclass(frozen=True, slots=True)
 class QuickSite:
     """A `Site` whose commands are forked."""
 
-    site: Site
+    site: "Site"
 
     @property
     def said(self) -> Path:
@@ -124,10 +142,7 @@ class QuickSite:
 
     def run(self, *arguments: str, seconds: float = DEADLINE_S) -> "subprocess.CompletedProcess[str]":
         """`gatewayd -c CONFIG ...` to its end."""
-        command = ("-c", str(self.site.config), *arguments)
-        one = forked(self.said, "gatewayd", *command)
-        code = one.wait(seconds)
-        return subprocess.CompletedProcess(command, code, one.output.read_text(), one.errors.read_text())
+        return to_its_end(self.said, "-c", str(self.site.config), *arguments, seconds=seconds)
 
     def json(self, *arguments: str, code: int = 0) -> Any:  # whatever the command prints
         """The document that a command with `--json` prints; it must end with `code`."""

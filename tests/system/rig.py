@@ -1,7 +1,8 @@
 """The parts of a whole system as processes: simulated meters, the command line, the daemon.
 
-Rules: everything that is tested here is started as a user would start it; waits have deadlines; only own processes are
-signalled.
+Rules: everything that is tested here is started as a user would start it, but a command that this process of tests has
+started so before is forked (forked.py): it does the same without a second of imports. Waits have deadlines; only own
+processes are signalled.
 """
 
 import json
@@ -15,14 +16,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
+from tests.system.forked import to_its_end
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT.parent / "shared" / "captures" / "iec62056-21"
 DEADLINE_S = 60.0
 READY_S = 20.0
+_GROUPS = ("archive", "config", "reading", "sink")
+_KNOWN: set[tuple[str, ...]] = set()
+"""Commands that have shown that they begin in an interpreter of their own."""
 QUICK = ("--no-pace", "--reaction-ms", "0", "--no-check-baud")
 """A meter without any delay; it would outrun every change of rate, so the rate is not checked (other tests do)."""
 
@@ -103,7 +110,16 @@ class Site:
         self.config.write_text(text + (f"sinks:\n{sinks}" if sinks else ""), encoding="utf-8")
 
     def run(self, *arguments: str, seconds: float = DEADLINE_S) -> "subprocess.CompletedProcess[str]":
-        """`gatewayd -c CONFIG ...` to its end."""
+        """`gatewayd -c CONFIG ...` to its end. The first of each command has an interpreter of its own."""
+        name = arguments[: 2 if arguments[0] in _GROUPS else 1]
+        if name in _KNOWN:
+            with TemporaryDirectory(prefix="gatewayd-said-") as said:
+                return to_its_end(Path(said), "-c", str(self.config), *arguments, seconds=seconds)
+        _KNOWN.add(name)
+        return self.run_afresh(*arguments, seconds=seconds)
+
+    def run_afresh(self, *arguments: str, seconds: float = DEADLINE_S) -> "subprocess.CompletedProcess[str]":
+        """The same, always with an interpreter of its own, which reads PYTHONPATH."""
         command = [sys.executable, "-m", "gatewayd", "-c", str(self.config), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=ROOT, check=False)
 

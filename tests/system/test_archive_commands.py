@@ -268,11 +268,11 @@ def test_a_format_whose_library_is_not_there_says_what_to_do(
     hidden.mkdir()
     (hidden / f"{library}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{library}'\")\n")
     monkeypatch.setenv("PYTHONPATH", str(hidden))
-    done = site.run("archive", "export", "--format", name, "-o", str(tmp_path / "out"))
+    done = site.run_afresh("archive", "export", "--format", name, "-o", str(tmp_path / "out"))
     assert done.returncode == 2
     assert f"pip install gatewayd[{name}]" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-    assert site.run("archive", "export", "--format", "csv").returncode == 0
+    assert site.run_afresh("archive", "export", "--format", "csv").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "xlsx"])

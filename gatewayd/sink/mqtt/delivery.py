@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aiomqtt import Message, MqttError
 
 from gatewayd.errors import SinkError
-from gatewayd.model import Archived
+from gatewayd.model import Archived, Flag
 from gatewayd.sink import Ledger
 from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, Publication
 from gatewayd.sink.mqtt.faults import NEVER, refusal
@@ -79,7 +79,8 @@ class MqttDelivery:
             limit = min(limit, self._limit - longest - FRAME)
         for message in self._sink.composer.messages(readings, limit, replay):
             reading = message.readings[0].reading
-            retain = not replay and reading.kind in RETAINED
+            latest = reading.kind in RETAINED and Flag.MANUAL not in reading.flags  # by hand: of any time
+            retain = not replay and latest
             yield Publication(topics.reading(reading), message.payload, retain, message.readings)
 
     async def _describe(self, meters: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ def insert_ratios(gateway: str, ratios: Mapping[int, Ratio]) -> str:
     """Ratios by their number; what is there already stays as it is."""
     values = ", ".join(
         f"({literal(gateway)}, {number}, {_text(ratio.ct)}, {_text(ratio.vt)}, {ratio.multiplier:f}, "
-        f"{literal(ratio.value_side.value)}, {literal(ratio.since.isoformat())})"
+        f"{literal(ratio.value_side.value)}, {literal(ratio.since_day.isoformat())})"
         for number, ratio in ratios.items()
     )
     return (

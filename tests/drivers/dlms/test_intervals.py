@@ -385,6 +385,20 @@ def test_a_clock_that_was_set_makes_an_interval_of_another_length_partial() -> N
     assert [one.status for one in made] == [RawStatus.TRUE, RawStatus.TRUE, RawStatus.DISTORTED]
 
 
+def test_a_clock_that_was_put_right_behind_an_outage_doubts_nothing() -> None:
+    """The outage says why there are no rows before; a clock that was lost in it the meter calls invalid itself."""
+    made = read(array(row(DAY, 1), row(DAY + 5 * QUARTER, 2, 0xA0), row(DAY + 6 * QUARTER, 3))).readings
+    assert flags(made) == [Flag(0), Flag.POWER_DOWN | Flag.CLOCK_ADJUSTED, Flag(0)]
+    assert [one.status for one in made] == [RawStatus.TRUE] * 3
+    lost = read(array(row(DAY, 1), row(DAY + 5 * QUARTER, 2, 0xA2))).readings
+    assert lost[1].status is RawStatus.DISTORTED
+
+
+def test_a_clock_that_was_set_back_behind_an_outage_makes_an_interval_partial() -> None:
+    made = read(array(row(DAY + QUARTER, 1), row(DAY, 2, 0xA0))).readings
+    assert [Flag.PARTIAL_INTERVAL in one.flags for one in made] == [False, True]
+
+
 def test_a_gap_alone_doubts_nothing() -> None:
     made = read(array(row(DAY, 1), row(DAY + 5 * QUARTER, 2, 0x80))).readings
     assert flags(made) == [Flag(0), Flag.POWER_DOWN]

@@ -224,7 +224,13 @@ def test_keys_from_the_environment_and_from_credentials(monkeypatch: pytest.Monk
     assert options.keys() == (KEY, KEY)
     before = options.fingerprint
     os.utime(tmp_path / "ak", ns=(1, 1))
-    assert options.fingerprint != before
+    assert options.fingerprint == before, "each start of the service makes the file anew"
+    named = made(authentication="hls-gmac", block_cipher_key_env="METER_EK", authentication_key_file="credential:ak",
+                 system_title=TITLE)  # fmt: skip
+    assert named.keys() == (KEY, KEY) and named.fingerprint == before
+    (tmp_path / "ak-2").write_text(KEY.hex())
+    changed = named.model_copy(update={"authentication_key_file": Path("credential:ak-2")})
+    assert changed.keys() == (KEY, KEY) and changed.fingerprint != before
     monkeypatch.delenv("METER_EK")
     with pytest.raises(SecretUnavailable, match="METER_EK is not set"):
         options.keys()

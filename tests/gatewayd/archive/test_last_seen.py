@@ -1,10 +1,12 @@
 """What the archive knew last of a meter: the newest of each register in the newest segments, damage passed over."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from gatewayd.archive.last_seen import newest_registers, newest_serials
+from gatewayd.archive.neighbours import BY_HAND
 from gatewayd.archive.records import Entry
 from gatewayd.archive.segments import segment_path
 from gatewayd.model import DIRECT, Kind, Reading
@@ -60,6 +62,14 @@ def test_the_last_serial_number(tmp_path: Path) -> None:
         (of("em-1001", "1", reading(1)),),
         (of("em-1001", "3", reading(2)), of("em-1001", "2", reading(3)), of("em-1001", "", reading(4))),
     )
+    assert newest_serials(tmp_path) == {"em-1001": "2"}
+
+
+def test_the_serial_number_of_a_reading_by_hand_is_not_that_of_the_meter(tmp_path: Path) -> None:
+    """It may be of the meter that was there before, entered when another one is."""
+    old = replace(of("em-1001", "1", reading(2)).exchange, line=BY_HAND)
+    late = Entry(old, (reading(2),), (DIRECT,), "1")
+    filled(tmp_path, (of("em-1001", "2", reading(1)),), (late,))
     assert newest_serials(tmp_path) == {"em-1001": "2"}
 
 

@@ -33,10 +33,10 @@ def checked(tmp_path: Path, text: str) -> str:
 
 
 def test_without_profiles_and_points(tmp_path: Path) -> None:
-    assert checked(tmp_path, HEAD % "") == "gateway gw: 1 lines, 1 meters, 1 jobs, 0 sinks"
+    assert checked(tmp_path, HEAD % "") == "gateway gw: 1 line, 1 meter, 1 job, 0 sinks"
 
 
 def test_profiles_and_points_are_counted(tmp_path: Path) -> None:
     text = HEAD % ", {profile: P.98, at: '00:30'}" + POINTS
-    counted = "1 lines, 1 meters with 2 metering points behind registrars, 3 jobs (2 of load profiles), 0 sinks"
+    counted = "1 line, 1 meter with 2 metering points behind registrars, 3 jobs (2 load profiles), 0 sinks"
     assert checked(tmp_path, text) == f"gateway gw: {counted}"

@@ -1,12 +1,13 @@
 """Rows and columns of a load profile; what should be there and how much of it is."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
 
 from gatewayd.cli.plot import Value
-from gatewayd.cli.profile_view import Channel, fitting, highest, pivot, summary
+from gatewayd.cli.profile_view import Channel, fitting, highest, increments, is_total, pivot, summary
 from gatewayd.legal_time import PRAGUE, QUARTER, ends_between
 from gatewayd.model import DIRECT, NO_FLAGS, Archived, Flag, Kind, RawStatus, Reading
 from tests.gatewayd.doubles import reading
@@ -119,3 +120,35 @@ def test_the_highest_value() -> None:
 def test_which_columns_fit_beside_each_other(room: int, groups: list[list[int]]) -> None:
     assert fitting([8, 8, 8], room) == groups
     assert fitting([], room) == []
+
+
+def test_totals_are_drawn_by_what_they_rose_by() -> None:
+    """A gap costs the two intervals beside it, and the worse status of both ends counts."""
+    totals = {
+        at(1): Value(Decimal("100.00"), RawStatus.TRUE),
+        at(2): Value(Decimal("100.25"), RawStatus.SUBSTITUTE),
+        at(4): Value(Decimal("100.75"), RawStatus.TRUE),
+        at(5): Value(Decimal("100.70"), RawStatus.TRUE),
+    }
+    assert increments(totals, [at(n) for n in range(1, 6)]) == {
+        at(2): Value(Decimal("0.25"), RawStatus.SUBSTITUTE),
+        at(3): Value(None, RawStatus.MISSING),
+        at(4): Value(None, RawStatus.MISSING),
+        at(5): Value(Decimal("-0.05"), RawStatus.TRUE),
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "total"),
+    [
+        ("1-0:1.8.0*255", True),
+        ("1-0:2.8.1*255", True),
+        ("1-0:1.29.0*255", False),
+        ("1-0:1.5.0*255", False),
+        ("0-0:0.8.4*255", False),
+        ("P.01", False),
+        ("C.1", False),
+    ],
+)
+def test_what_a_total_is(code: str, total: bool) -> None:
+    assert is_total(code) == total

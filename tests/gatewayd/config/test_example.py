@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gatewayd.config import AcquisitionSettings, ArchiveSettings, GatewaySettings
+from gatewayd.config import AcquisitionSettings, ArchiveSettings, GatewaySettings, ObservabilitySettings
 from gatewayd.config.definition import MeterEntry
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.points import PartEntry, PointEntry, RatioEntry
@@ -37,6 +37,7 @@ def inside(items: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
         (GatewaySettings, [EXAMPLE["gateway"]]),
         (ArchiveSettings, [EXAMPLE["archive"]]),
         (AcquisitionSettings, [EXAMPLE["acquisition"]]),
+        (ObservabilitySettings, [EXAMPLE["observability"]]),
         (PolicyEntries, [EXAMPLE["policies"]]),
         (PolicyEntry, [EXAMPLE["policies"]["A"]]),
         (MeterEntry, METERS),

@@ -222,7 +222,7 @@ def test_the_jobs_of_points_are_jobs_of_the_registrar() -> None:
 
 
 def test_points_are_looked_at_like_meters() -> None:
-    jobs = "jobs: [{profile: P.02, every: 2d, channels: [1-2:1.29.0]}]"
+    jobs = "jobs: [{profile: P.02, every: 2d, channels: [1-1:1.29.0]}]"
     assert [line.partition(": ")[0] for line in warned(registrar(PROFILE, f"voltage: high, {jobs}"))] == [
         "meters[0].points[0]",  # without a point
         "meters[0].points[0]",  # without transformers
@@ -232,4 +232,75 @@ def test_points_are_looked_at_like_meters() -> None:
     wrong = "point: {ean: 859182400123456784}"
     assert warned(registrar(PROFILE, wrong)) == [
         "meters[0].points[0].point.ean: the check digit of the EAN should be 9, not 4; copied wrongly?"
+    ]
+
+
+# -- jobs and points of a registrar ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "valid"),
+    [
+        ("{deadline: 10:00}", "10:00", "06:00"),
+        ("{deadline: 05:00}", "05:00", "06:00"),
+        ("{deadline: none}", "none", "06:00"),
+    ],
+)
+def test_the_deadline_of_a_point_whose_intervals_the_registrar_asks_for(policy: str, own: str, valid: str) -> None:
+    for job in (PROFILE, INTERVALS):
+        assert warned(registrar(job, f"{POINT}, policy: {policy}")) == [
+            f"meters[0].points[0].policy.deadline: a deadline of {own} does nothing here: the intervals of this point "
+            f"come by a job of the registrar 'm', whose deadline is {valid}; expected policy: {{deadline: {own}}} at "
+            "the registrar, or the job among those of this point"
+        ]
+
+
+def test_the_deadline_of_a_points_type_is_laxer_at_the_registrar() -> None:
+    of_type = f"{POINT}, metering_type: AMM"
+    lax = registrar(PROFILE, of_type).replace("metering_type: A,", "metering_type: B,")
+    (found,) = warned(lax)
+    assert found.startswith("meters[0].points[0]: a deadline of 12:00 does nothing here: ")
+    assert "registrar 'm', which has no deadline; expected policy: {deadline: 12:00} at the registrar" in found
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        registrar(PROFILE, f"{POINT}, policy: {{deadline: 06:00}}"),
+        registrar(PROFILE, f"{POINT}, metering_type: AMM"),  # its type is content with less
+        registrar(PROFILE, f"{POINT}, metering_type: B"),
+        registrar("", f"{POINT}, policy: {{deadline: 10:00}}, jobs: [{PROFILE}]"),
+        registrar("{profile: P.01}", f"{POINT}, policy: {{deadline: 10:00}}, jobs: [{{profile: P.02}}]"),
+        registrar(PROFILE, f"{POINT}, jobs: [{{registers: [1-1:1.8.0], every: 1h}}]"),
+        registrar(PROFILE, f"{POINT}, jobs: [{{registers: all, every: 1h}}]"),
+        registrar("", f"{POINT}, jobs: [{{intervals: [1-1:1.8.0], every: 15m}}]"),
+    ],
+)
+def test_there_is_nothing_to_say_of_a_point(quiet: str) -> None:
+    assert warned(quiet) == []
+
+
+def test_what_a_point_asks_for_and_is_not_its_own_goes_to_somebody_else() -> None:
+    jobs = (
+        "jobs: [{registers: [1-1:1.8.0, 1-2:1.8.0, 1-0:1.8.0], every: 1h}, "
+        "{profile: P.02, channels: [1-1:5.29.0, 1-3:1.29.0]}]"
+    )
+    expected = "among the channels of this point, so the readings go to the"
+    assert warned(registrar(PROFILE, f"{POINT}, {jobs}", POINT)) == [
+        f"meters[0].points[0].jobs[0].registers[1]: 1-2:1.8.0 is not {expected} point 'p2'; expected the job at the "
+        "point p2",
+        f"meters[0].points[0].jobs[0].registers[2]: 1-0:1.8.0 is not {expected} registrar 'm'; expected 1-0:1.8.0 "
+        "among them, or the job at the registrar",
+        f"meters[0].points[0].jobs[1].channels[1]: 1-3:1.29.0 is not {expected} registrar 'm'; expected 1-3:1.29.0 "
+        "among them, or the job at the registrar",
+    ]
+
+
+def test_intervals_that_the_gateway_makes_stay_with_their_register() -> None:
+    """The total alone among the channels of a point brings it the intervals that are made of it."""
+    point = f"{POINT}, jobs: [{{intervals: [1-1:1.8.0], every: 15m}}]"
+    assert warned(registrar("", point).replace("channels: [1-1]", "channels: ['1-1:1.8.0']")) == []
+    assert warned(registrar("", point).replace("channels: [1-1]", "channels: ['1-1:1.29.0']")) == [
+        "meters[0].points[0].jobs[0].intervals[0]: 1-1:1.8.0 is not among the channels of this point, so the readings "
+        "go to the registrar 'm'; expected 1-1:1.8.0 among them, or the job at the registrar"
     ]

@@ -281,6 +281,17 @@ def test_what_was_asked_for_again_changes_nothing() -> None:
     assert json.loads(rendered(ATTRIBUTES_TEMPLATE, payload)) == {}
 
 
+def test_what_a_person_has_read_changes_nothing() -> None:
+    """It may be of last week, and in another unit than the meter sends."""
+    assert rendered(VALUE_TEMPLATE, message(register(1, flags=Flag.MANUAL))) == ""
+
+
+def test_what_a_person_has_read_makes_no_sensor() -> None:
+    assert noted(register(1, flags=Flag.MANUAL)) == noted()
+    both = noted(register(1), register(2, flags=Flag.MANUAL, unit="MWh"))
+    assert both == noted(register(1)) != noted()
+
+
 def test_attributes() -> None:
     reading = register(7, '0<1>"', status=RawStatus.DISTORTED, flags=Flag.BCC_FAILED | Flag.TRUNCATED)
     assert json.loads(rendered(ATTRIBUTES_TEMPLATE, message(reading))) == {

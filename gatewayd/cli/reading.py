@@ -1,0 +1,232 @@
+"""`gatewayd reading`: readings that a person has taken: one from the command line, or a table of many; a list of them.
+
+Rules: each is looked at before it is archived, and what is found is told; what is doubtful is asked about, or needs
+`--yes`. The running gateway archives it, else this command does. Exit code 1 when something was not archived.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from gatewayd import daemon
+from gatewayd.archive.neighbours import Neighbours
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.language import lang_option, said, said_all
+from gatewayd.cli.output import console, local_time, print_json, status_style, visible
+from gatewayd.cli.reading_import import import_, maximum_option, template
+from gatewayd.cli.reading_view import archived_line, check_texts, handled_object, seen_line
+from gatewayd.cli.session import register_code
+from gatewayd.cli.times import instant_of
+from gatewayd.config import Config
+from gatewayd.manual.dates import ReadingType
+from gatewayd.manual.submission import LONGEST_TEXT, Handled, Method, Outcome, Submission
+from gatewayd.manual.table import LONGEST_CELL
+from gatewayd.model import Archived
+from gatewayd.obis import Obis
+from gatewayd.sink.payload import reading_object
+
+_TYPES = ", ".join(f"{kind.value} {kind.meaning}" for kind in ReadingType)
+
+
+@click.group()
+def reading() -> None:
+    """Readings that a person has taken: enter one, import a table, list them."""
+
+
+@reading.command()
+@click.argument("meter")
+@click.argument("obis", type=register_code)
+@click.argument("value")
+@click.option(
+    "--at",
+    required=True,
+    metavar="TIME",
+    help="When it was read, legal time: '2026-11-26 10:00', now; a day is its noon.",
+)
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice([kind.value for kind in ReadingType]),
+    help=f"What it is for: {_TYPES}. Each has its deadline; without a type there is none.",
+)
+@click.option("--number", default="", help="The number on the meter: refused when that was not the meter then.")
+@click.option("--unit", default="", help="Unit of the value.  [default: what the meter shows]")
+@click.option("--decimals", is_flag=True, help="The value has places behind the point.")
+@click.option("--correct", is_flag=True, help="Takes the place of the reading by hand of the same day.")
+@click.option(
+    "--method",
+    type=click.Choice([Method.VISUAL.value, Method.TERMINAL.value]),
+    default=Method.VISUAL.value,
+    show_default=True,
+    help="How it was read.",
+)
+@click.option("--request", default="", metavar="NUMBER", help="The number of the request that it belongs to.")
+@maximum_option
+@click.option("--author", default="", help="Who has read.  [default: the user]")
+@click.option("--note", default="", help=f"A remark that is archived with it, up to {LONGEST_TEXT} characters.")
+@click.option("--yes", is_flag=True, help="Archive it also when it is doubtful.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def add(
+    config_path: Path,
+    meter: str,
+    obis: Obis,
+    value: str,
+    at: str,
+    kind: str | None,
+    number: str,
+    unit: str,
+    decimals: bool,
+    correct: bool,
+    method: str,
+    request: str,
+    maximum: int,
+    author: str,
+    note: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Enter the VALUE that the register OBIS of METER shows, and archive it as a reading by hand."""
+    config = daemon.load_config(config_path)
+    _known(config, meter)
+    check_texts({"--note": note, "--author": author})
+    check_texts({"VALUE": value, "--unit": unit, "--number": number, "--request": request}, LONGEST_CELL)
+    moment, day = _moment(at, config.gateway.zone)
+    submission = Submission(
+        value,
+        meter=meter,
+        obis=str(obis),
+        unit=unit,
+        at=moment,
+        day=day,
+        number=number,
+        type=kind or "",
+        request=request,
+        note=note,
+        method=Method(method),
+        decimals=decimals,
+        correct=correct,
+        maximum=maximum,
+    )
+    asked = not as_json and sys.stdin.isatty()
+    handled = asyncio.run(_added(config, submission, author, yes=yes, asked=asked))
+    if as_json:
+        print_json({"reading": handled_object(handled)})
+    if handled.outcome is Outcome.ARCHIVED:
+        if not as_json:
+            click.echo(archived_line(handled, config.gateway.zone))
+        return
+    doubtful = handled.outcome is Outcome.DOUBTFUL
+    click.echo("not archived" + ("; with --yes it is, as it stands" if doubtful and not asked else ""), err=True)
+    raise click.exceptions.Exit(ExitCode.FAULT)
+
+
+@reading.command("list")
+@click.argument("meter", required=False)
+@lang_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def list_(config_path: Path, meter: str | None, as_json: bool) -> None:
+    """List the readings by hand, of METER or of all: who took them, what for, and what was found on them."""
+    config = daemon.load_config(config_path)
+    if meter is not None:
+        _known(config, meter)
+    with Neighbours(config.archive.path) as neighbours:
+        found = [(archived, _facts(detail)) for archived, detail in neighbours.entered(meter)]
+    if as_json:
+        print_json({"readings": [{**reading_object(archived), "entered": facts} for archived, facts in found]})
+    elif found:
+        _print(found, config.gateway.zone)
+    else:
+        click.echo("no readings by hand" + (f" of meter {meter}" if meter is not None else ""))
+
+
+reading.add_command(import_)
+reading.add_command(template)
+
+
+async def _added(config: Config, submission: Submission, author: str, *, yes: bool, asked: bool) -> Handled:
+    (seen,) = await daemon.hand_in(config, [submission], daemon.Handing())
+    for finding in seen.findings:
+        click.echo(finding.line, err=True)
+    if seen.outcome is Outcome.REFUSED:
+        return seen
+    if seen.outcome is Outcome.DOUBTFUL and not yes:
+        if not asked:
+            return seen
+        click.echo(seen_line(seen, config.gateway.zone), err=True)
+        if not click.confirm("Archive it all the same?", err=True):
+            return seen
+    stand_by = yes or seen.outcome is Outcome.DOUBTFUL  # never what was not seen
+    (entered,) = await daemon.hand_in(config, [submission], daemon.Handing(True, stand_by, author))
+    for finding in entered.findings:
+        if finding not in seen.findings:
+            click.echo(finding.line, err=True)
+    return entered
+
+
+def _known(config: Config, meter: str) -> None:
+    ids = [one.id for one in config.metered]
+    if meter not in ids:
+        raise click.UsageError(f"meter '{meter}' is not configured; known: {', '.join(ids[:20]) or 'none'}")
+
+
+def _moment(text: str, zone: ZoneInfo) -> tuple[datetime | None, str]:
+    """An instant, or a day as the desk takes it."""
+    now = daemon.now()
+    today = now.astimezone(zone).date()
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    words = text.strip().lower()
+    try:
+        day = named[words] if words in named else date.fromisoformat(words)
+        return None, f"{day:%d.%m.%Y}"
+    except ValueError:
+        pass
+    try:
+        return instant_of(text, zone, now).replace(microsecond=0), ""
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+
+
+def _facts(detail: str) -> dict[str, object]:
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _print(found: Sequence[tuple[Archived, dict[str, object]]], zone: ZoneInfo) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("seq", "meter", "obis", "value", "unit", "status", "time", "type", "author", "method", "remarks"):
+        right = name in ("seq", "value")
+        table.add_column(said(name), justify="right" if right else "left", no_wrap=name != "remarks", overflow="fold")
+    for archived, facts in found:
+        one = archived.reading
+        findings = facts.get("findings", [])
+        remarks = [str(facts.get("note", "")), *(map(str, findings) if isinstance(findings, list) else ())]
+        if facts.get("corrects"):
+            remarks.insert(0, f"takes the place of seq {facts['corrects']}")
+        flags = [flag for flag in one.flags.texts if flag != "manual"]
+        remarks.append(said_all(flags))
+        cells: list[str | Text] = [
+            str(archived.seq),
+            one.meter,
+            one.code,
+            one.raw_text,
+            one.unit,
+            Text(said(one.status.text), style=status_style(one.status.text)),
+            local_time(one.at, zone),
+            *(visible(str(facts.get(key, ""))) for key in ("type", "author", "method")),
+            visible("; ".join(filter(None, remarks))),
+        ]
+        table.add_row(*cells)
+    console().print(table)

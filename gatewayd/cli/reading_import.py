@@ -1,0 +1,202 @@
+"""`gatewayd reading import` and `template`: tables of readings by hand, as the gas operator's portal takes them.
+
+Rules: a file with a critical fault is not loaded: nothing of it is archived. Else rows with an error are left out, and
+so are doubtful ones unless somebody stands by them; the others are archived. Done again, nothing is archived twice.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gatewayd import daemon
+from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.output import print_json
+from gatewayd.cli.plural import counted
+from gatewayd.cli.progress import progress
+from gatewayd.cli.reading_view import check_texts, handled_object
+from gatewayd.cli.session import register_code
+from gatewayd.config import Config
+from gatewayd.manual.files import read_table, refusal, submission_of, twice
+from gatewayd.manual.plausible import MAXIMUM
+from gatewayd.manual.submission import Handled, Outcome, Submission
+from gatewayd.manual.table import LONGEST_CELL, FileRefused, Row
+from gatewayd.obis import Obis
+
+_NAME = "odecet.xlsx"
+
+
+maximum_option = click.option(
+    "--maximum",
+    type=click.IntRange(min=1),
+    default=int(MAXIMUM),
+    show_default=True,
+    metavar="TIMES",
+    help="More than so many times the comparable consumption is an error.",
+)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Only look: archive nothing.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.xlsx", help="What became of each row."
+)
+@click.option(
+    "--obis", type=register_code, metavar="CODE", help="The register.  [default: the one that the meter is settled by]"
+)
+@click.option("--unit", default="", help="Unit of the states.  [default: what the meters show]")
+@maximum_option
+@click.option("--author", default="", help="Who has read.  [default: the user]")
+@click.option("--note", default="", help="A remark that is archived with each.")
+@click.option("--yes", is_flag=True, help="Archive doubtful readings as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def import_(
+    config_path: Path,
+    file: Path,
+    dry_run: bool,
+    report: Path | None,
+    obis: Obis | None,
+    unit: str,
+    maximum: int,
+    author: str,
+    note: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Archive the readings of FILE, XLSX or CSV (`gatewayd reading template` writes an empty one).
+
+    Exit code 1 when one of them is not archived, or would not be."""
+    config = daemon.load_config(config_path)
+    check_texts({"--note": note, "--author": author})
+    check_texts({"--unit": unit}, LONGEST_CELL)
+    if report is not None and report.exists() and report.samefile(file):
+        raise click.BadParameter("is the file that is imported; name another one", param_hint="--report")
+    try:
+        rows = read_table(file)
+    except FileRefused as error:
+        _not_loaded(file, error, report, as_json)
+        raise click.exceptions.Exit(ExitCode.FAULT) from None
+    code = str(obis) if obis is not None else ""
+    job = _Import(config, rows, [submission_of(row, code, unit, note, maximum) for row in rows], author, file.name)
+    seen = asyncio.run(job.handed_in(enter=False, stand_by=False))
+    if not as_json:
+        _tell(seen)
+    done = seen if dry_run else _archived(job, seen, yes=yes, asked=not as_json and sys.stdin.isatty())
+    if report is not None:
+        _write_report(report, rows, done, None)
+    if as_json:
+        print_json({"file": str(file), "loaded": True, **_counts(done), "readings": [*map(handled_object, done)]})
+    else:
+        click.echo(_summary(file, done, dry_run=dry_run, yes=yes))
+    good = (Outcome.SOUND, *((Outcome.DOUBTFUL,) if yes else ())) if dry_run else (Outcome.ARCHIVED,)
+    if any(one.outcome not in good for one in done):
+        raise click.exceptions.Exit(ExitCode.FAULT)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), default=_NAME)
+def template(out: Path) -> None:
+    """Write an empty table for `gatewayd reading import`.  [default: odecet.xlsx]
+
+    What belongs into a column is shown when one of its cells is selected."""
+    from gatewayd.manual.report import PROMPTS, write_template
+    from gatewayd.manual.table import COLUMNS
+
+    if out.suffix.lower() != ".xlsx":
+        raise click.BadParameter("has to end with .xlsx", param_hint="OUT")
+    try:
+        write_template(out)
+    except FileExistsError as error:
+        raise click.BadParameter(str(error), param_hint="OUT") from None
+    except OSError as error:
+        raise click.FileError(str(out), error.strerror or str(error)) from error
+    click.echo(f"{out}: row 1 has the headings and stays as it is; one reading in each row below, at most 500")
+    for name, prompt in zip(COLUMNS, PROMPTS, strict=True):
+        click.echo(f"  {name:14} {prompt}")
+
+
+class _Import:
+    """The rows of a file, which are handed in twice: to be looked at, and to be archived."""
+
+    def __init__(
+        self, config: Config, rows: Sequence[Row], submissions: Sequence[Submission], author: str, file: str
+    ) -> None:
+        self._config = config
+        self._author, self._file = author, file
+        self._refused: dict[int, Handled] = {}
+        same = twice(rows)
+        for row in rows:
+            findings = [*row.findings, *([same[row.place]] if row.place in same else [])]
+            if findings:
+                self._refused[row.place] = refusal(row, findings)
+        self._rows = rows
+        self._submissions = [one for one in submissions if one.row not in self._refused]
+
+    async def handed_in(self, *, enter: bool, stand_by: bool) -> list[Handled]:
+        """What came of each row, in their order."""
+        handing = daemon.Handing(enter, stand_by, self._author, self._file)
+        with progress("archiving" if enter else "looking", len(self._submissions)) as show:
+            done = await daemon.hand_in(self._config, self._submissions, handing, show)
+        found = {one.row: one for one in done}
+        return [found.get(row.place) or self._refused[row.place] for row in self._rows]
+
+
+def _archived(job: _Import, seen: Sequence[Handled], *, yes: bool, asked: bool) -> Sequence[Handled]:
+    doubtful = sum(one.outcome is Outcome.DOUBTFUL for one in seen)
+    sound = sum(one.outcome is Outcome.SOUND for one in seen)
+    if doubtful and not yes and asked:
+        yes = click.confirm(f"Archive the {counted(doubtful, 'doubtful reading')} as well?", err=True)
+    if not sound and not (doubtful and yes):
+        return seen
+    return asyncio.run(job.handed_in(enter=True, stand_by=yes))
+
+
+def _tell(seen: Sequence[Handled]) -> None:
+    for one in seen:
+        for finding in one.findings:
+            click.echo(f"row {one.row}: {finding.line}", err=True)
+
+
+def _counts(done: Sequence[Handled]) -> dict[str, object]:
+    kinds = {kind.value: sum(one.outcome is kind for one in done) for kind in Outcome}
+    return {"rows": len(done), "faulty": sum(bool(one.findings) for one in done), **kinds}
+
+
+def _summary(file: Path, done: Sequence[Handled], *, dry_run: bool, yes: bool) -> str:
+    """`jan.xlsx: 12 readings loaded, 3 with findings: 9 archived, 1 doubtful and left out, 2 refused`."""
+    parts = []
+    for kind, text in (
+        (Outcome.ARCHIVED, "archived"),
+        (Outcome.SOUND, "sound"),
+        (Outcome.DOUBTFUL, "doubtful" if dry_run or yes else "doubtful and left out (--yes archives them)"),
+        (Outcome.REFUSED, "refused"),
+    ):
+        count = sum(one.outcome is kind for one in done)
+        if count:
+            parts.append(f"{count} {text}")
+    faulty = sum(bool(one.findings) for one in done)
+    end = "; nothing was archived (--dry-run)" if dry_run else ""
+    return f"{file}: {counted(len(done), 'reading')} loaded, {faulty} with findings: {', '.join(parts)}{end}"
+
+
+def _not_loaded(file: Path, error: FileRefused, report: Path | None, as_json: bool) -> None:
+    if report is not None:
+        _write_report(report, (), (), error)
+    if as_json:
+        finding = {"severity": error.finding.severity.value, "check": error.finding.check.text, "text": str(error)}
+        print_json({"file": str(file), "loaded": False, "findings": [finding]})
+    click.echo(f"{file}: {error.finding.line}", err=True)
+    click.echo("the file is not loaded, nothing of it is archived", err=True)
+
+
+def _write_report(path: Path, rows: Sequence[Row], done: Sequence[Handled], error: FileRefused | None) -> None:
+    from gatewayd.manual.report import write_report
+
+    try:
+        write_report(path, rows, done, error.finding if error is not None else None)
+    except OSError as fault:
+        click.echo(f"the report {path} cannot be written: {fault.strerror or fault}", err=True)

@@ -1,0 +1,278 @@
+"""The words of the command line in Czech, by their English text: terms of Czech metering practice, as in PPDS annex 5.
+
+Rules: data only. What is shown for a status, a flag, an outcome or a state stands here whole (a test goes through the
+enumerations); a template has the same names in braces in both languages. What is counted has three forms: of one, of
+two to four, of more.
+"""
+
+STATUSES = {
+    "true": "skutečná",
+    "substitute": "náhradní",
+    "provisional": "předběžná",
+    "distorted": "narušená",
+    "missing": "chybějící",
+}
+"""RawStatus: the five of PPDS annex 5, 2.12."""
+
+FLAGS = {
+    "power_down": "výpadek napájení",
+    "recovered": "obnovená hodnota",
+    "clock_adjusted": "seřízení hodin",
+    "clock_invalid": "neplatný čas",
+    "dst": "letní čas",
+    "partial_interval": "neúplný interval",
+    "reset": "reset měřidla",
+    "config_changed": "změna parametrů",
+    "manual": "ruční odečet",
+    "tamper": "neoprávněný zásah",
+    "overflow": "přetočení číselníku",
+    "late": "opožděná",
+    "duplicate": "dvojí záznam",
+    "conflict": "rozpor s archivem",
+    "control_mismatch": "rozdíl proti kontrolnímu měření",
+    "ratio_mismatch": "jiný převod",
+    "serial_mismatch": "jiné výrobní číslo",
+    "bcc_failed": "chyba BCC",
+    "crc_failed": "chyba CRC",
+    "truncated": "neúplný přenos",
+    "parity_error": "chyba parity",
+    "undecodable": "nečitelná",
+    "sentinel": "značka „bez hodnoty“",
+    "no_value": "prázdná",
+    "not_sent": "nezaslána",
+    "time_ambiguous": "nejednoznačný čas",
+    "backward": "pokles stavu",
+    "gateway_clock": "hodiny brány",
+    "disturbed": "rušené měření",
+    "meter_error": "porucha měřidla",
+    "status_unknown": "neznámý stav",
+    "clock_deviation": "odchylka hodin",
+    "not_read": "neodečtena",
+}
+
+OUTCOMES = {
+    "done": "v pořádku",
+    "check_failed": "chyba kontrolního znaku",
+    "truncated": "neúplný přenos",
+    "silent": "neodpovídá",
+    "refused": "odmítnuto",
+    "protocol_error": "chyba protokolu",
+    "line_failed": "porucha linky",
+    "deadline": "překročen čas",
+    "cancelled": "přerušeno",
+}
+"""Outcome: how an exchange ended."""
+
+LINES = {
+    "closed": "v pořádku",
+    "open": "porucha",
+    "half-open": "zkouší se",
+    "fails": "porucha",
+    "fails, tried at {time}": "porucha, další pokus v {time}",
+    "is tried": "zkouší se",
+    "listens": "naslouchá",
+    "talks": "čte",
+    "ready": "připravena",
+}
+"""The breaker of a line (Condition), and what `status` calls it."""
+
+SINKS = {
+    "connected": "připojen",
+    "connecting": "připojuje se",
+    "stopped": "zastaven",
+    "broken": "porucha",
+    "not running": "neběží",
+    "new": "nový",
+}
+"""SinkState, and the two of a gateway that does not run."""
+
+CALLS = {
+    "carrier lost": "spojení ztraceno",
+    "busy": "obsazeno",
+    "no answer": "nikdo nebere",
+    "no carrier": "bez nosné",
+    "no dialtone": "bez tónu",
+    "line failed": "porucha linky",
+    "delayed": "odloženo modemem",
+    "blacklisted": "číslo blokováno modemem",
+    "timeout": "vypršel čas",
+    "not registered": "nepřihlášen v síti",
+    "SIM": "SIM",
+    "modem": "modem",
+    "not_searching": "nepřihlášen",
+    "home": "domácí síť",
+    "searching": "hledá síť",
+    "denied": "síť odmítla",
+    "unknown": "neznámo",
+    "roaming": "roaming",
+    "other": "bez datových volání",
+}
+"""CallResult and Registration."""
+
+REASONS = {
+    "absent": "v archivu není",
+    "the meter has no row": "měřidlo řádek nemá",
+    "the meter has no row, its supply had failed": "měřidlo řádek nemá, bylo bez napájení",
+    "the meter's clock is wrong": "hodiny měřidla jdou špatně",
+    "the gateway was not running": "brána neběžela",
+    "the meter was not asked": "měřidlo nebylo dotázáno",
+    "the meter did not answer": "měřidlo neodpovědělo",
+    "the line failed": "porucha linky",
+    "the meter refused": "měřidlo odmítlo přístup",
+    "reading took too long": "odečet trval příliš dlouho",
+    "the meter is not the one that is configured": "odpovědělo jiné měřidlo",
+    "the answers of the meter could not be understood": "odpovědi měřidla nejsou srozumitelné",
+}
+"""Why an interval has no value (gaps.Reason, closing.py)."""
+
+HEADINGS = {
+    "": "",
+    "alarm": "alarm",
+    "author": "odečetl",
+    "clock": "hodiny",
+    "complete": "úplnost",
+    "complete {minutes} min": "úplnost {minutes} min",
+    "connected": "připojen",
+    "day": "den",
+    "delivered": "předáno",
+    "entry": "záznam",
+    "expected": "má být",
+    "fault": "porucha",
+    "flags": "příznaky",
+    "gaps": "mezery",
+    "interval to": "interval do",
+    "intervals without a value, by their ends": "intervaly bez hodnoty, podle jejich konců",
+    "last call": "poslední volání",
+    "last delivered": "naposledy předáno",
+    "last heard": "naposledy slyšen",
+    "last read": "poslední odečet",
+    "last session": "poslední relace",
+    "line": "linka",
+    "meter": "měřidlo",
+    "method": "způsob",
+    "metering type": "typ měření",
+    "network": "síť",
+    "newest": "nejnovější",
+    "next": "příště",
+    "next window": "další okno",
+    "number": "číslo",
+    "obis": "OBIS",
+    "oldest due": "nejstarší úloha",
+    "pool": "skupina",
+    "present": "je",
+    "profile": "profil",
+    "pushing": "zasílá samo",
+    "queue": "fronta",
+    "raw": "zápis měřidla",
+    "remarks": "poznámky",
+    "result": "výsledek",
+    "seconds": "sekund",
+    "seq": "pořadí",
+    "set aside": "odloženo",
+    "signal": "signál",
+    "since": "od",
+    "sink": "příjemce",
+    "state": "stav",
+    "status": "status",
+    "there": "je",
+    "time": "čas",
+    "to be asked for": "zbývá načíst",
+    "total": "celkem",
+    "type": "druh",
+    "under way": "právě čte",
+    "unit": "jednotka",
+    "value": "hodnota",
+    "waiting": "čeká",
+    "yesterday": "včera",
+}
+"""Of tables."""
+
+SENTENCES = {
+    # status
+    "gateway {gateway}: running since {since}, version {version}, process {pid}": "brána {gateway}: běží od {since}, "
+    "verze {version}, proces {pid}",
+    "gateway {gateway}: not running": "brána {gateway}: neběží",
+    "archive {path}: {readings}": "archiv {path}: {readings}",
+    "{lines}; on all of them {sessions} under way, {jobs} due": "{lines}; na všech právě {sessions}, čeká {jobs}",
+    "line {line}, last fault: {fault}": "linka {line}, poslední porucha: {fault}",
+    "{faults}; --meters shows all": "{faults}; vše ukáže --meters",
+    "{meters} of which there is something to tell; --meters shows all, --meter ID one in full": "{meters}, k nimž je "
+    "co říci; vše ukáže --meters, jedno celé --meter ID",
+    "{meters} without faults, alarms and gaps": "{meters} bez poruch, alarmů a mezer",
+    "last read between {first} and {last}": "naposledy odečtena od {first} do {last}",
+    "{count} not read yet": "dosud neodečteno: {count}",
+    "{sink}: {readings} set aside; see gatewayd sink set-aside": "{sink}: {readings} odloženo; viz gatewayd sink "
+    "set-aside",
+    "{modem} is not used until gatewayd is restarted: {fault}": "{modem} se do restartu gatewayd nepoužívá: {fault}",
+    "{modem} may be in a call that costs money: it has not confirmed that it hung up": "{modem} možná stále volá, což "
+    "stojí peníze: zavěšení nepotvrdil",
+    "archive takes nothing: {fault}": "archiv nic nepřijímá: {fault}",
+    "the configuration file is not taken: {fault}": "konfigurační soubor nebyl přijat: {fault}",
+    "clock: synchronised ({source})": "hodiny: seřízené ({source})",
+    "clock: synchronised ({source}, at most {error} s off)": "hodiny: seřízené ({source}, odchylka nejvýše {error} s)",
+    "clock: not synchronised ({source}); what the gateway stamps is flagged": "hodiny: neseřízené ({source}); časové "
+    "údaje brány mají příznak",
+    "clock: not known to be synchronised ({source}); what the gateway stamps is flagged": "hodiny: není známo, zda "
+    "jsou seřízené ({source}); časové údaje brány mají příznak",
+    "no sinks are configured": "není nastaven žádný příjemce",
+    "not yet": "dosud ne",
+    "not since the start": "od spuštění ne",
+    "yes": "ano",
+    "no": "ne",
+    "meter {meter}": "měřidlo {meter}",
+    "meter {meter} cannot be read: {fault}": "měřidlo {meter} nelze odečíst: {fault}",
+    "cannot be read: {fault}": "nelze odečíst: {fault}",
+    "cannot be read: {fault} (since {since})": "nelze odečíst: {fault} (od {since})",
+    "alarm: {alarm}": "alarm: {alarm}",
+    "back-fill {percent} %: back to {reached} of {goal}": "doplňování {percent} %: zpět do {reached}, cíl {goal}",
+    "{code} of {day}: {present} of {expected} intervals are there": "{code} dne {day}: k dispozici {present} z "
+    "{expected} intervalů",
+    "{code} of {day}: {present} of {expected} intervals are there, {missing} told missing": "{code} dne {day}: k "
+    "dispozici {present} z {expected} intervalů, {missing} označeno za chybějící",
+    # profile
+    "{rows}, {first} to {last}": "{rows}, {first} až {last}",
+    "nothing in this time": "v této době nic",
+    "{present} of {intervals} of {minutes} min": "{present} z {intervals} po {minutes} min",
+    "worst status {status}": "nejhorší status {status}",
+    "clock: {clock}": "hodiny: {clock}",
+    "no values": "žádné hodnoty",
+    "max {value} at {end}": "max {value} v {end}",
+    "in each interval": "v každém intervalu",
+    "below: s substitute, p provisional, d distorted, m missing": "dole: s náhradní, p předběžná, d narušená, m "
+    "chybějící",
+    # archive gaps
+    "not yet watched": "tehdy ještě nesledováno",
+    "{part} of {whole}": "{part} z {whole}",
+    "{first} to {last}": "{first} až {last}",
+    "and {count} more": "a další: {count}",
+    # clock
+    "{seconds} s ahead": "jdou napřed o {seconds} s",
+    "{seconds} s behind": "jdou pozadu o {seconds} s",
+    "right": "jdou správně",
+    "no time": "bez času",
+    "nothing": "nic",
+    "read {time}": "odečteno {time}",
+    # tail
+    "following the archive {path}; Ctrl-C ends": "sleduji archiv {path}; konec Ctrl-C",
+}
+
+PLURALS = {
+    "alarm": ("alarm", "alarmy", "alarmů"),
+    "attempt": ("pokus", "pokusy", "pokusů"),
+    "entry": ("záznam", "záznamy", "záznamů"),
+    "interval": ("interval", "intervaly", "intervalů"),
+    "job": ("úloha", "úlohy", "úloh"),
+    "line": ("linka", "linky", "linek"),
+    "meter": ("měřidlo", "měřidla", "měřidel"),
+    "more alarm": ("další alarm", "další alarmy", "dalších alarmů"),
+    "more fault": ("další porucha", "další poruchy", "dalších poruch"),
+    "more line": ("další linka", "další linky", "dalších linek"),
+    "more meter": ("další měřidlo", "další měřidla", "dalších měřidel"),
+    "piece of profiles": ("úsek profilů", "úseky profilů", "úseků profilů"),
+    "reading": ("odečet", "odečty", "odečtů"),
+    "reading is": ("odečet je", "odečty jsou", "odečtů je"),
+    "row": ("řádek", "řádky", "řádků"),
+    "session": ("relace", "relace", "relací"),
+}
+
+CZECH = {**SENTENCES, **HEADINGS, **REASONS, **CALLS, **SINKS, **LINES, **OUTCOMES, **FLAGS, **STATUSES}

@@ -1,0 +1,250 @@
+"""From what is known of a gateway at one moment to the samples of its metrics.
+
+Rules: works on a snapshot, and so in any thread; looks besides only at small files of the kernel and at the names in
+the archive's folder. What cannot be told is left out. Numbers are integers, or decimals made of whole microseconds.
+"""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gatewayd import __version__
+from gatewayd.archive.ages import Ages
+from gatewayd.breaker import Condition
+from gatewayd.config import Config, MeterSettings
+from gatewayd.config import Job as JobSettings
+from gatewayd.daemon import metric_names as names
+from gatewayd.daemon.exposition import Family, Sample
+from gatewayd.kernel_clock import Synchronised
+from gatewayd.live import LineState, Vital
+from gatewayd.model import RawStatus
+from gatewayd.publish import SinkState
+from gatewayd.tallies import RESULTS, Histogram, decimal
+from gatewayd.upkeep import Progress
+
+_STATES = {Condition.CLOSED: 0, Condition.HALF_OPEN: 1, Condition.OPEN: 2}
+_DAY, _WEEK, _MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=31)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A gateway at one moment. `sinks`: each with its cursor; `modems`: whether each is out of use; `seconds`: how long
+    it took to make this."""
+
+    config: Config
+    at: datetime
+    since: datetime
+    loaded_at: datetime
+    config_fault: bool
+    ready: bool
+    lines: Sequence[LineState]
+    broken: Iterable[str]
+    vitals: Sequence[Vital]
+    progress: Sequence[Progress]
+    alarms: Mapping[str, Sequence[str]]
+    modems: Mapping[str, bool]
+    sinks: Sequence[tuple[SinkState, int]]
+    folder: Path
+    head: int
+    archive_fault: bool
+    readings: Mapping[RawStatus, int]
+    exchanges: Mapping[str, int]
+    commits: Histogram
+    commits_failed: int
+    reads: Mapping[tuple[str, str], int]
+    sessions: Mapping[str, Histogram]
+    clock: Synchronised
+    begun: float
+
+
+def collected(snapshot: Snapshot, ages: Ages) -> list[tuple[Family, Sequence[Sample]]]:
+    """All families, in the order of the page. Blocks for a moment."""
+    found = {
+        **_work(snapshot),
+        **_meters(snapshot),
+        **_lines(snapshot),
+        **_sinks(snapshot, ages),
+        **_archive(snapshot),
+        **_gateway(snapshot),
+        **_process(),
+    }
+    found[names.SCRAPE_SECONDS] = _one(decimal(round((time.monotonic() - snapshot.begun) * 1e9)))
+    return [(family, found.get(family, ())) for family in names.FAMILIES]
+
+
+_Found = dict[Family, Sequence[Sample]]
+
+
+def _one(value: int | str | Histogram) -> list[Sample]:
+    return [((), value)]
+
+
+def _work(known: Snapshot) -> _Found:
+    drivers = {settings.driver for settings in known.config.meters} | {driver for driver, _ in known.reads}
+    reads: dict[tuple[str, str], int] = {(driver, result): 0 for driver in sorted(drivers) for result in RESULTS}
+    return {
+        names.READINGS: [((status.text,), count) for status, count in known.readings.items()],
+        names.EXCHANGES: [((outcome,), count) for outcome, count in known.exchanges.items()],
+        names.READS: list((reads | dict(known.reads)).items()),
+        names.READ_SECONDS: [((driver,), seconds) for driver, seconds in sorted(known.sessions.items())],
+    }
+
+
+# -- meters ------------------------------------------------------------------------------------------------------------
+
+
+def _meters(known: Snapshot) -> _Found:
+    vitals, settings = known.vitals, known.config.meters
+    return {
+        names.LAST_SUCCESS: [((one.meter,), _timestamp(one.last_success)) for one in vitals if one.last_success],
+        names.READ_PERIOD: [((one.id,), _seconds(period)) for one in settings if (period := period_of(one))],
+        names.METER_INFO: [((one.id, one.line, one.driver, one.metering_type.value), 1) for one in settings],
+        names.METER_FAULT: [((one.meter,), int(one.faulty)) for one in vitals],
+        names.CLOCK_OFFSET: [((one.meter,), _seconds(one.deviation)) for one in vitals if one.deviation is not None],
+        names.GAPS: list(_gaps(known)),
+        names.BACK_FILLS: _one(sum(_goes_back(one) for one in known.progress)),
+        names.ALARMS: [((meter,), len(texts)) for meter, texts in known.alarms.items() if texts],
+        names.ALARMS_STANDING: _one(sum(map(len, known.alarms.values()))),
+    }
+
+
+def period_of(settings: MeterSettings) -> timedelta | None:
+    """The shortest time between two of its reads; None where there are none."""
+    return min((_pause(job) for _, job in settings.all_jobs), default=None)
+
+
+def _pause(job: JobSettings) -> timedelta:
+    if job.listen:
+        return job.silence
+    if job.every is not None:
+        return max(job.every, job.period or job.every)
+    return _DAY if job.on is None else _WEEK if isinstance(job.on, str) else _MONTH
+
+
+def _gaps(known: Snapshot) -> Iterator[Sample]:
+    """As `gatewayd status` counts them: what is not due yet is no gap."""
+    zone = known.config.gateway.zone
+    today = known.at.astimezone(zone).date()
+    read = {one.meter for one in known.vitals if one.last_success and _day(one.last_success, zone) >= today}
+    asked: dict[str, int] = {}
+    told: dict[str, int] = {}
+    for one in known.progress:
+        last = today - (_DAY if one.meter in read else 2 * _DAY)
+        first = _day(one.reached, zone) + _DAY if one.reached is not None and _goes_back(one) else date.min
+        asked.setdefault(one.meter, 0)
+        told.setdefault(one.meter, 0)
+        for day, complete in one.gaps:
+            if first <= day <= last:
+                asked[one.meter] += complete.expected - complete.present - complete.told
+                told[one.meter] += complete.told
+    for meter, count in asked.items():
+        yield (meter, "asked"), count
+        yield (meter, "told"), told[meter]
+
+
+def _goes_back(one: Progress) -> bool:
+    return one.reached is not None and one.goal is not None and one.reached > one.goal
+
+
+def _day(at: datetime, zone: ZoneInfo) -> date:
+    return at.astimezone(zone).date()
+
+
+# -- lines and sinks ---------------------------------------------------------------------------------------------------
+
+
+def _lines(known: Snapshot) -> _Found:
+    states, broken, nothing = known.lines, set(known.broken), timedelta(0)
+    return {
+        names.LINE_STATE: [((one.line,), 2 if one.line in broken else _STATES[one.condition]) for one in states],
+        names.LINE_QUEUE: [((one.line,), one.queue) for one in states],
+        names.LINE_LATE: [
+            ((one.line,), _seconds(max(known.at - one.oldest, nothing) if one.oldest else nothing)) for one in states
+        ],
+        names.LINE_BUSY: [((one.line,), len(one.under_way)) for one in states],
+        names.MODEM_OUT: [((modem,), int(out)) for modem, out in known.modems.items()],
+    }
+
+
+def _sinks(known: Snapshot, ages: Ages) -> _Found:
+    waiting = [(state.sink, cursor) for state, cursor in known.sinks if state.waiting]
+    archived = ages.archived_at([cursor for _, cursor in waiting])
+    oldest: dict[str, datetime | None] = {state.sink: known.at for state, _ in known.sinks}
+    oldest |= dict(zip((sink for sink, _ in waiting), archived, strict=True))
+    states = [state for state, _ in known.sinks]
+    return {
+        names.OUTBOX_DEPTH: [((one.sink,), one.waiting) for one in states],
+        names.OUTBOX_OLDEST: [
+            ((sink,), _seconds(max(known.at - at, timedelta(0)))) for sink, at in oldest.items() if at is not None
+        ],
+        names.SINK_UP: [((one.sink,), int(one.word == "connected")) for one in states],
+        names.DELIVERED: [((one.sink,), one.delivered) for one in states],
+        names.SET_ASIDE: [((one.sink,), one.set_aside) for one in states],
+    }
+
+
+# -- the archive, the gateway, the process -----------------------------------------------------------------------------
+
+
+def _archive(known: Snapshot) -> _Found:
+    found: _Found = {
+        names.HEAD: _one(known.head),
+        names.COMMIT_SECONDS: _one(known.commits),
+        names.COMMITS_FAILED: _one(known.commits_failed),
+        names.ARCHIVE_FAULT: _one(int(known.archive_fault)),
+    }
+    try:
+        with os.scandir(known.folder) as entries:
+            sizes = [entry.stat().st_size for entry in entries if entry.name.startswith("segment-")]
+        disk = os.statvfs(known.folder)
+    except OSError:
+        return found
+    return found | {
+        names.ARCHIVE_BYTES: _one(sum(sizes)),
+        names.DISK_FREE: _one(disk.f_bavail * disk.f_frsize),
+        names.DISK_SIZE: _one(disk.f_blocks * disk.f_frsize),
+    }
+
+
+def _gateway(known: Snapshot) -> _Found:
+    error = known.clock.error
+    return {
+        names.CLOCK_SURE: _one(int(known.clock.sure)),
+        names.CLOCK_ERROR: [] if error is None else _one(format(error, "f")),
+        names.READY: _one(int(known.ready)),
+        names.CONFIG_FAULT: _one(int(known.config_fault)),
+        names.CONFIG_LOADED: _one(_timestamp(known.loaded_at)),
+        names.BUILD: [((known.config.gateway.id, __version__, platform.python_version()), 1)],
+        names.START: _one(_timestamp(known.since)),
+    }
+
+
+def _process() -> _Found:
+    found: _Found = {
+        names.CPU: _one(decimal(time.process_time_ns())),
+        names.FILES_MOST: _one(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+    }
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        found[names.RSS] = _one(pages * resource.getpagesize())
+        found[names.FILES] = _one(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - names alone
+        found[names.THREADS] = _one(len(os.listdir("/proc/self/task")))  # noqa: PTH208 - as above
+    except OSError:
+        pass
+    return found
+
+
+def _timestamp(at: datetime) -> str:
+    return decimal((at - _EPOCH) // _MICROSECOND * 1000)
+
+
+def _seconds(length: timedelta) -> str:
+    return decimal(length // _MICROSECOND * 1000)

@@ -1,0 +1,99 @@
+"""The page /metrics: what a gateway knows of itself, collected when somebody asks.
+
+Rules: nothing is worked out before. Only what must not change meanwhile is taken in the event loop, a few milliseconds
+at a time; the text is made in a thread. However many ask at once, it is collected once, and at most once a second.
+"""
+
+import asyncio
+import time
+
+from gatewayd.archive.ages import Ages
+from gatewayd.call_worker import CallWorker
+from gatewayd.daemon.build import now
+from gatewayd.daemon.exposition import CONTENT_TYPE, text
+from gatewayd.daemon.gateway import Gateway
+from gatewayd.daemon.health import Health
+from gatewayd.daemon.http import Reply
+from gatewayd.daemon.metric_samples import Snapshot, collected
+from gatewayd.live import LineState, Vital
+
+FRESH_S = 1.0
+"""Who asks sooner gets the same page again."""
+_TURN_S = 0.003
+"""What is collected in one turn of the event loop."""
+
+
+class Metrics:
+    """Of one gateway."""
+
+    def __init__(self, gateway: Gateway, health: Health) -> None:
+        self._gateway = gateway
+        self._health = health
+        self._ages = Ages(gateway.store.folder)
+        self._making: asyncio.Task[bytes] | None = None
+        self._made_at = 0.0
+
+    async def page(self) -> Reply:
+        """As it is now, or was a moment ago."""
+        now_s = asyncio.get_running_loop().time()
+        if self._making is None or (self._making.done() and now_s - self._made_at > FRESH_S):
+            self._making, self._made_at = asyncio.create_task(self._made(), name="metrics"), now_s
+        return Reply(await asyncio.shield(self._making), CONTENT_TYPE)  # whoever goes takes it from nobody else
+
+    def close(self) -> None:
+        """Collect no more."""
+        if self._making is not None:
+            self._making.cancel()
+
+    async def _made(self) -> bytes:
+        snapshot = await self._snapshot()
+        return await asyncio.to_thread(lambda: text(collected(snapshot, self._ages)).encode())
+
+    async def _snapshot(self) -> Snapshot:
+        begun = time.monotonic()
+        gateway = self._gateway
+        ready = not await self._health.ready()
+        lines, vitals, modems = await self._lines()
+        acquisition, store = gateway.acquisition, gateway.store
+        return Snapshot(
+            config=gateway.config,
+            at=now(),
+            since=gateway.since,
+            loaded_at=gateway.loaded_at,
+            config_fault=bool(gateway.reload_fault),
+            ready=ready,
+            lines=lines,
+            broken=tuple(gateway.lines.broken),
+            vitals=vitals,
+            progress=acquisition.upkeep.progress(),
+            alarms=acquisition.alarms.standing,
+            modems=modems,
+            sinks=[(sink.publisher.state, sink.outbox.cursor) for sink in gateway.sinks.serving],
+            folder=store.folder,
+            head=store.head,
+            archive_fault=bool(store.fault),
+            readings=store.tally.readings,
+            exchanges=store.tally.exchanges,
+            commits=store.tally.seconds,
+            commits_failed=store.tally.failed,
+            reads=dict(acquisition.tally.reads),
+            sessions=dict(acquisition.tally.seconds),
+            clock=gateway.clock.state,
+            begun=begun,
+        )
+
+    async def _lines(self) -> tuple[list[LineState], list[Vital], dict[str, bool]]:
+        """Of all lines, with a pause for others now and then: there may be thousands."""
+        states: list[LineState] = []
+        vitals: list[Vital] = []
+        modems: dict[str, bool] = {}
+        turn = time.monotonic()
+        for worker in self._gateway.lines.workers:
+            states.append(worker.state(meters=False))
+            vitals += worker.vitals()
+            if isinstance(worker, CallWorker):
+                modems |= {line.id: line.id in worker.parked for line in worker.lines}
+            if time.monotonic() - turn > _TURN_S:
+                await asyncio.sleep(0)
+                turn = time.monotonic()
+        return states, vitals, modems

@@ -1,0 +1,167 @@
+"""What doctor makes of devices, rights, secrets and endpoints that it has seen, without any of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatewayd.doctor import (
+    network,
+    secret_files,
+    serial_ports,
+)
+from gatewayd.doctor.account import Account, allows
+from gatewayd.doctor.findings import Level
+from gatewayd.doctor.processes import Holder
+from tests.gatewayd.doctor.samples import ACCOUNT, CHARACTER, ERROR, FOLDER, NOTE, OK, REGULAR, WARNING, only, scene
+
+# -- serial ports ------------------------------------------------------------------------------------------------------
+
+USB = Path("/dev/ttyUSB0")
+PORT = serial_ports.Port(Path("/dev/gatewayd/optical"), mode=CHARACTER | 0o660, group="dialout")
+ME, MODEM_MANAGER = Holder(7, "gatewayd", True), Holder(8, "ModemManager", False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words", "remedy"),
+    [
+        ({}, OK, "free; user gatewayd may use it", ""),
+        ({"holders": (ME,)}, OK, "in use by the running gateway", ""),
+        ({"there": False}, ERROR, "does not exist", "plug"),
+        ({"character": False}, ERROR, "no serial device", "device"),
+        ({"doubt": "a list"}, NOTE, "not seen", "sudo gatewayd doctor"),
+        ({"blocked": PORT.device}, ERROR, "mode 0660, group dialout", "usermod -aG dialout gatewayd"),
+        ({"blocked": PORT.device, "mode": CHARACTER | 0o600, "group": "root"}, ERROR, "mode 0600", "udev"),
+        ({"blocked": Path("/dev/gatewayd")}, ERROR, "may not enter /dev/gatewayd", "chmod"),
+        ({"holders": (Holder(9, "minicom", True),)}, ERROR, "locked by process 9 (minicom)", "fuser -v"),
+        ({"holders": (Holder(0, "?", True),)}, ERROR, "outside of this container", "fuser"),
+        ({"holders": (MODEM_MANAGER,)}, WARNING, "open in process 8 (ModemManager)", "disable --now ModemManager"),
+        ({"holders": (Holder(9, "agetty", False),)}, WARNING, "agetty", "serial-getty@optical.service"),
+    ],
+)
+def test_a_port(changed: dict[str, Any], level: Level, words: str, remedy: str) -> None:
+    port = serial_ports.Port(**{name: getattr(PORT, name) for name in PORT.__slots__} | changed)
+    only(serial_ports.judged_port("optical", port, ACCOUNT, 7), level, words, remedy)
+
+
+def test_a_name_that_changes() -> None:
+    port = serial_ports.Port(USB, mode=CHARACTER | 0o660, stable=("/dev/serial/by-id/usb-FTDI",))
+    fine, note = serial_ports.judged_port("optical", port, ACCOUNT, None)
+    assert (fine.level, note.level) == (OK, NOTE)
+    assert note.remedy == "use /dev/serial/by-id/usb-FTDI"
+
+
+# -- who may -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "want", "may"),
+    [
+        (0o600, 990, 0, 4, True),
+        (0o600, 0, 990, 4, False),
+        (0o060, 990, 20, 4, False),  # the owner's rights count for the owner, also where the group has more
+        (0o060, 0, 20, 6, True),
+        (0o006, 0, 20, 4, False),
+        (0o006, 0, 0, 6, True),
+        (0o640, 0, 20, 6, False),
+    ],
+)
+def test_owner_group_and_mode(mode: int, owner: int, group: int, want: int, may: bool) -> None:
+    assert allows(mode, owner, group, ACCOUNT, want) is may
+    assert allows(mode, owner, group, Account("root", 0, frozenset()), want)
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+PASSWORD = secret_files.Reference("meter em-1", "file", "/etc/gatewayd/pw")
+FILE = secret_files.SecretFile(Path("/etc/gatewayd/pw"), mode=REGULAR | 0o400)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words", "remedy"),
+    [
+        ({}, OK, "mode 0400", ""),
+        ({"there": False}, ERROR, "does not exist", "write it"),
+        ({"mode": FOLDER | 0o700, "regular": False}, ERROR, "is no file", ""),
+        ({"mode": 0, "doubt": "denied"}, NOTE, "not seen: denied", "sudo gatewayd doctor"),
+        ({"mode": REGULAR | 0o404}, ERROR, "everybody on this machine", "chmod o= /etc/gatewayd/pw"),
+        ({"mode": REGULAR | 0o420}, WARNING, "may change it", "chmod go-w"),
+        ({"blocked": FILE.path}, ERROR, "gatewayd may not read it", "chown gatewayd"),
+        ({"blocked": Path("/etc/gatewayd")}, ERROR, "may not read it", "chgrp dialout /etc/gatewayd"),
+        ({"empty": True}, ERROR, "is empty", ""),
+        ({"doubt": "an access list"}, NOTE, "access list", "sudo"),
+    ],
+)
+def test_a_secret(changed: dict[str, Any], level: Level, words: str, remedy: str) -> None:
+    file = secret_files.SecretFile(**{name: getattr(FILE, name) for name in FILE.__slots__} | changed)
+    only(secret_files.judged_file(PASSWORD, file, ACCOUNT, "dialout"), level, words, remedy)
+
+
+def test_certificates_are_for_everybody() -> None:
+    public = secret_files.Reference("sink m", "file", "/etc/gatewayd/ca.pem", public=True)
+    file = secret_files.SecretFile(Path("/etc/gatewayd/ca.pem"), mode=REGULAR | 0o444)
+    only(secret_files.judged_file(public, file, ACCOUNT, "dialout"), OK, "mode 0444")
+
+
+@pytest.mark.parametrize(("there", "level"), [(True, OK), (False, ERROR), (None, NOTE)])
+def test_a_credential(there: bool | None, level: Level) -> None:
+    reference = secret_files.Reference("sink m", "credential", "broker")
+    found = secret_files.judged_elsewhere(reference, ACCOUNT, there)
+    assert (found.level, found.unseen) == (level, there is None)
+
+
+# -- network -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told_", "level", "words"),
+    [
+        ("ok", OK, "takes a connection"),
+        ("up", OK, "connected at this moment"),
+        ("connection refused", ERROR, "refuses the connection"),
+        ("no answer within 2 s", ERROR, "no answer"),
+        (None, NOTE, "not tried in time"),
+    ],
+)
+def test_an_endpoint(told_: str | None, level: Level, words: str) -> None:
+    only(network.judged_endpoint(("192.0.2.1", 4059), ["cabin", "cellar"], told_), level, words)
+
+
+def test_rows_of_the_kernel() -> None:
+    """proc_pid_net(5): addresses as words of a little-endian machine."""
+    text = (
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        "   0: 0100007F:9E8F 00000000:0000 0A 00000000:00000000 00:00000000 00000000   990        0 1234 1\n"
+        "   1: 0100007F:C350 0A0200C0:0FDB 01 00000000:00000000 00:00000000 00000000     0        0 1235 1\n"
+        "   2: 0000000000000000FFFF00000100007F:0FDB 0000000000000000FFFF00000A0200C0:0050 01 0:0 0:0 0 0 0 1236 1\n"
+        "   3: 00000000000000000000000001000000:0FDB B80D01200000000000000000010000C0:0050 01 0:0 0:0 0 0 0 1237 1\n"
+    )
+    listening, connected, mapped, six = network.parsed_sockets(text)
+    assert (listening.state, listening.local_port, listening.uid) == ("0A", 40591, 990)
+    assert connected.remote == ("192.0.2.10", 4059)
+    assert mapped.remote == ("192.0.2.10", 80)
+    assert six.remote == ("2001:db8::c000:1", 80)
+
+
+@pytest.mark.parametrize(
+    ("running", "owner", "port", "level", "words"),
+    [
+        (False, None, 4059, OK, "is free"),
+        (False, 0, 4059, ERROR, "taken by a program of user root"),
+        (True, 990, 4059, OK, "the running gateway listens"),
+        (True, None, 4059, ERROR, "does not listen"),
+        (True, 0, 4059, ERROR, "taken by a program of user root"),
+        (False, None, 502, WARNING, "below 1024"),
+    ],
+)
+def test_a_port_on_which_meters_call(running: bool, owner: int | None, port: int, level: Level, words: str) -> None:
+    only(network.judged_bound("head-end", f"TCP port {port}", owner, scene(running=running), 1024), level, words)
+
+
+def test_of_a_great_many_there_are_the_first_with_a_fault() -> None:
+    many = [network.judged_endpoint(("h", n), [f"l{n}"], "ok" if n % 2 else "dead") for n in range(100)]
+    found = network.gathered(many)
+    assert len(found) == 22
+    assert [one.level for one in found] == [ERROR] * 20 + [OK, ERROR]
+    assert found[-2].text == "50 of 100 are all right" and "30 more" in found[-1].text
+    assert network.gathered(many[:20]) == many[:20]
