@@ -9,7 +9,7 @@ from collections.abc import Mapping as Classes
 
 from pydantic import BaseModel
 
-from gatewayd.config import job_checks, line_checks, listening_checks, point_checks
+from gatewayd.config import job_checks, line_checks, listening_checks, metering_checks, point_checks
 from gatewayd.config.definition import LINE_TYPES
 from gatewayd.config.nodes import Fault, Loc, Mapping, Node, Tree, members, path, text
 from gatewayd.config.wording import one_of, shown
@@ -26,6 +26,8 @@ def faults(tree: Tree, drivers: Classes[str, type[BaseModel]], sinks: Collection
     metered = [found for loc, meter in meters for found in ((loc, meter), *members(loc, meter, "points"))]
     yield from _doubles(tree, metered)
     yield from _doubles(tree, list(members((), tree.root, "sinks")))
+    yield from _doubles(tree, list(members((), tree.root, "points")))
+    yield from metering_checks.faults(tree)
     reachable = {*lines, *line_checks.pools(lines)}
     for loc, meter in meters:
         yield from _unknown(loc, meter, "driver", "drivers", drivers)

@@ -9,12 +9,14 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from gatewayd.config.identifiers import Id
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.lines import Host, Line
+from gatewayd.config.metering import MeteringPointEntry
 from gatewayd.config.observing import ObservabilitySettings
 from gatewayd.config.points import PartEntry, PointEntry, RatioEntry, point_of
 from gatewayd.config.policies import PolicyEntries, PolicyEntry, with_changes
@@ -75,7 +77,7 @@ class MeterEntry(Options):
     points: tuple[PartEntry, ...] = ()
     """The metering points behind this address, where it is a registrar."""
 
-    def settings(self, policies: Mapping[MeteringType, Policy]) -> MeterSettings:
+    def settings(self, policies: Mapping[MeteringType, Policy], zone: ZoneInfo) -> MeterSettings:
         policy = with_changes(policies[self.metering_type], self.policy)
         found = MeterSettings(
             id=self.id,
@@ -84,7 +86,7 @@ class MeterEntry(Options):
             metering_type=self.metering_type,
             serial=self.serial,
             point=point_of(self.point),
-            ratio=tuple(entry.ratio() for entry in self.ratio),
+            ratio=tuple(entry.ratio(zone) for entry in self.ratio),
             options=getattr(self, DRIVER_OPTIONS),
             jobs=tuple(entry.job(policy) for entry in self.jobs),
             phone=self.phone,
@@ -92,7 +94,7 @@ class MeterEntry(Options):
             policy=policy,
             voltage=self.voltage,
         )
-        return replace(found, parts=tuple(entry.settings(found, policies) for entry in self.points))
+        return replace(found, parts=tuple(entry.settings(found, policies, zone) for entry in self.points))
 
 
 class SinkEntry(Options):
@@ -137,6 +139,9 @@ class Document(Options):
     """The lines on which meters are reached, each under its id."""
     meters: tuple[MeterEntry, ...] = ()
     """The meters."""
+    points: tuple[MeteringPointEntry, ...] = ()
+    """The metering points, and what is computed of what their meters say; without it each meter with a load profile or
+    intervals is one."""
     sinks: tuple[Any, ...] = ()  # of the class built for the sink's type: its options with id and type
     """Where readings are handed on to."""
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config import checks, lint, messages, observing, policy_checks
+from gatewayd.config import checks, lint, messages, metering_lint, observing, policy_checks
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import SINK_KEYS, Document, document
 from gatewayd.config.guide import Guide
+from gatewayd.config.metering_points import metered, metering_points
 from gatewayd.config.nodes import Fault, Loc, Tree, finding
 from gatewayd.config.nodes import Mapping as MappingNode
 from gatewayd.config.schema import Schema, schema_of
@@ -60,6 +61,7 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
         raise ConfigError(name, _findings(tree, _most_precise(faults)))
     config = _config(valid, data, sinks)
     advice = [*checks.warnings(tree), *lint.warnings(config.meters), *observing.warnings(config.observability)]
+    advice += metering_lint.warnings(valid.points, config.points, metered(config.meters))
     return replace(config, warnings=_findings(tree, advice))
 
 
@@ -133,12 +135,14 @@ def _findings(tree: Tree, faults: Iterable[Fault]) -> tuple[Finding, ...]:
 
 
 def _config(valid: Document, data: Any, sinks: OptionClasses) -> Config:
-    policies = valid.policies.policies
+    policies, zone = valid.policies.policies, valid.gateway.zone
+    meters = tuple(meter.settings(policies, zone) for meter in valid.meters)
     return Config(
         gateway=valid.gateway,
         archive=valid.archive,
         lines=MappingProxyType(dict(valid.lines)),
-        meters=tuple(meter.settings(policies) for meter in valid.meters),
+        meters=meters,
+        points=metering_points(valid.points, meters, zone),
         sinks=tuple(_sink(sink, made, sinks) for sink, made in zip(data.get("sinks") or (), valid.sinks, strict=True)),
         acquisition=valid.acquisition,
         observability=valid.observability,

@@ -4,10 +4,9 @@ Rules: works on the tree, as checks.py. A value belongs to one metering point: n
 """
 
 from collections.abc import Iterator
-from datetime import date
 
 from gatewayd.config.nodes import Fault, Loc, Mapping, Node, Scalar, Sequence, members, path, text
-from gatewayd.config.values import Own, own_codes
+from gatewayd.config.values import EVER, LegalTime, Own, legal_time, own_codes
 
 
 def faults(loc: Loc, meter: Mapping) -> Iterator[Fault]:
@@ -20,29 +19,30 @@ def faults(loc: Loc, meter: Mapping) -> Iterator[Fault]:
 def _versions(loc: Loc, point: Mapping) -> Iterator[Fault]:
     """They ascend strictly; the first may leave its day out."""
     versions = point.entries.get("ratio")
-    earlier: date | None = None
+    earlier: LegalTime | None = None
     for number, version in enumerate(versions.items if isinstance(versions, Sequence) else ()):
         since = _since(version)
         if since is None:
             return
         if earlier is not None and since <= earlier:
-            said = "is also the day" if since == earlier else "is before the day"
+            said = ("is also" if since == earlier else "is before") + (" the day" if since.whole else " the time")
             place = (*loc, "ratio", number)
             if isinstance(version, Mapping) and "since" in version.entries:
-                message = f"{since} {said} of the version above ({earlier}); each version begins later than that above"
+                after = "each version begins later than that above"
+                message = f"{since.text} {said} of the version above ({earlier.text}); {after}"
             else:
                 message = "is required: the day from which this version holds, later than that of the version above"
             yield Fault((*place, "since"), message)
         earlier = since
 
 
-def _since(version: Node) -> date | None:
+def _since(version: Node) -> LegalTime | None:
     if not isinstance(version, Mapping):
         return None
     if "since" not in version.entries:
-        return date(1970, 1, 1)
+        return EVER
     try:
-        return date.fromisoformat(text(version, "since") or "")
+        return legal_time(text(version, "since") or "")
     except ValueError:
         return None
 

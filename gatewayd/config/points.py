@@ -5,9 +5,9 @@ as its registrar has it.
 """
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,7 +15,7 @@ from gatewayd.config.identifiers import Ean, Eic, Id
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.policies import PolicyEntry, with_changes
 from gatewayd.config.settings import NO_POINT, MeterSettings, PartSettings, Voltage
-from gatewayd.config.values import Pair, Shares
+from gatewayd.config.values import EVER, Pair, Shares, Since
 from gatewayd.model import Meter, MeteringType, Part, Point, Ratio, ValueSide
 from gatewayd.obis import Obis
 from gatewayd.options import Options
@@ -44,7 +44,7 @@ def point_of(entry: PointEntry | None) -> Point:
 
 
 class RatioEntry(Options):
-    """Instrument transformers and multiplier, from one day on."""
+    """Instrument transformers and multiplier, from one day or instant on."""
 
     ct: Pair = ""
     """Current transformer, primary/secondary such as 200/5; absent for a direct connection."""
@@ -54,11 +54,11 @@ class RatioEntry(Options):
     """What the meter's values are multiplied by besides."""
     value_side: ValueSide = ValueSide.SECONDARY
     """Which side of the transformers the meter's own values refer to."""
-    since: date = date(1970, 1, 1)
-    """First legal-time day on which this holds, such as 2024-05-01."""
+    since: Since = EVER
+    """First legal-time day on which this holds, such as 2024-05-01; or the instant, such as 2026-03-03 10:15."""
 
-    def ratio(self) -> Ratio:
-        return Ratio(self.ct, self.vt, self.multiplier, self.value_side, self.since)
+    def ratio(self, zone: ZoneInfo) -> Ratio:
+        return Ratio(self.ct, self.vt, self.multiplier, self.value_side, self.since.begins(zone))
 
 
 class PartEntry(Options):
@@ -81,7 +81,9 @@ class PartEntry(Options):
     jobs: tuple[JobEntry, ...] = ()
     """What is asked of the registrar for this metering point, and when."""
 
-    def settings(self, registrar: MeterSettings, policies: Mapping[MeteringType, Policy]) -> PartSettings:
+    def settings(
+        self, registrar: MeterSettings, policies: Mapping[MeteringType, Policy], zone: ZoneInfo
+    ) -> PartSettings:
         """The metering point of a registrar; of the same type as the registrar it has the registrar's policy."""
         kind = self.metering_type or registrar.metering_type
         policy = with_changes(registrar.policy if kind is registrar.metering_type else policies[kind], self.policy)
@@ -92,7 +94,7 @@ class PartEntry(Options):
             metering_type=kind,
             serial=registrar.serial,
             point=point_of(self.point),
-            ratios=tuple(entry.ratio() for entry in self.ratio),
+            ratios=tuple(entry.ratio(zone) for entry in self.ratio),
         )
         pairs = tuple(share for share in self.channels if not isinstance(share, Obis))
         codes = tuple(share for share in self.channels if isinstance(share, Obis))

@@ -19,6 +19,7 @@ from gatewayd.config.observing import OBSERVABILITY, ObservabilitySettings
 from gatewayd.config.values import Spread
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import Finding
+from gatewayd.metering.points import MeteringPoint
 from gatewayd.model import Increments, Listen, LoadProfile, Meter, MeteringType, Order, Part, Point, Ratio, Registers
 from gatewayd.obis import Obis
 from gatewayd.options import Options
@@ -202,6 +203,8 @@ class Config:
     acquisition: AcquisitionSettings = ACQUISITION
     observability: ObservabilitySettings = OBSERVABILITY
     control: ControlSettings = CONTROL
+    points: tuple[MeteringPoint, ...] = ()
+    """What derived values are made for: the configured points, or the meters that are points by themselves."""
 
     @property
     def metered(self) -> tuple[Meter, ...]:

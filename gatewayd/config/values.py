@@ -4,13 +4,16 @@ Rules: each has its form in the JSON Schema, its words for messages, and becomes
 """
 
 import re
-from datetime import date, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from gatewayd.dialling import PhoneNumber
+from gatewayd.legal_time import instant
 from gatewayd.model import transformation
 from gatewayd.obis import CURRENT, Obis
 
@@ -27,6 +30,58 @@ DAILY = "daily"
 """Instead of a weekday or a day of the month: every day."""
 NONE = "none"
 """Instead of a time: none at all, where there would be one by default."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LegalTime:
+    """Since when something holds: a legal-time day, from its midnight, or a time of day in it."""
+
+    day: date
+    clock: time = time(0)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a day from its midnight on."""
+        return self.clock == time(0)
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        if self.whole:
+            return f"{self.day}"
+        return f"{self.day} {self.clock:%H:%M:%S}" if self.clock.second else f"{self.day} {self.clock:%H:%M}"
+
+    def at(self, zone: ZoneInfo) -> datetime:
+        """The instant, in UTC; of an hour that comes twice the first one."""
+        return instant(self.day, self.clock, zone)
+
+    def begins(self, zone: ZoneInfo) -> date | datetime:
+        """The day, or the instant with the offset of legal time (gatewayd.model.Ratio)."""
+        if self.whole:
+            return self.day
+        local = self.at(zone).astimezone(zone)
+        return local.replace(tzinfo=timezone(local.utcoffset() or timedelta()))
+
+
+EVER = LegalTime(date(1970, 1, 1))
+"""Since when something holds that does not say so."""
+_SINCE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII)
+_SINCE_WORDS = "a date such as 2024-05-01, or one with a time of day such as 2026-03-03 10:15"
+
+
+def legal_time(text: str) -> LegalTime:
+    """`2024-05-01` and `2026-03-03 10:15`; ValueError for anything else."""
+    match = _SINCE.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        return LegalTime(date.fromisoformat(match[1]), time.fromisoformat(match[2]) if match[2] else time(0))
+    except ValueError:
+        raise ValueError(f"is not {_SINCE_WORDS}") from None
+
+
+def _since(text: object) -> object:
+    return legal_time(text) if isinstance(text, str) else text
 
 
 _ABSTRACT = 94
@@ -183,6 +238,18 @@ Start = Annotated[
         }
     ),
 ]
+Since = Annotated[
+    LegalTime,
+    BeforeValidator(_since),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?$",
+            "x-expected": _SINCE_WORDS,
+        }
+    ),
+]
+"""A legal-time day, or an instant of legal time."""
 Pair = Annotated[
     str,
     AfterValidator(_pair),

@@ -5,13 +5,27 @@ portions; a fault names its kind, so that the command ends with the same exit co
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from gatewayd import errors
 from gatewayd.errors import GatewayError
-from gatewayd.model import Archived, Clock, MeterObject, Order, Profile, Registers, Scan
+from gatewayd.model import (
+    Archived,
+    Clock,
+    MeterObject,
+    Order,
+    Point,
+    Profile,
+    Ratio,
+    Reading,
+    Registers,
+    Scan,
+    ValueSide,
+)
 from gatewayd.talk import Result
 
 PORTION = 500
@@ -72,7 +86,7 @@ class Collected:
         try:
             match event.get("event"):
                 case "readings":
-                    self._readings += msgspec.convert(event["readings"], list[Archived])
+                    self._readings += map(_archived, msgspec.convert(event["readings"], list[_Told]))
                 case "result":
                     self.done = Result(
                         self._meter,
@@ -86,6 +100,37 @@ class Collected:
         except (KeyError, TypeError, ValueError) as error:
             raise GatewayError(f"the running gateway sends a result that is not known here: {error!r}") from error
         return True
+
+
+class _Told(msgspec.Struct):
+    """An Archived on the wire. Its ratio holds from a day or from an instant on, which JSON does not tell apart."""
+
+    seq: int
+    reading: Reading
+    received_at: datetime
+    serial: str
+    ratio_id: int
+    ratio: dict[str, Any]
+    exchange: int
+    point: Point
+
+
+def _archived(told: _Told) -> Archived:
+    return Archived(
+        told.seq,
+        told.reading,
+        told.received_at,
+        told.serial,
+        told.ratio_id,
+        _ratio(**told.ratio),
+        told.exchange,
+        told.point,
+    )
+
+
+def _ratio(*, ct: str, vt: str, multiplier: str, value_side: str, since: str, **_factor: str) -> Ratio:
+    begin = datetime.fromisoformat(since) if "T" in since else date.fromisoformat(since)
+    return Ratio(ct, vt, Decimal(multiplier), ValueSide(value_side), begin)
 
 
 def _fault(told: Mapping[str, str] | None) -> GatewayError | None:

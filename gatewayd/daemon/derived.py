@@ -38,7 +38,8 @@ _COLUMNS = "s.meter, s.obis, s.obis_raw, s.kind, s.unit, s.interval_s, r.at, r.r
 # CROSS JOIN keeps the order of the tables (SQLite): first the few series, then their readings by the index. Bare
 # columns beside max() are those of the row that has it.
 _CURRENT = f"""
-SELECT json_group_array(json_array(seq, meter, obis, obis_raw, kind, unit, interval_s, at, raw_text, status, flags, more))
+SELECT json_group_array(json_array(
+    seq, meter, obis, obis_raw, kind, unit, interval_s, at, raw_text, status, flags, more))
 FROM (SELECT max(r.seq) AS seq, {_COLUMNS} FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
       WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.obis_raw IN (SELECT value FROM json_each(?))
         AND r.at > ? AND r.at <= ? GROUP BY r.series, r.at)
@@ -157,7 +158,7 @@ class DerivedReader:
                 at = rows.from_us(row.at)
                 before = found[name].get(at)
                 if before is None or before.seq < row.seq:  # the length of a day, or its unit, may have been another
-                    found[name][at] = Standing(row.seq, derived_of(_reading_of(row)))
+                    found[name][at] = Standing(row.seq, derived_of(_reading_of(row)), row.unit)
         return dict(found)
 
     def current(self, point: str, layer: Layer, obis: Obis, first: datetime, last: datetime) -> dict[datetime, Value]:
@@ -196,23 +197,24 @@ class DerivedReader:
                 yield number
 
 
+def entry_of(derivation: Derivation, at: datetime, identity: Identity = NOBODY) -> Entry:
+    """A derivation, done at an instant, as it is archived."""
+    readings = derivation.readings()
+    return Entry(
+        derivation.exchange(at),
+        readings,
+        (DIRECT,) * len(readings),
+        point=identity.point,
+        metering_type=identity.metering_type,
+    )
+
+
 class DerivedArchive:
     """The derived archive, open for writing: the Store does everything, this says what a derivation is to it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.reader = DerivedReader(store.folder)
-
-    def entry(self, derivation: Derivation, at: datetime, identity: Identity = NOBODY) -> Entry:
-        """A derivation as it is archived."""
-        readings = derivation.readings()
-        return Entry(
-            derivation.exchange(at),
-            readings,
-            (DIRECT,) * len(readings),
-            point=identity.point,
-            metering_type=identity.metering_type,
-        )
 
     async def append(self, entries: Sequence[Entry]) -> int:
         """Write what was computed together, in the order handed in; how many values. Returns when it is on the disk.

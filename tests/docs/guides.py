@@ -1,6 +1,6 @@
 """What the guides hold that can be tried: code blocks, commands of gatewayd, quoted texts.
 
-Rules: knows Markdown as these pages use it (fenced blocks, blocks indented by four, code spans), and nothing of gatewayd.
+Rules: knows Markdown as these pages use it (fenced and indented blocks, code spans), and nothing of gatewayd.
 A command is what a reader would type: behind `$ ` in a block that shows output, else a whole line.
 """
 

@@ -1,13 +1,13 @@
-"""The guides are true: every YAML block loads, every command exists with its options, quoted texts are those of the code.
+"""The guides are true: YAML loads, commands exist with their options and do what they do, quotes are those of the code.
 
 Rules: a fragment of YAML is put where the page means it to stand, and nothing else is added that it could be wrong in.
-Commands that need no meter are run, on a gateway's folder that has an archive.
+Commands that need no meter are run, on a gateway's folder that has an archive; those that need one are transcripts.
 """
 
 import ast
-import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ import yaml
 from gatewayd.cli import gatewayd
 from gatewayd.config import parse
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
-from tests.docs.guides import PAGES, ROOT, Block, Command, blocks, commands
+from gatewayd.model import Flag
+from scripts import transcripts
+from tests.docs.guides import PAGES, ROOT, Command, blocks, commands
 from tests.system.dlms_rig import Manner, dlms_meter
 from tests.system.dlms_rig import gateway as site_of
 from tests.system.forked import QuickSite
 
-YAML = [block for page in PAGES for block in blocks(page) if block.language == "yaml"]
-COMMANDS = [command for page in PAGES for command in commands(page)]
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in ("operator", "technician", "troubleshooting", "security", "upgrade")]
+LOCAL = re.compile(
+    r"^(old\.yaml )?(check|config|completion|status|archive|reading (list|template)|sink set-aside|doctor|--version)\b"
+)
 PLACEHOLDER = re.compile(r"^(\[.*|.*\]|\.\.\.|[A-Z]+(:[A-Z]+)?|.*[A-Z]{4,}\S*)$")
 
 
@@ -35,7 +38,7 @@ PLACEHOLDER = re.compile(r"^(\[.*|.*\]|\.\.\.|[A-Z]+(:[A-Z]+)?|.*[A-Z]{4,}\S*)$"
 
 def in_context(text: str) -> str:
     """A configuration around a fragment: of the whole file, or of a meter."""
-    data: Any = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - scalars stay the texts that they are
+    data: Any = yaml.load(text, yaml.BaseLoader)  # scalars stay the texts that they are
     if isinstance(data, list):
         data = {"meters": data}
     if "jobs" in data:
@@ -57,12 +60,14 @@ def driver(jobs: list[dict[str, Any]]) -> str:
     return "dlms" if any("profile" in job for job in jobs) else "modbus"
 
 
-@pytest.mark.parametrize("block", YAML, ids=lambda block: block.name)
-def test_every_yaml_block_loads(block: Block) -> None:
-    whole = block.text.startswith("gateway:")
-    text = block.text if whole else in_context(block.text)
-    config = parse(text, block.name, DRIVER_OPTIONS, SINK_OPTIONS)
-    assert not whole or not config.meters or config.warnings == (), f"{block.name} is a whole file and has warnings"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_yaml_block_loads(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "yaml":
+            whole = block.text.startswith("gateway:")
+            text = block.text if whole else in_context(block.text)
+            config = parse(text, block.name, DRIVER_OPTIONS, SINK_OPTIONS)
+            assert not whole or not config.meters or config.warnings == (), block.name
 
 
 def test_a_fragment_with_a_fault_is_found() -> None:
@@ -99,16 +104,88 @@ def understood(command: Command) -> None:
             parameter.handle_parse_result(context, {parameter.name or "": value} if value is not None else {}, [])
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_exists(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda _path, value, *_: value)  # files of the reader
-    understood(command)
+    for command in commands(page):
+        try:
+            understood(command)
+        except click.ClickException as error:
+            pytest.fail(f"{command.name}: {error.format_message()}")
 
 
-@pytest.mark.parametrize("words", ["archive verify --all", "read", "status --watch 0.1", "archive prune", "scan em-1 --blok x"])
+@pytest.mark.parametrize("words", ["archive verify --all", "read", "status --watch 0.1", "archive prune", "scan -b"])
 def test_a_command_that_is_wrong_is_found(words: str) -> None:
     with pytest.raises(click.ClickException):
         understood(Command(words, tuple(words.split()), whole=True))
+
+
+def without_meter(command: Command) -> bool:
+    """Whether a command does all that it does with a folder, on this machine."""
+    words = " ".join(word for word in command.words if not word.startswith("-"))
+    return bool(command.whole and LOCAL.match(words) and not any(PLACEHOLDER.match(word) for word in command.words))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> QuickSite:
+    """A configuration with the meters of the guides, and an archive that has something of one."""
+    folder = tmp_path_factory.mktemp("guides")
+    with dlms_meter(folder, "em-1001", Manner("wrapper"), "--profile-values", "intervals") as meter:
+        entries = [
+            meter.entry().replace("{id: em-1001,", f"{{id: {name},") for name in ("em-1001", "em-2001", "em-3001")
+        ]
+        site = site_of(folder, entries, meter)
+        done = site.run("profile", "em-1001", "1-0:99.1.0")
+        assert done.returncode == 0, done.stderr
+    key = site.run("archive", "public-key")
+    (folder / "gw-brno-1.pub").write_text(key.stdout)
+    (folder / "old.yaml").write_text((folder / "gatewayd.yaml").read_text())
+    return site
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_commands_that_need_no_meter_do_what_they_do(page: Path, site: QuickSite) -> None:
+    for command in dict.fromkeys(command.words for command in commands(page) if without_meter(command)):
+        words = [re.sub(r"^[\w-]+\.(pub|csv|yaml)$", rf"{site.site.folder}/\g<0>", word) for word in command]
+        if words[0] == "-c":
+            words = words[2:]
+        done = site.run(*words)
+        assert "Traceback" not in done.stderr
+        expected = (0, 1) if words[0] in ("status", "doctor") else (0,)  # no gateway runs, and this is no real box
+        assert done.returncode in expected, f"{page.name}: gatewayd {' '.join(command)}: {done.stderr or done.stdout}"
+
+
+def test_the_guides_have_such_commands() -> None:
+    found = [command for page in GUIDES for command in commands(page) if without_meter(command)]
+    assert len(found) > 15
+
+
+# -- transcripts ------------------------------------------------------------------------------------------------------
+
+
+def test_the_transcripts_are_what_the_commands_say() -> None:
+    assert len(transcripts.commands(transcripts.PAGE.read_text(encoding="utf-8"))) > 10
+    try:
+        environment = transcripts.environment()
+    except FileNotFoundError as error:
+        pytest.fail(str(error))
+    command = [sys.executable, "-m", "scripts.transcripts", "--check"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, f"run: python -m scripts.transcripts\n{done.stdout}{done.stderr}"
+
+
+def test_a_transcript_with_another_word_is_not_alike() -> None:
+    text = transcripts.PAGE.read_text(encoding="utf-8")
+    for old, new in (
+        ("21874.316", "21874.317"),
+        ("skutečná", "pravá"),
+        ("  em-2001", "  em-2002"),
+        ("95 of 96", "94 of 96"),
+    ):
+        assert old in text and transcripts.alike(text.replace(old, new)) != transcripts.alike(text)
+    for old, new in ((r"09:40:\d\d", "09:41:59"), (r"process \d+", "process 1"), (r"->  00 01 .*", "->  00 02")):
+        changed, count = re.subn(old, new, text)
+        assert count and transcripts.alike(changed) == transcripts.alike(text)
 
 
 # -- quoted texts -----------------------------------------------------------------------------------------------------
@@ -145,6 +222,16 @@ QUOTES = [
 @pytest.mark.parametrize("quote", QUOTES)
 def test_a_quoted_text_is_one_of_the_code(quote: str) -> None:
     assert any(quote in text for text in texts()), f"gatewayd never says: {quote}"
+
+
+def test_the_reasons_and_flags_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = [span for cell in cells for span in re.findall(r"`([^`]+)`", cell)]
+    flags = {flag.texts[0] for flag in Flag}
+    assert len(named) > 20
+    for name in named:
+        assert name in flags or any(name.removesuffix(":") in text for text in texts()), f"nobody says {name}"
 
 
 def test_a_text_that_is_not_of_the_code_is_found() -> None:

@@ -70,6 +70,22 @@ def test_a_broker_that_does_not_know_mqtt_5_gets_3_1_1_and_is_not_asked_again(tm
         assert len(subscriber.wait_for(lambda received: len(received) == 2)) == 2
 
 
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_check_finds_a_broker_that_does_not_know_mqtt_5(tmp_path: Path, refusal: str) -> None:
+    """It has one try, where the gateway would try again."""
+
+    async def main(port: int) -> list[str]:
+        async with Door(port, refusal).opened() as door:
+            options = MqttOptions(host=Mosquitto.host, port=door.port, timeout_s=5)
+            target = MqttSink("mqtt", options, "gw-1", [METER], head, clock, "0.1.0", quiet=True)
+            return [remark.text for remark in await target.check(0)]
+
+    with Mosquitto(tmp_path) as broker:
+        texts = asyncio.run(main(broker.port))
+    assert "with MQTT 3.1.1" in texts[0]
+    assert any("the probe came back" in text for text in texts)
+
+
 def test_hang_ups_count_only_one_after_the_other(tmp_path: Path) -> None:
     """Two on one day and one on another are no reason to speak 3.1.1 with a broker that knows 5."""
 

@@ -62,7 +62,7 @@ def test_what_the_running_gateway_asks_is_what_a_command_alone_would_have_got(tm
             assert all(archived[one["seq"]] == one for one in (*read, *rows))
             assert daemon.terminate() == 0
         me = getpass.getuser()
-        kinds = ["scan", "read", "profile", "clock"]
+        kinds = ["scan", "scan", "read", "profile", "clock"]  # also the one without a gateway
         assert operators(site) == [*((me, kind, "em-1", "done") for kind in kinds), (me, "clock", "em-1", "fault")]
         assert site.json("archive", "verify")["ok"]
     assert "Traceback" not in daemon.messages

@@ -80,7 +80,7 @@ class MqttDelivery:
         for message in self._sink.composer.messages(readings, limit, replay):
             reading = message.readings[0].reading
             latest = reading.kind in RETAINED and Flag.MANUAL not in reading.flags  # by hand: of any time
-            retain = not replay and latest
+            retain = not replay and latest and self._sink.retains
             yield Publication(topics.reading(reading), message.payload, retain, message.readings)
 
     async def _describe(self, meters: Sequence[str]) -> None:

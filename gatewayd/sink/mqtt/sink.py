@@ -24,6 +24,7 @@ from gatewayd.model import Meter
 from gatewayd.options import SecretUnavailable
 from gatewayd.sink import FAREWELL_S, Delivery, Head
 from gatewayd.sink.check import Remark
+from gatewayd.sink.derived_payload import DerivedComposer
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.mqtt.check import check
@@ -51,6 +52,10 @@ class MqttSink:
 
     batch = BATCH
     linger_s = 0.0
+    beside = "-beside"
+    """What follows in the client id of a quiet connection: two clients with the same id throw each other out."""
+    retains = True
+    """Whether the latest message of registers and maxima is retained."""
 
     def __init__(
         self,
@@ -70,7 +75,7 @@ class MqttSink:
         self.gateway = gateway
         self.version = version
         self.topics = Topics(options.prefix, gateway)
-        self.composer = Composer(gateway, {meter.id: meter.point for meter in meters}, head)
+        self.composer: Composer | DerivedComposer = Composer(gateway, {meter.id: meter.point for meter in meters}, head)
         self.descriptions = Descriptions(meters)
         self.discovery: Discovery | None = None
         if options.home_assistant is not None and not quiet:
@@ -135,7 +140,7 @@ class MqttSink:
             self._hung_up = self._hung_up + 1 if isinstance(error, ClosedEarly) else 0
             # Some old brokers only hang up when they meet MQTT 5; one that is just starting does so as well.
             told = speaks_another_version(error)
-            other = told or self._hung_up >= HANG_UPS
+            other = told or self._hung_up >= (1 if self.quiet else HANG_UPS)  # a check tries once
             if self._protocol is not ProtocolVersion.V5 or self.options.protocol != "auto" or not other:
                 raise self._early(error) from error
         else:
@@ -185,7 +190,7 @@ class MqttSink:
             options.port,
             username=options.username,
             password=password,
-            identifier=f"{name}-beside" if self.quiet else name,
+            identifier=f"{name}{self.beside}" if self.quiet else name,
             protocol=protocol,
             clean_session=None if is_v5 else True,
             clean_start=True if is_v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,

@@ -9,6 +9,7 @@ METER = "  - {id: m, driver: telegram, line: l"
 KNOWN = (
     "known keys: driver, id, jobs, line, metering_type, peer, phone, point, points, policy, ratio, serial and 2 more"
 )
+SINCE = "a date such as 2024-05-01, or one with a time of day such as 2026-03-03 10:15"
 ID = "an id of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'"
 PERIOD = "a period such as 15m, 60s, 1h or 1d"
 CLOCK = "a time of day such as 00:05 or 00:05:30"
@@ -77,8 +78,8 @@ METERS: list[tuple[str, list[str]]] = [
         "ratio: [{value_side: secondry}]",
         ["6: meters[0].ratio[0].value_side: 'secondry' is not one of primary, secondary; did you mean 'secondary'?"],
     ),
-    ("ratio: [{since: 1.5.2024}]", ["6: meters[0].ratio[0].since: '1.5.2024' is not a date such as 2024-05-01"]),
-    ("ratio: [{since: 2024-02-30}]", ["6: meters[0].ratio[0].since: '2024-02-30' is not a date such as 2024-05-01"]),
+    ("ratio: [{since: 1.5.2024}]", [f"6: meters[0].ratio[0].since: '1.5.2024' is not {SINCE}"]),
+    ("ratio: [{since: 2024-02-30}]", [f"6: meters[0].ratio[0].since: '2024-02-30' is not {SINCE}"]),
     (
         "ratio: [{since: 2024-05-01}, {since: 2024-05-01}]",
         [

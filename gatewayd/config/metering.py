@@ -1,0 +1,234 @@
+"""Metering points in the configuration: which meter is where since when, and what is computed of its readings.
+
+Rules: an entry has only what the operator says; what a point is as a whole, with what its meters say, is made by
+metering_points.py. Without `points` every meter with a load profile or intervals is a point with its own id. The points
+of a registrar stand below it and are meters; here they are named like any other meter.
+"""
+
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from gatewayd.config.identifiers import Ean, Eic, Id
+from gatewayd.config.values import EVER, Channels, Evaluation, Since
+from gatewayd.legal_time import QUARTER
+from gatewayd.metering.points import (
+    Accuracy,
+    MeteringSide,
+    Netting,
+    Rated,
+    SupplyTransformer,
+    TransformerKind,
+    Verified,
+)
+from gatewayd.metering.substitution_terms import SubstitutionTerms
+from gatewayd.model import MeteringType
+from gatewayd.options import Options
+
+
+def _gap(longest: timedelta) -> timedelta:
+    if not timedelta(0) <= longest <= timedelta(days=1) or longest % QUARTER:
+        raise ValueError("is not a gap from 0m to 1d in quarter-hours such as 2h")
+    return longest
+
+
+Gap = Annotated[timedelta, AfterValidator(_gap)]
+MeterClass = Annotated[
+    str,
+    Field(
+        pattern=r"^(0\.1S?|0\.2S?|0\.5S?|1|2|3|A|B|C)$",
+        json_schema_extra={"x-expected": "an accuracy class: 0.2S, 0.5S, 0.5, 1, 2, or A, B, C"},
+    ),
+]
+TransformerClass = Annotated[
+    str,
+    Field(
+        pattern=r"^(0\.1|0\.2S?|0\.5S?|1|3)$",
+        json_schema_extra={"x-expected": "an accuracy class of a transformer: 0.1, 0.2, 0.2S, 0.5, 0.5S, 1 or 3"},
+    ),
+]
+Positive = Annotated[Decimal, Field(gt=0, le=10**9)]
+
+
+class InstalledEntry(Options):
+    """A meter at a point, until the next one."""
+
+    meter: Id
+    """The id of the meter, or of a point of a registrar."""
+    since: Since = EVER
+    """When it was put in: a legal-time day such as 2025-01-01, or the instant, such as 2026-03-03 10:15."""
+
+
+class AccuracyEntry(Options):
+    """Accuracy classes."""
+
+    meter: MeterClass | None = None
+    """The meter's class, such as 0.5S; limits of the control metering go by it."""
+    ct: TransformerClass | None = None
+    """That of the current transformers."""
+    vt: TransformerClass | None = None
+    """That of the voltage transformers."""
+
+    def made(self) -> Accuracy:
+        return Accuracy(self.meter or "", self.ct or "", self.vt or "")
+
+
+class RatedEntry(Options):
+    """What the connection can carry at most; energy above it is implausible."""
+
+    current_a: Positive
+    """Rated current of the primary side, in amperes."""
+    voltage_v: Positive
+    """Rated voltage of the primary side, between phases; with phases: 1 between phase and neutral."""
+    phases: Literal[1, 3] = 3
+    """How many phases there are."""
+
+    def made(self) -> Rated:
+        return Rated(self.current_a, self.voltage_v, self.phases)
+
+
+class SupplyTransformerEntry(Options):
+    """The supply transformer behind whose secondary side is metered."""
+
+    kind: Literal["vvn_vn", "vn_nn"] | None = None
+    """vvn_vn: 110 kV to medium voltage, flat losses 2 %; vn_nn: medium to low voltage, 4 %; by the meter's voltage when
+    absent."""
+    percent: Annotated[Decimal, Field(ge=0, le=100)] | None = None
+    """Agreed losses, in % of active energy."""
+    sn_kva: Positive | None = None
+    """Rated power, in kVA; with the two below losses are calculated of the load."""
+    dp0_kw: Annotated[Decimal, Field(ge=0, le=10**6)] | None = None
+    """No-load losses, in kW."""
+    dpk_kw: Annotated[Decimal, Field(ge=0, le=10**6)] | None = None
+    """Load losses at rated power, in kW."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = [key for key in ("sn_kva", "dp0_kw", "dpk_kw") if getattr(self, key) is not None]
+        if given and len(given) < 3:
+            raise ValueError(f"has {' and '.join(given)} only; expected sn_kva, dp0_kw and dpk_kw, or none of them")
+        if given and self.percent is not None:
+            raise ValueError("has percent beside sn_kva, dp0_kw and dpk_kw; losses are agreed or calculated")
+        return self
+
+    def made(self, usual: TransformerKind) -> SupplyTransformer:
+        kind = usual if self.kind is None else TransformerKind(self.kind)
+        return SupplyTransformer(kind, self.percent, self.sn_kva, self.dp0_kw, self.dpk_kw)
+
+
+class SubstitutionEntry(Options):
+    """What may be put in place of values that are missing or distorted."""
+
+    enabled: bool = False
+    """Whether substitute values are made at all."""
+    use_control: bool = True
+    """Whether values of the control metering come first."""
+    longest_gap: Gap = timedelta(hours=2)
+    """So much is interpolated at most, such as 2h; 0m: nothing is."""
+    weeks: int = Field(default=4, ge=0, le=52)
+    """So many weeks back comparable days are looked for; 0: in none."""
+    least_days: int = Field(default=1, ge=1, le=52)
+    """Of how many comparable days there must be true values, or their median stays provisional."""
+    scale: bool = True
+    """Whether substitutes are scaled to the advance of the registers where that is known."""
+    deadline: time = time(11, 0)
+    """Legal time from which on substitutes count as settled; before they are provisional."""
+    deadline_days: int = Field(default=1, ge=1, le=366)
+    """So many days after the day itself."""
+    former_year: bool = True
+    """Type C: whether the same period of the year before goes before the period just before."""
+    comparison_days: int = Field(default=30, ge=1, le=366)
+    """Type C: how many days of new metering take the place of an estimate."""
+
+    def made(self) -> SubstitutionTerms:
+        return SubstitutionTerms(
+            enabled=self.enabled,
+            use_control=self.use_control,
+            longest_gap=self.longest_gap // QUARTER,
+            weeks=self.weeks,
+            least_days=self.least_days,
+            scale=self.scale,
+            deadline=self.deadline,
+            deadline_days=self.deadline_days,
+            former_year=self.former_year,
+            comparison_days=self.comparison_days,
+        )
+
+
+class VerifiedEntry(Options):
+    """Until when the verification of its parts is valid, the last day."""
+
+    meter: date | None = None
+    """That of the meter."""
+    ct: date | None = None
+    """That of the current transformers."""
+    vt: date | None = None
+    """That of the voltage transformers."""
+
+    def made(self) -> Verified:
+        return Verified(self.meter, self.ct, self.vt)
+
+
+class MeteringPointEntry(Options):
+    """A metering point, physical (meter, or meters one after the other) or virtual (sum)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["meter"]}, {"required": ["meters"]}, {"required": ["sum"]}]}
+    )
+
+    id: Id
+    """The id of the point, a level of its MQTT topics, such as north."""
+    eic: Eic = ""
+    """EIC of the point, 16 characters; that of its meter when absent."""
+    ean: Ean = ""
+    """EAN of the point, 18 digits; that of its meter when absent."""
+    metering_type: MeteringType | None = None
+    """Metering type of decree 359/2020; that of its meter when absent."""
+    meter: Id | None = None
+    """The meter, where it was always the same."""
+    meters: tuple[InstalledEntry, ...] = ()
+    """The meters, one after the other."""
+    sum: dict[Id, Decimal] = Field(default_factory=dict)
+    """A virtual point: other points with their coefficients, such as {north: 1, own: -1}."""
+    partial: bool = False
+    """Of a virtual point: where inputs are missing there is the sum of the others, marked missing, and its coverage."""
+    channels: Channels = ()
+    """Codes of energy per interval; those of the meter's jobs when absent."""
+    control_of: Id | None = None
+    """The main point that this one controls."""
+    accuracy: AccuracyEntry | None = None
+    """Accuracy classes."""
+    rated: RatedEntry | None = None
+    """What the connection can carry."""
+    metering_side: Literal["primary", "secondary"] = "primary"
+    """Side of the supply transformer on which is metered; on the secondary one its losses are added."""
+    transformer: SupplyTransformerEntry | None = None
+    """The supply transformer."""
+    netting: Literal["saldo", "per_phase"] | None = None
+    """How phases are netted where only their energies are metered; the meter does it when absent."""
+    evaluation: Evaluation | None = None
+    """The evaluation interval, 15m or 60m; that of the meter's policy when absent."""
+    substitution: SubstitutionEntry = SubstitutionEntry()
+    """Substitute values; off when absent."""
+    verified_until: VerifiedEntry | None = None
+    """Validity of verification."""
+
+    @property
+    def installed(self) -> tuple[InstalledEntry, ...]:
+        """Its meters, one after the other."""
+        return (InstalledEntry(meter=self.meter),) if self.meter is not None else self.meters
+
+    @property
+    def side(self) -> MeteringSide:
+        return MeteringSide(self.metering_side)
+
+    @property
+    def netted(self) -> Netting | None:
+        return None if self.netting is None else Netting(self.netting)
+
+    @property
+    def terms(self) -> Mapping[str, Decimal]:
+        return self.sum

@@ -1,0 +1,192 @@
+"""What must fit together around metering points: what exists, sums without circles, each meter in one place.
+
+Rules: works on the tree, as checks.py; what has the wrong form is passed over here. Two points never have one meter at
+the same time; a control metering has a point of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from gatewayd.config.nodes import Fault, Loc, Mapping, Scalar, Sequence, Tree, members, path, text
+from gatewayd.config.values import EVER, LegalTime, legal_time
+from gatewayd.config.wording import one_of, shown
+from gatewayd.metering.virtual import Virtual, cycle
+
+_WAYS = ("meter", "meters", "sum")
+_EXPECTED = "expected meter: em-1, or meters with their since, or sum: {north: 1, own: -1}"
+_PHYSICAL = ("accuracy", "metering_side", "transformer", "netting", "verified_until")
+"""What only a point with a meter has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """A meter at a point from one time to another; `until` None: still."""
+
+    loc: Loc
+    meter: str
+    since: LegalTime
+    until: LegalTime | None = None
+
+    def meets(self, other: "_Stay") -> bool:
+        """Whether both have the same meter at the same time."""
+        if self.meter != other.meter:
+            return False
+        return (self.until is None or other.since < self.until) and (other.until is None or self.since < other.until)
+
+
+def faults(tree: Tree) -> Iterator[Fault]:
+    points = list(members((), tree.root, "points"))
+    meters = [found for loc, meter in members((), tree.root, "meters") for found in _with_parts(loc, meter)]
+    known = {name for _, meter in meters if (name := text(meter, "id"))}
+    ids = {name for _, point in points if (name := text(point, "id"))}
+    stays: list[_Stay] = []
+    for loc, point in points:
+        yield from _way(loc, point)
+        own = _stays(loc, point)
+        yield from _ascending(loc, own)
+        yield from _meters(own, known)
+        yield from _namesake(loc, point, own, known)
+        yield from _others(loc, point, ids)
+        yield from _shared(own, stays)
+        stays += own
+    yield from _controls(points)
+    yield from _circle(points)
+
+
+def _with_parts(loc: Loc, meter: Mapping) -> Iterator[tuple[Loc, Mapping]]:
+    yield loc, meter
+    yield from members(loc, meter, "points")
+
+
+def _way(loc: Loc, point: Mapping) -> Iterator[Fault]:
+    """A point has a meter, meters one after the other, or is a sum."""
+    ways = [key for key in _WAYS if key in point.entries]
+    if not ways:
+        yield Fault(loc, f"has neither meter nor sum; {_EXPECTED}")
+    elif len(ways) > 1:
+        yield Fault((*loc, ways[1]), f"stands beside {ways[0]}; {_EXPECTED}", at_key=True)
+    for key in ("meters", "sum"):
+        node = point.entries.get(key)
+        if (isinstance(node, Sequence) and not node.items) or (isinstance(node, Mapping) and not node.entries):
+            yield Fault((*loc, key), f"is empty; {_EXPECTED}")
+    if "sum" in ways:
+        for key in _PHYSICAL:
+            if key in point.entries:
+                yield Fault(
+                    (*loc, key), f"belongs to a point with a meter; leave {key} out, or say it there", at_key=True
+                )
+    elif "partial" in point.entries:
+        yield Fault((*loc, "partial"), "belongs to a virtual point, with sum; leave it out", at_key=True)
+
+
+def _stays(loc: Loc, point: Mapping) -> list[_Stay]:
+    """Its meters with their times, as far as they have the form of such."""
+    if meter := text(point, "meter"):
+        return [_Stay((*loc, "meter"), meter, EVER)]
+    found: list[_Stay] = []
+    for place, entry in members(loc, point, "meters"):
+        try:
+            since = legal_time(text(entry, "since") or "") if "since" in entry.entries else EVER
+        except ValueError:
+            continue  # which is reported
+        found.append(_Stay((*place, "meter"), text(entry, "meter") or "", since))
+    return [
+        _Stay(one.loc, one.meter, one.since, found[number + 1].since if number + 1 < len(found) else None)
+        for number, one in enumerate(found)
+    ]
+
+
+def _ascending(loc: Loc, stays: list[_Stay]) -> Iterator[Fault]:
+    for before, one in zip(stays, stays[1:], strict=False):
+        if one.since <= before.since:
+            place = (*one.loc[:-1], "since")
+            if one.since == EVER:
+                yield Fault(place, "is required: when this meter took the place of the one above")
+            else:
+                message = f"{one.since.text} is not after {before.since.text}, when the meter above was put in"
+                yield Fault(place, f"{message}; each one begins later than that above")
+
+
+def _meters(stays: list[_Stay], known: set[str]) -> Iterator[Fault]:
+    for stay in stays:
+        if stay.meter and stay.meter not in known:
+            yield Fault(stay.loc, f"unknown meter {shown(stay.meter, ('meter',))}{one_of('meters', known, stay.meter)}")
+
+
+def _namesake(loc: Loc, point: Mapping, stays: list[_Stay], known: set[str]) -> Iterator[Fault]:
+    name = text(point, "id")
+    if name and name in known and name not in {stay.meter for stay in stays}:
+        message = f"{shown(name, ())} is the id of a meter that was never at this point; expected another id, or"
+        yield Fault((*loc, "id"), f"{message} meter: {name}")
+
+
+def _others(loc: Loc, point: Mapping, ids: set[str]) -> Iterator[Fault]:
+    """The points of a sum, and the one that is controlled."""
+    terms = point.entries.get("sum")
+    names = list(terms.entries) if isinstance(terms, Mapping) else []
+    for name in names:
+        place = (*loc, "sum", name)
+        if name not in ids:
+            yield Fault(place, f"unknown point {shown(name, ())}{one_of('points', ids, name)}", at_key=True)
+        elif isinstance(terms, Mapping) and _number(terms.entries[name]) == 0:
+            yield Fault(place, "is 0, so that the point is no part of the sum; expected 1, -1 or another coefficient")
+    main = text(point, "control_of")
+    if main and main not in ids:
+        yield Fault((*loc, "control_of"), f"unknown point {shown(main, ())}{one_of('points', ids, main)}")
+    elif main and main == text(point, "id"):
+        yield Fault((*loc, "control_of"), "a point does not control itself; expected the id of the main point")
+
+
+def _number(node: object) -> Decimal | None:
+    try:
+        return Decimal(node.text or "") if isinstance(node, Scalar) else None
+    except InvalidOperation:
+        return None
+
+
+def _shared(own: list[_Stay], others: list[_Stay]) -> Iterator[Fault]:
+    for stay in own:
+        other = next((one for one in others if stay.meter and stay.meets(one)), None)
+        if other is not None:
+            message = f"{shown(stay.meter, ())} is at {path(other.loc[:2])} at the same time"
+            yield Fault(stay.loc, f"{message}; a meter is at one point, and a control metering has a meter of its own")
+
+
+def _controls(points: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:
+    """Who controls is not controlled; and there is one control metering at most."""
+    mains: dict[str, Loc] = {}
+    controls = {text(point, "id") for _, point in points if text(point, "control_of")}
+    for loc, point in points:
+        main = text(point, "control_of")
+        if not main or main == text(point, "id"):
+            continue
+        if main in controls:
+            message = f"{shown(main, ())} is a control metering itself; expected the id of the main point"
+            yield Fault((*loc, "control_of"), message)
+        elif main in mains:
+            message = (
+                f"{shown(main, ())} is controlled by {path(mains[main])} already; a point has one control metering"
+            )
+            yield Fault((*loc, "control_of"), message)
+        mains.setdefault(main, loc)
+
+
+def _circle(points: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:
+    """Sums that go round in a circle, each once, at the first point of it in the file."""
+    definitions: dict[str, Virtual] = {}
+    places: dict[str, Loc] = {}
+    for loc, point in points:
+        name, terms = text(point, "id"), point.entries.get("sum")
+        if name and isinstance(terms, Mapping) and name not in definitions:
+            definitions[name] = Virtual(name, dict.fromkeys(terms.entries, Decimal(1)))
+            places[name] = loc
+    while found := cycle(definitions.values()):
+        first = next(name for name in definitions if name in found)
+        number = found.index(first)
+        ring = [*found[number:], *found[:number]]
+        ring = list(dict.fromkeys(ring))
+        said = "is a part of itself" if len(ring) == 1 else f"goes round in a circle: {' > '.join((*ring, first))}"
+        yield Fault((*places[first], "sum"), f"{said}; a sum is made of other points")
+        for name in ring:
+            definitions.pop(name)

@@ -1,0 +1,203 @@
+"""Metering points as the rest of gatewayd works with them: what an entry says, and what its meters say besides.
+
+    metering_points(entries, meters, zone)   the points of the configuration, or those that there are by themselves
+
+Rules: entries are checked (metering_checks.py). A meter with a job that keeps a load profile, or makes intervals, is a
+point by itself where no points are configured; of a registrar its points are, and itself where it has an EIC or EAN.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from gatewayd.config.metering import MeteringPointEntry, SupplyTransformerEntry
+from gatewayd.config.settings import Job, MeterSettings, Voltage
+from gatewayd.metering.points import (
+    Accuracy,
+    Installed,
+    MeteringPoint,
+    MeteringSide,
+    SupplyTransformer,
+    TransformerKind,
+    Verified,
+)
+from gatewayd.metering.sources import channels
+from gatewayd.metering.virtual import Virtual
+from gatewayd.model import NOWHERE, Meter, MeteringType, Point
+from gatewayd.obis import Obis
+from gatewayd.policy import Policy
+
+_PROFILES, _LOGS = 99, 97
+"""Group C of load profiles and logs; D of logs begins here (IEC 62056-6-1)."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """A meter or a point of a registrar, with the jobs that may bring it intervals."""
+
+    meter: Meter
+    policy: Policy
+    voltage: Voltage | None
+    jobs: Sequence[Job]
+    registrar: Meter
+
+    @property
+    def kept(self) -> tuple[Job, ...]:
+        """The jobs that bring intervals: load profiles but daily ones, and increments of registers."""
+        return tuple(job for job in self.jobs if job.intervals or _is_load_profile(job))
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is a metering point where none is configured."""
+        return bool(self.kept) and (not self.meter.parts or self.meter.point != NOWHERE)
+
+    @property
+    def channels(self) -> tuple[Obis, ...]:
+        """The channels of its jobs; () where one of them takes whatever the meter keeps."""
+        if any(not job.intervals and not job.channels for job in self.kept):
+            return ()
+        codes = [code for job in self.kept for code in (job.registers if job.intervals else job.channels)]
+        return channels(code for code in codes if self.registrar.owner(code).id == self.meter.id)
+
+    @property
+    def period(self) -> timedelta:
+        """The metering period."""
+        for job in self.kept:
+            if job.intervals and job.every is not None:
+                return job.every
+            if job.period is not None:
+                return job.period
+        return self.policy.period
+
+
+def metered(meters: Sequence[MeterSettings]) -> Mapping[str, Metered]:
+    """All that readings may be of, by id."""
+    found: dict[str, Metered] = {}
+    for one in meters:
+        every = tuple(job for _, job in one.all_jobs)
+        found[one.id] = Metered(one.meter, one.policy, one.voltage, every, one.meter)
+        for part in one.parts:
+            jobs = (*one.jobs, *part.jobs)
+            found[part.id] = Metered(part.part.meter, part.policy, part.voltage, jobs, one.meter)
+    return found
+
+
+def metering_points(
+    entries: Sequence[MeteringPointEntry], meters: Sequence[MeterSettings], zone: ZoneInfo
+) -> tuple[MeteringPoint, ...]:
+    """The points that are configured, or one for each meter with intervals where none is."""
+    known = metered(meters)
+    if not entries:
+        return tuple(_alone(one) for one in known.values() if one.stands_alone)
+    made: dict[str, MeteringPoint] = {}
+    by_id = {entry.id: entry for entry in entries}
+    for entry in entries:
+        _make(entry, by_id, known, zone, made)
+    return tuple(made[entry.id] for entry in entries)
+
+
+def _alone(one: Metered) -> MeteringPoint:
+    return MeteringPoint(
+        one.meter.id,
+        one.meter.point,
+        one.meter.metering_type,
+        (Installed(one.meter.id, ratios=one.meter.ratios),),
+        channels=one.channels,
+        period=one.period,
+        evaluation=one.policy.evaluation,
+    )
+
+
+def _make(
+    entry: MeteringPointEntry,
+    by_id: Mapping[str, MeteringPointEntry],
+    known: Mapping[str, Metered],
+    zone: ZoneInfo,
+    made: dict[str, MeteringPoint],
+) -> MeteringPoint:
+    """After those that it is a sum of: what it does not say is as it is there."""
+    if entry.id not in made:
+        parts = [_make(by_id[name], by_id, known, zone, made) for name in entry.sum]
+        made[entry.id] = _virtual(entry, parts) if entry.sum else _physical(entry, known, zone)
+    return made[entry.id]
+
+
+def _virtual(entry: MeteringPointEntry, parts: Sequence[MeteringPoint]) -> MeteringPoint:
+    first = parts[0]
+    return MeteringPoint(
+        entry.id,
+        Point(entry.eic, entry.ean),
+        entry.metering_type or _common(parts),
+        sum=Virtual(entry.id, dict(entry.sum), entry.partial),
+        channels=entry.channels or _shared(parts),
+        period=first.period,
+        evaluation=entry.evaluation or max(part.evaluation for part in parts),
+        control_of=entry.control_of or "",
+        rated=entry.rated.made() if entry.rated is not None else None,
+        substitution=entry.substitution.made(),
+    )
+
+
+def _common(parts: Sequence[MeteringPoint]) -> MeteringType:
+    """The type of all its parts; C where they differ."""
+    kinds = {part.metering_type for part in parts}
+    return kinds.pop() if len(kinds) == 1 else MeteringType.C
+
+
+def _shared(parts: Sequence[MeteringPoint]) -> tuple[Obis, ...]:
+    """The channels that all of them have; () where one takes what comes."""
+    if not all(part.channels for part in parts):
+        return ()
+    return tuple(code for code in parts[0].channels if all(code in part.channels for part in parts))
+
+
+def _physical(entry: MeteringPointEntry, known: Mapping[str, Metered], zone: ZoneInfo) -> MeteringPoint:
+    there = [known[one.meter] for one in entry.installed]
+    newest = there[-1]
+    point = newest.meter.point
+    return MeteringPoint(
+        entry.id,
+        Point(entry.eic or point.eic, entry.ean or point.ean),
+        entry.metering_type or newest.meter.metering_type,
+        tuple(
+            Installed(one.meter, one.since.at(zone), found.meter.ratios)
+            for one, found in zip(entry.installed, there, strict=True)
+        ),
+        channels=entry.channels or _union(there),
+        period=newest.period,
+        evaluation=entry.evaluation or newest.policy.evaluation,
+        control_of=entry.control_of or "",
+        accuracy=entry.accuracy.made() if entry.accuracy is not None else Accuracy(),
+        rated=entry.rated.made() if entry.rated is not None else None,
+        metering_side=entry.side,
+        transformer=_transformer(entry, newest.voltage),
+        netting=entry.netted,
+        substitution=entry.substitution.made(),
+        verified=entry.verified_until.made() if entry.verified_until is not None else Verified(),
+    )
+
+
+def _union(there: Sequence[Metered]) -> tuple[Obis, ...]:
+    """The channels of all meters that were there; () where one takes what comes."""
+    each = [one.channels for one in there]
+    return channels(code for found in each for code in found) if all(each) else ()
+
+
+def _transformer(entry: MeteringPointEntry, voltage: Voltage | None) -> SupplyTransformer | None:
+    if entry.side is MeteringSide.PRIMARY:
+        return None
+    usual = TransformerKind.VVN_VN if voltage in ("medium", "high") else TransformerKind.VN_NN
+    return (entry.transformer or SupplyTransformerEntry()).made(usual)
+
+
+def _is_load_profile(job: Job) -> bool:
+    code = job.profile
+    return code is not None and code.c == _PROFILES and code.d < _LOGS and job.period != _DAY
+
+
+def without_point(points: Sequence[MeteringPoint], known: Mapping[str, Metered]) -> Iterator[str]:
+    """Meters with intervals of which no point is made."""
+    used = {meter for point in points for meter in point.meters}
+    return (name for name, one in known.items() if one.stands_alone and name not in used)

@@ -1,0 +1,94 @@
+"""What is done for each metering point: its steps, out of what the configuration says of it.
+
+Rules: nothing is opened or computed here. A point has a digest of its whole definition: when that is another one, its
+values are computed again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import chain
+from zoneinfo import ZoneInfo
+
+from gatewayd.daemon.derived import Identity
+from gatewayd.daemon.metering_steps import Day, Made, PointWork, Step
+from gatewayd.legal_time import ends_between
+from gatewayd.metering.derivation import Facts
+from gatewayd.metering.plan import PointPlan
+from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.primary import primary
+from gatewayd.metering.values import Channel, Layer, Series, Value
+from gatewayd.metering.virtual import Term, Virtual, combined
+from gatewayd.obis import Obis
+
+
+def works_of(points: Iterable[MeteringPoint], zone: ZoneInfo) -> tuple[PointWork, ...]:
+    """The work for all points."""
+    known = {point.id: point for point in points}
+    return tuple(_work(point, known, zone) for point in known.values())
+
+
+def _work(point: MeteringPoint, known: Mapping[str, MeteringPoint], zone: ZoneInfo) -> PointWork:
+    parts = tuple(point.sum.terms) if point.sum is not None else ()
+    plan = PointPlan(point.id, tuple(sorted(point.meters)), point.channels, parts)
+    first = primary_step(point, zone) if point.sum is None else virtual_step(point, point.sum)
+    return PointWork(
+        plan,
+        (first,),
+        period=point.period,
+        evaluation=point.evaluation,
+        partial=point.sum is not None and point.sum.partial,
+        identity=Identity(point.point, point.metering_type),
+        digest=sha256(repr((point, zone.key)).encode()).hexdigest()[:16],
+    )
+
+
+def primary_step(point: MeteringPoint, zone: ZoneInfo) -> Step:
+    """The values of the meters, times the ratios in force."""
+    facts: Facts = (("meters", tuple(sorted(point.meters))),)
+
+    def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
+        found = primary(point, chain.from_iterable(day.raw.values()), zone)
+        return tuple(Made(within(series, day), facts=facts) for series in found.series)
+
+    return step
+
+
+def virtual_step(point: MeteringPoint, virtual: Virtual) -> Step:
+    """The sum of other points, each times its coefficient."""
+    said = tuple(f"{factor:f} {part}" for part, factor in virtual.terms.items())
+    facts: Facts = (("sum", said), ("partial", virtual.partial))
+
+    def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
+        parts = {part: day.look.series(part, Layer.INTERVAL, day.start, day.end) for part in virtual.terms}
+        codes = point.channels or sorted({code for found in parts.values() for code in found})
+        return tuple(Made(_combined(point, virtual, code, parts, day), facts=facts) for code in codes)
+
+    return step
+
+
+def _combined(
+    point: MeteringPoint, virtual: Virtual, code: Obis, parts: Mapping[str, Mapping[Obis, Series]], day: Day
+) -> Series:
+    """For a code that one of the points does not have the sum is missing; on a day that is settled each interval."""
+    there = [found[code] for found in parts.values() if code in found]
+    unit = there[0].channel.unit if there else ""
+    terms = [
+        Term(factor, parts[part].get(code) or Series(Channel(part, code, unit), Layer.INTERVAL, ()))
+        for part, factor in virtual.terms.items()
+    ]
+    spans = None
+    if day.settled:
+        spans = [(end - point.period, end) for end in ends_between(day.start, day.end, point.period, day.zone)]
+    return combined(Channel(point.id, code, unit), terms, spans, partial=virtual.partial, period=point.period)
+
+
+def within(series: Series, day: Day) -> Series:
+    """What a series has of a day."""
+    return replace(series, values=_within(series.values, day))
+
+
+def _within(values: Sequence[Value], day: Day) -> tuple[Value, ...]:
+    if values and day.start < values[0].at and values[-1].at <= day.end:
+        return tuple(values)
+    return tuple(one for one in values if day.start < one.at <= day.end)

@@ -1,0 +1,268 @@
+"""Computing derived values: a slice of points and days at a time, in a thread of its own.
+
+Rules: reads the raw and the derived archive, and writes nothing: what is new comes out as entries for the derived
+archive. Computing the same twice gives nothing new the second time. A sum over time is written when its time is over
+and each of its intervals is there or told missing, or when it is `settled`: so long ago that nothing more is waited
+for. A defect that one point brings out costs that point its day, and no other.
+"""
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gatewayd.archive.records import Entry
+from gatewayd.daemon.derived import DerivedReader, SeriesName, entry_of
+from gatewayd.daemon.metering_raw import RawReader
+from gatewayd.daemon.metering_steps import Day, Made, PointWork
+from gatewayd.legal_time import GAS_DAY_START, day_bounds, legal_day
+from gatewayd.metering.aggregate import Span, aggregate, cut, month_bounds, spans
+from gatewayd.metering.demand import maxima
+from gatewayd.metering.derivation import Derivation, Standing, news
+from gatewayd.metering.plan import Task
+from gatewayd.metering.values import Channel, Layer, Series, Value
+from gatewayd.model import RawStatus
+from gatewayd.obis import Obis
+
+SETTLED = timedelta(days=2)
+"""After the end of an interval of legal time: what has not come by then is not waited for. The raw archive has told it
+missing by that time, where somebody looks after the meter."""
+BEFORE = timedelta(hours=1, microseconds=1)
+"""So much of the day before is looked at, for the state of totals at the beginning of the day."""
+GAS = 7
+"""Group A of gas."""
+_SUMMED = re.compile(r"[kMGT]?(Wh|varh|VAh|J|cal)|m3|m³|l|kg")
+"""Units of what may be added up over time; a voltage may not."""
+
+log = logging.getLogger("gatewayd.metering")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How much was computed, since the start."""
+
+    days: int = 0
+    months: int = 0
+    values: int = 0
+    written: int = 0
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """Intervals that were computed and are not in the archive yet."""
+
+    series: dict[SeriesName, dict[datetime, Value]] = field(default_factory=lambda: defaultdict(dict))
+    channels: dict[SeriesName, Channel] = field(default_factory=dict)
+
+    def put(self, made: Series) -> None:
+        name = made.channel.point, made.layer, made.channel.obis
+        self.channels[name] = made.channel
+        self.series[name].update({one.at: one for one in made.values})
+
+
+class Compute:
+    """The work. Used from one thread after the other, never from two at a time."""
+
+    def __init__(self, raw: Path, derived: Path, works: Mapping[str, PointWork], zone: ZoneInfo) -> None:
+        self.tally = Tally()
+        self._raw = RawReader(raw)
+        self._derived = DerivedReader(derived)
+        self._works = works
+        self._zone = zone
+        self._fresh = _Fresh()
+        self._failing: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Everything that was computed before is in the archive."""
+        self._fresh = _Fresh()
+
+    def days(self, tasks: Sequence[Task], now: datetime, reason: str) -> list[Entry]:
+        """Of points that do not depend on each other, on one legal-time day: their intervals and sums of this day."""
+        day = tasks[0].day
+        start, end = day_bounds(day, self._zone)
+        works = [(task, self._works[task.point]) for task in tasks if task.point in self._works]
+        raw = self._raw.intervals({meter for _, work in works for meter in work.plan.meters}, start - BEFORE, end)
+        known = self._derived.current_of([task.point for task, _ in works], _OF_DAYS, *self._around(start, end))
+        found: list[Entry] = []
+        for task, work in works:
+            own = {meter: raw[meter] for meter in work.plan.meters}
+            at = Day(task.point, day, start, end, own, self, now, now >= end + SETTLED, self._zone)
+            try:
+                found += [entry_of(one, now, work.identity) for one in self._day(at, task, work, known, reason)]
+            except Exception as error:  # noqa: BLE001 - a defect of ours in one point must not stop the others
+                self._failed(task.point, f"{day}: {error!r}", error)
+            else:
+                self._failing.pop(task.point, None)
+        self.tally.days += len(works)
+        return found
+
+    def month(self, point: str, month: date, now: datetime, reason: str) -> list[Entry]:
+        """The sums and maxima of a legal-time month of a point, once it is over."""
+        work = self._works.get(point)
+        start, end = month_bounds(month, self._zone)
+        if work is None or now < end:
+            return []
+        try:
+            found = [entry_of(one, now, work.identity) for one in self._month(work, start, end, now, reason)]
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(point, f"{month:%Y-%m}: {error!r}", error)
+            return []
+        self.tally.months += 1
+        return found
+
+    def affected(self, point: str, day: date) -> list[date]:
+        """The other days of a point whose substitute values may be made of this one, as far as they have any, or lack
+        values for which there may be one now."""
+        work = self._works.get(point)
+        later = [one for one in work.affected(day) if one != day] if work is not None and work.affected else []
+        if not later:
+            return []
+        begin, end = day_bounds(min(later), self._zone)[0], day_bounds(max(later), self._zone)[1]
+        found: set[date] = set()
+        for series in self._derived.current_of((point,), (Layer.INTERVAL,), begin, end).values():
+            found |= {legal_day(at, self._zone) for at, one in series.items() if one.derived.value.status > 0}
+        return sorted(found.intersection(later))
+
+    def days_of(self, point: str) -> list[date]:
+        """The days on which the meters of a point have anything; of a virtual point those of its parts."""
+        meters: set[str] = set()
+        waiting, seen = [point], {point}
+        while waiting:
+            work = self._works.get(waiting.pop())
+            if work is not None:
+                meters |= set(work.plan.meters)
+                waiting += [part for part in work.plan.parts if part not in seen]
+                seen |= set(work.plan.parts)
+        return self._raw.days(meters, self._zone) if meters else []
+
+    # -- what steps may look at ---------------------------------------------------------------------------------------
+
+    def series(self, point: str, layer: Layer, first: datetime, last: datetime) -> Mapping[Obis, Series]:
+        """See Look."""
+        found: dict[Obis, Series] = {}
+        standing = self._derived.current_of((point,), (layer,), first, last)
+        names = {name for name in self._fresh.series if name[0] == point and name[1] is layer} | set(standing)
+        for name in names:
+            values = {at: one.derived.value for at, one in standing.get(name, {}).items()}
+            fresh = self._fresh.series.get(name, {})
+            values |= {at: one for at, one in fresh.items() if first < at <= last}
+            if values:
+                channel = self._fresh.channels.get(name) or self._channel(name, standing[name])
+                found[name[2]] = Series(channel, layer, tuple(values[at] for at in sorted(values)))
+        return found
+
+    def _channel(self, name: SeriesName, standing: Mapping[datetime, Standing]) -> Channel:
+        unit = max(standing.values(), key=lambda one: one.seq).unit
+        return Channel(name[0], name[2], unit)
+
+    # -- a day --------------------------------------------------------------------------------------------------------
+
+    def _around(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """From the gas day that began the day before to the one that begins on this day."""
+        return start, end + timedelta(hours=GAS_DAY_START.hour + 1)
+
+    def _day(
+        self,
+        at: Day,
+        task: Task,
+        work: PointWork,
+        known: Mapping[SeriesName, Mapping[datetime, Standing]],
+        reason: str,
+    ) -> Iterator[Derivation]:
+        for made in work.intervals(at):
+            if task.codes and made.series.channel.obis not in task.codes:
+                continue
+            self._fresh.put(made.series)
+            yield from self._new(made.series, known, made, reason)
+            for layer, intervals in self._sums_of_day(at, made.series, work):
+                yield from self._sums(made, layer, intervals, at.now, work, known, reason)
+        for step in work.after:
+            for made in step(at, ()):
+                self._fresh.put(made.series)
+                yield from self._new(made.series, known, made, reason)
+
+    def _sums_of_day(self, at: Day, series: Series, work: PointWork) -> Iterator[tuple[Layer, tuple[Span, ...]]]:
+        if not _SUMMED.fullmatch(series.channel.unit):
+            return
+        if work.evaluation != work.period:
+            yield Layer.EVALUATION, spans(Layer.EVALUATION, at.day, at.day, evaluation=work.evaluation, zone=self._zone)
+        yield Layer.DAY, ((at.start, at.end),)
+        if series.channel.obis.a == GAS:
+            yield Layer.GAS_DAY, spans(Layer.GAS_DAY, at.day - timedelta(days=1), at.day, zone=self._zone)
+
+    def _sums(
+        self,
+        made: Made,
+        layer: Layer,
+        intervals: Sequence[Span],
+        now: datetime,
+        work: PointWork,
+        known: Mapping[SeriesName, Mapping[datetime, Standing]],
+        reason: str,
+    ) -> Iterator[Derivation]:
+        series = made.series
+        if layer is Layer.GAS_DAY:
+            series = self.series(series.channel.point, Layer.INTERVAL, intervals[0][0], intervals[-1][1]).get(
+                series.channel.obis, series
+            )
+        ripe = [span for span in intervals if _ripe(series, span, now)]
+        if ripe:
+            summed = aggregate(series, layer, ripe, partial=work.partial, period=work.period)
+            self._fresh.put(summed)
+            yield from self._new(summed, known, Made(summed, made.checked, work.facts), reason)
+
+    # -- a month ------------------------------------------------------------------------------------------------------
+
+    def _month(
+        self, work: PointWork, start: datetime, end: datetime, now: datetime, reason: str
+    ) -> Iterator[Derivation]:
+        point = work.plan.id
+        standing = self._derived.current_of((point,), (Layer.DAY,), start, end)
+        known = self._derived.current_of((point,), (Layer.MONTH, Layer.MAXIMUM), end - timedelta(seconds=1), end)
+        for obis, days in self.series(point, Layer.DAY, start, end).items():
+            if not _ripe(days, (start, end), now):
+                continue
+            name = point, Layer.DAY, obis
+            checked = all(one.derived.validated for one in standing.get(name, {}).values())
+            summed = aggregate(days, Layer.MONTH, ((start, end),), partial=work.partial, period=work.period)
+            yield from self._new(summed, known, Made(summed, checked, work.facts), reason)
+            series = self.series(point, Layer.INTERVAL, start, end).get(obis)
+            if series is not None:
+                highest = maxima(series, ((start, end),), period=work.period)
+                yield from self._new(highest, known, Made(highest, checked, work.facts), reason)
+
+    # -- what is new --------------------------------------------------------------------------------------------------
+
+    def _new(
+        self, series: Series, known: Mapping[SeriesName, Mapping[datetime, Standing]], made: Made, reason: str
+    ) -> Iterator[Derivation]:
+        channel = series.channel
+        standing = known.get((channel.point, series.layer, channel.obis), {})
+        self.tally.values += len(series.values)
+        fresh = news(series.values, standing, validated=_validated(series.values, made.checked))
+        if fresh:
+            yield Derivation(channel, series.layer, fresh, made.reason or reason, facts=made.facts)
+
+    def _failed(self, point: str, text: str, error: Exception) -> None:
+        if self._failing.get(point) != text:
+            log.critical("point %s: a defect in gatewayd, nothing is derived of %s", point, text, exc_info=error)
+        self._failing[point] = text
+
+
+_OF_DAYS = (Layer.INTERVAL, Layer.EVALUATION, Layer.DAY, Layer.GAS_DAY, Layer.LOSS)
+
+
+def _ripe(series: Series, span: Span, now: datetime) -> bool:
+    """Whether a sum over time is to be written."""
+    if now < span[1]:
+        return False
+    return now >= span[1] + SETTLED or not cut(series, [one.at for one in series.values], *span).hole
+
+
+def _validated(values: Iterable[Value], checked: bool) -> list[bool]:
+    """There were rules, and none has found anything."""
+    return [checked and not one.rules and one.there and one.status <= RawStatus.SUBSTITUTE for one in values]

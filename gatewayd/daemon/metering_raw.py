@@ -1,0 +1,180 @@
+"""What the derived layer reads of the raw archive: the intervals of some meters in a span, and the days that have any.
+
+Rules: read-only; a connection is open for one query only, and a query is one step of SQLite, which makes one JSON text
+of it, so that other threads go on meanwhile (as in archive/follow.py). What a damaged segment holds is as if it were
+not there: `archive verify` tells of it.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import apsw
+import msgspec
+
+from gatewayd.archive import rows, segments
+from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.legal_time import legal_day
+from gatewayd.model import Archived, Flag, Kind, Point, Ratio, RawStatus, Reading
+from gatewayd.obis import Obis
+
+_COLUMNS = """r.seq, r.exchange, r.ratio, r.at, r.raw_text, r.scaler, r.status, r.flags, r.more, r.meter_time, s.meter,
+s.obis, s.obis_raw, s.unit, s.interval_s, e.ended_at, d.serial, d.eic, d.ean, q.ct, q.vt, q.multiplier, q.value_side,
+q.since"""
+# CROSS JOIN keeps the order of the tables (SQLite): first the few series, then their readings by the index.
+_INTERVALS = f"""
+SELECT json_group_array(json_array({_COLUMNS}))
+FROM series AS s CROSS JOIN reading AS r ON r.series = s.id JOIN exchange AS e ON e.id = r.exchange
+JOIN device AS d ON d.id = e.device JOIN ratio AS q ON q.id = r.ratio
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1 AND r.at > ? AND r.at <= ?
+"""  # noqa: S608 - our own texts
+_HOUR_US = 3_600_000_000
+_HOURS = f"""
+SELECT json_group_array(hour) FROM (SELECT DISTINCT (r.at - 1) / {_HOUR_US} AS hour
+FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1)
+"""  # noqa: S608
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """One row of _INTERVALS."""
+
+    seq: int
+    exchange: int
+    ratio: int
+    at: int
+    raw_text: str
+    scaler: int
+    status: int
+    flags: int
+    more: str | None
+    meter_time: str | None
+    meter: str
+    obis: str
+    obis_raw: str
+    unit: str
+    interval_s: int | None
+    ended_at: int
+    serial: str
+    eic: str
+    ean: str
+    ct: str
+    vt: str
+    multiplier: str
+    value_side: str
+    since: str
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+_NUMBERS = msgspec.json.Decoder(list[int])
+_MORE = msgspec.json.Decoder(tuple[str, ...])
+
+
+class RawReader:
+    """Reads one raw archive. Used from one thread after the other, never from two at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._spans: dict[int, tuple[int, int]] = {}
+        """Of sealed segments: the first and the last instant of their readings. They never change."""
+        self._ratios: dict[tuple[str, ...], Ratio] = {}
+        self._flags: dict[int, Flag] = {}
+
+    def intervals(self, meters: Collection[str], first: datetime, last: datetime) -> dict[str, list[Archived]]:
+        """The intervals of these meters that end after `first` and not after `last`, by meter, in the order of their
+        numbers. The bytes of the values are left out: the derived layer needs none. ArchiveError."""
+        begin, end = rows.to_us(first), rows.to_us(last)
+        found: dict[str, list[Archived]] = {meter: [] for meter in meters}
+        wanted = (_json(meters), begin, end)
+        for number in segments.segment_numbers(self._folder):
+            span = self._spans.get(number)
+            if span is not None and (span[1] <= begin or end < span[0]):
+                continue
+            with suppress(ArchiveDamaged):
+                for one in self._of_segment(number, wanted):
+                    found[one.reading.meter].append(one)
+        for each in found.values():
+            each.sort(key=_seq)
+        return found
+
+    def days(self, meters: Collection[str], zone: ZoneInfo) -> list[date]:
+        """The legal-time days on which these meters have intervals, whatever their status. ArchiveError."""
+        hours: set[int] = set()
+        for number in segments.segment_numbers(self._folder):
+            with suppress(ArchiveDamaged):
+                hours.update(_NUMBERS.decode(self._text(number, _HOURS, (_json(meters),))))
+        return sorted({legal_day(rows.from_us(hour * _HOUR_US + _HOUR_US), zone) for hour in hours})
+
+    def _of_segment(self, number: int, wanted: tuple[str, int, int]) -> Iterator[Archived]:
+        if number not in self._spans:
+            sealed = self._text(number, "SELECT json_array(first_at, last_at) FROM seal", ())
+            if sealed != "None":
+                first, last = msgspec.json.decode(sealed, type=tuple[int | None, int | None])
+                self._spans[number] = (1, 0) if first is None or last is None else (first, last)
+        batch = _ROWS.decode(self._text(number, _INTERVALS, wanted))
+        instants: dict[int, datetime] = {}
+        codes: dict[str, Obis] = {}
+        for row in batch:
+            at = instants.get(row.at)
+            if at is None:
+                at = instants[row.at] = rows.from_us(row.at)
+            ended_at = instants.get(row.ended_at)
+            if ended_at is None:
+                ended_at = instants[row.ended_at] = rows.from_us(row.ended_at)
+            obis = codes.get(row.obis)
+            if obis is None:
+                obis = codes[row.obis] = Obis.parse(row.obis)
+            flags = self._flags.get(row.flags)
+            if flags is None:
+                flags = self._flags[row.flags] = Flag(row.flags)
+            reading = Reading(
+                row.meter,
+                obis,
+                row.obis_raw,
+                Kind.INTERVAL,
+                at,
+                b"",
+                row.raw_text,
+                row.unit,
+                row.scaler,
+                _STATUS[row.status],
+                flags,
+                _MORE.decode(row.more) if row.more is not None else (),
+                row.interval_s,
+                row.meter_time or "",
+            )
+            point = Point(row.eic, row.ean)
+            yield Archived(row.seq, reading, ended_at, row.serial, row.ratio, self._ratio(row), row.exchange, point)
+
+    def _ratio(self, row: _Row) -> Ratio:
+        key = row.ct, row.vt, row.multiplier, row.value_side, row.since
+        known = self._ratios.get(key)
+        if known is None:
+            known = self._ratios[key] = rows.ratio(*key)
+        return known
+
+    def _text(self, number: int, sql: str, values: tuple[str | int, ...]) -> str:
+        """The one value of a query. ArchiveDamaged, ArchiveError."""
+        path = segments.segment_path(self._folder, number)
+        connection = segments.open_for_reading(path)
+        try:
+            return str(connection.execute(sql, values).get)
+        except (apsw.CorruptError, apsw.NotADBError, ValueError) as error:
+            raise ArchiveDamaged(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
+        except apsw.Error as error:
+            raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
+        finally:
+            connection.close(True)
+
+
+_STATUS = {int(status): status for status in RawStatus}
+
+
+def _seq(archived: Archived) -> int:
+    return archived.seq
+
+
+def _json(texts: Collection[str]) -> str:
+    return msgspec.json.encode(list(texts)).decode()
