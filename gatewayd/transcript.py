@@ -70,8 +70,9 @@ class Transcript:
         self._written: list[_Written] = []
         self._rests: list[asyncio.Future[Receipt]] = []
         self._rows: set[_Row] = set()
+        self._ats: set[datetime] = set()
         self._rows_of = 0
-        """Of so many of the answers on their way their rows are in the set."""
+        """Of so many of the answers on their way their rows, and the instants of those, are in the sets."""
         self.begin(order)
 
     def begin(self, order: Order) -> None:
@@ -113,7 +114,7 @@ class Transcript:
         tools, meter = self._tools, self._meter
         written, self._written = self._written, []
         rests, self._rests = self._rests, []
-        self._rows, self._rows_of = set(), 0
+        self._rows, self._ats, self._rows_of = set(), set(), 0
         receipts = await asyncio.gather(
             *[asyncio.shield(each) for each in (*[one.receipt for one in written], *rests)], return_exceptions=True
         )
@@ -144,9 +145,13 @@ class Transcript:
     def _repeats(self, answer: Answer) -> bool:
         """Whether a row of it is on its way to the disk already: what the archive has of it decides about this one."""
         for one in self._written[self._rows_of :]:
-            self._rows.update(_rows_of(each for each in one.sifted if isinstance(each, Reading)))
+            new = [each for each in one.sifted if isinstance(each, Reading)]
+            self._rows.update(_rows_of(new))
+            self._ats.update([each.at for each in new])
         self._rows_of = len(self._written)
-        return bool(self._rows) and not self._rows.isdisjoint(_rows_of(answer.readings))
+        if self._ats.isdisjoint([one.at for one in answer.readings]):
+            return False  # nearly always: the next piece of a profile
+        return not self._rows.isdisjoint(_rows_of(answer.readings))
 
     def _tell(self, alarms: Sequence[str], turn: Turn) -> None:
         alarm_log.tell(self._tools.store, self._meter.id, alarms, turn, self._tools.clock(), self._line)

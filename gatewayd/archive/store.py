@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import chain as chained
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -59,7 +60,7 @@ class _Call:
     """Something to do between two groups, in the writer's thread."""
 
     action: Callable[[], None]
-    result: "Future[None]"
+    result: "asyncio.Future[None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Change:
     """Something to write into state.sqlite. It may be tried again by itself where it failed together with others."""
 
     apply: Callable[[apsw.Connection], None]
-    result: "Future[None]"
+    result: "asyncio.Future[None]"
 
 
 _Work = _Append | _Call | _Change | None
@@ -235,18 +236,17 @@ class Store:
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
     async def _call(self, action: Callable[[], None]) -> None:
-        result: Future[None] = Future()
+        result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._done(_Call(action, result), result)
 
     async def _state_call(self, change: Callable[[apsw.Connection], None]) -> None:
-        result: Future[None] = Future()
+        result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._done(_Change(change, result), result)
 
-    async def _done(self, work: _Call | _Change, result: "Future[None]") -> None:
-        result.set_running_or_notify_cancel()
+    async def _done(self, work: _Call | _Change, result: "asyncio.Future[None]") -> None:
         if not self._put(work):
             raise self._refusal()
-        await asyncio.shield(asyncio.wrap_future(result))
+        await asyncio.shield(result)
 
     def _run(self) -> None:
         go_on = True
@@ -529,16 +529,15 @@ class Store:
         """In one transaction, and each by itself where that fails: one that cannot be written takes no other with
         it."""
         if len(changes) > 1 and self._changed_together(changes):
-            for change in changes:
-                change.result.set_result(None)
+            _settle([(change.result, None) for change in changes])
             return
         for change in changes:
             try:
                 self._change_state(change.apply)
             except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
-                change.result.set_exception(self._fault_of(error))
+                _settle([(change.result, self._fault_of(error))])
             else:
-                change.result.set_result(None)
+                _settle([(change.result, None)])
 
     def _changed_together(self, changes: Sequence[_Change]) -> bool:
         try:
@@ -575,9 +574,9 @@ class Store:
             call.action()
         except Exception as error:  # noqa: BLE001 - the caller gets it, the thread lives on
             self._abandon_segment()
-            call.result.set_exception(self._fault_of(error))
+            _settle([(call.result, self._fault_of(error))])
             return
-        call.result.set_result(None)
+        _settle([(call.result, None)])
 
     def _sign_the_end(self) -> None:
         """A last checkpoint, so that an orderly stop leaves nothing unsigned."""
@@ -615,26 +614,29 @@ def _entries(records: Iterable[Record]) -> Iterator[Entry]:
             yield from record.entries
 
 
-def _settle(results: Sequence[tuple["Future[Receipt] | asyncio.Future[Receipt]", Receipt | ArchiveError]]) -> None:
+_Outcome = Receipt | ArchiveError | None
+
+
+def _settle(results: Sequence[tuple["Future[Any] | asyncio.Future[Any]", _Outcome]]) -> None:
     """Tell everybody who waits. An event loop is woken once for all of its waiters."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Receipt | ArchiveError]]] = {}
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Outcome]]] = {}
     for future, outcome in results:
         if isinstance(future, asyncio.Future):
             loops.setdefault(future.get_loop(), []).append((future, outcome))
-        elif isinstance(outcome, Receipt):
-            future.set_result(outcome)
-        else:
+        elif isinstance(outcome, ArchiveError):
             future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
     for loop, waiting in loops.items():
         with contextlib.suppress(RuntimeError):  # a loop that has ended needs no news
             loop.call_soon_threadsafe(_wake, waiting)
 
 
-def _wake(waiting: Sequence[tuple["asyncio.Future[Receipt]", Receipt | ArchiveError]]) -> None:
+def _wake(waiting: Sequence[tuple["asyncio.Future[Any]", _Outcome]]) -> None:
     for future, outcome in waiting:
         if future.done():
             continue
-        if isinstance(outcome, Receipt):
-            future.set_result(outcome)
-        else:
+        if isinstance(outcome, ArchiveError):
             future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
