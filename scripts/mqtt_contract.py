@@ -12,8 +12,11 @@ from pathlib import Path
 
 import yaml
 
-from gatewayd.model import NO_FLAGS, Archived, Flag, Kind, Meter, Point, Ratio, RawStatus, Reading
+from gatewayd.metering.record import Derived, reading_of
+from gatewayd.metering.values import Channel, Layer, Method, Value
+from gatewayd.model import DIRECT, NO_FLAGS, Archived, Flag, Kind, Meter, Point, Ratio, RawStatus, Reading
 from gatewayd.obis import Obis
+from gatewayd.sink.derived_payload import DerivedComposer, PointTopics
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.mqtt.options import HomeAssistantOptions, MqttOptions, ReplayOptions
@@ -29,12 +32,15 @@ GATEWAY, VERSION, HEAD = "gw-1", "1.0.0", (8123, "8a3053909fb04ed2b1f6e2d1b0d4a1
 RATIO = Ratio(ct="200/5", vt="22000/100")
 METER = Meter("em-1001", "iec62056_21", "optical", point=Point(eic="27ZG600Z0424987D"), ratios=(RATIO,))
 TOPICS = Topics("{prefix}", "{gateway}")
+POINT_TOPICS = PointTopics("{prefix}", "{gateway}")
 REPLAY = {"schema": "gatewayd.replay/1", "id": "consumer-7", "from": 8001, "to": 8120}
 
 _PARAMETERS = {
     "prefix": "First levels of every topic, as configured.",
     "gateway": "Id of the gateway.",
     "meter": "Id of the meter in the gateway's configuration.",
+    "point": "Id of the metering point in the gateway's configuration; without any, that of its meter.",
+    "layer": "What the values are: interval, evaluation, day, month, gas_day, maximum, loss.",
     "obis": "Canonical OBIS code such as 1-0:1.8.0*255, or the meter's own code; / + # % are percent-encoded.",
     "haPrefix": "Home Assistant's discovery_prefix.",
     "haGateway": "Id of the gateway; what Home Assistant does not allow in topics is _ and a hash follows.",
@@ -166,6 +172,14 @@ def _traffic() -> Iterator[_Traffic]:
             f"Readings of kind {kind.value}; those asked for again are never retained. On MQTT 5 they may expire.",
             _examples(kind),
         )
+    yield (
+        "derived",
+        POINT_TOPICS.derived("{point}", "{layer}", "{obis}"),
+        "derived-1",
+        False,
+        "Derived values of metering points, where the configuration has any. On MQTT 5 they may expire.",
+        {"as they come": next(DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536)).payload},
+    )
     listens = ReplayOptions()
     yield (
         "replay",
@@ -239,6 +253,29 @@ def readings(kind: Kind) -> list[Archived]:
             return [_archived(8121, "1.6.0", kind, "02.468", "kW", more=("2611211915",), meter_time="2611211915")]
         case Kind.EVENT:
             return [_archived(8122, "P.98", kind, "0080", "")]
+
+
+def derived_values() -> list[Archived]:
+    """Derived values of one series for the examples: one that came late, and a sum that lacks something."""
+    channel = Channel("north", Obis.parse("1.29.0"), "kWh")
+    good = Value(_at(8130), 900, Decimal("1100.000"), RawStatus.TRUE, inputs=(8119,), reason="em-1001 times 8800")
+    part = Value(
+        _at(8145),
+        900,
+        Decimal("550.000"),
+        RawStatus.MISSING,
+        Flag.POWER_DOWN,
+        (8120, 8124),
+        Method.SUM,
+        1,
+        2,
+        reason="the sum of 1 of 2 intervals",
+    )
+    versions = [Derived(good, 2, 4101), Derived(part)]
+    return [
+        Archived(4711 + n, reading_of(channel, Layer.INTERVAL, one), _at(8150), "", 1, DIRECT, point=METER.point)
+        for n, one in enumerate(versions)
+    ]
 
 
 def _archived(seq: int, code: str, kind: Kind, raw: str, unit: str, **other: object) -> Archived:

@@ -107,7 +107,7 @@ def environment() -> dict[str, str]:
 
 
 def _import_all() -> None:
-    """What the processes need, once for all."""
+    """What the processes need, once for all: modules, and the definition of the configuration."""
     commands = importlib.import_module("gatewayd.cli")
     for found in pkgutil.iter_modules(commands.__path__):
         importlib.import_module(f"gatewayd.cli.{found.name}")
@@ -115,6 +115,9 @@ def _import_all() -> None:
         importlib.import_module(name)
     for name in ("dlms", "iec62056_21", "modbus"):
         importlib.import_module(f"drivers.{name}.driver")
+    daemon, config = importlib.import_module("gatewayd.daemon"), importlib.import_module("gatewayd.config")
+    text = "gateway: {id: gw-1}\narchive: {path: none}\nlines: {}\nmeters: []\n"
+    config.parse(text, "-", daemon.DRIVER_OPTIONS, daemon.SINK_OPTIONS)
 
 
 def written(text: str) -> str:
@@ -205,7 +208,7 @@ class World:
                     raise RuntimeError(
                         "the gateway did not come to rest:\n" + self._run("status", "--meters", code=None)
                     )
-                process.join(0.2)
+                process.join(0.5)
             yield
         finally:
             _end(process)

@@ -35,6 +35,8 @@ _COMMANDS = {
     "reload": ("reload", "Have the running gateway take its configuration file as it is now."),
     "sink": ("sink", "Check brokers and databases; what they did not get."),
     "archive": ("archive", "Look into the archive."),
+    "point": ("point", "A metering point by the day or month: table, statistics, completeness, chart."),
+    "explain": ("explain", "Why a derived value is what it is, down to the exchanges it came from."),
     "reading": ("reading", "Readings that a person has taken: enter, import, list."),
     "config": ("config", "The definition of the configuration, examples, lint."),
     "witness": ("witness", "Tell gateways that may not ask whether the clock is right."),

@@ -1,8 +1,8 @@
 """Metering points in the configuration: which meter is where since when, and what is computed of its readings.
 
 Rules: an entry has only what the operator says; what a point is as a whole, with what its meters say, is made by
-metering_points.py. Without `points` every meter with a load profile or intervals is a point with its own id. The points
-of a registrar stand below it and are meters; here they are named like any other meter.
+metering_points.py. A meter with a load profile or intervals that is at none of them is a point with its own id. The
+points of a registrar stand below it and are meters; here they are named like any other meter.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from gatewayd.config.identifiers import Ean, Eic, Id
+from gatewayd.config.validation import ValidationEntry
 from gatewayd.config.values import EVER, Channels, Evaluation, Since
 from gatewayd.legal_time import QUARTER
 from gatewayd.metering.points import (
@@ -24,7 +25,7 @@ from gatewayd.metering.points import (
     TransformerKind,
     Verified,
 )
-from gatewayd.metering.substitution_terms import SubstitutionTerms
+from gatewayd.metering.substitution_terms import OFF, SubstitutionTerms
 from gatewayd.model import MeteringType
 from gatewayd.options import Options
 
@@ -39,7 +40,7 @@ Gap = Annotated[timedelta, AfterValidator(_gap)]
 MeterClass = Annotated[
     str,
     Field(
-        pattern=r"^(0\.1S?|0\.2S?|0\.5S?|1|2|3|A|B|C)$",
+        pattern=r"^(0\.2S?|0\.5S?|1|2|A|B|C)$",
         json_schema_extra={"x-expected": "an accuracy class: 0.2S, 0.5S, 0.5, 1, 2, or A, B, C"},
     ),
 ]
@@ -122,26 +123,26 @@ class SupplyTransformerEntry(Options):
 class SubstitutionEntry(Options):
     """What may be put in place of values that are missing or distorted."""
 
-    enabled: bool = False
+    enabled: bool = OFF.enabled
     """Whether substitute values are made at all."""
-    use_control: bool = True
+    use_control: bool = OFF.use_control
     """Whether values of the control metering come first."""
-    longest_gap: Gap = timedelta(hours=2)
+    longest_gap: Gap = OFF.longest_gap * QUARTER
     """So much is interpolated at most, such as 2h; 0m: nothing is."""
-    weeks: int = Field(default=4, ge=0, le=52)
+    weeks: int = Field(default=OFF.weeks, ge=0, le=52)
     """So many weeks back comparable days are looked for; 0: in none."""
-    least_days: int = Field(default=1, ge=1, le=52)
+    least_days: int = Field(default=OFF.least_days, ge=1, le=52)
     """Of how many comparable days there must be true values, or their median stays provisional."""
-    scale: bool = True
+    scale: bool = OFF.scale
     """Whether substitutes are scaled to the advance of the registers where that is known."""
-    deadline: time = time(11, 0)
+    deadline: time = OFF.deadline
     """Legal time from which on substitutes count as settled; before they are provisional."""
-    deadline_days: int = Field(default=1, ge=1, le=366)
+    deadline_days: int = Field(default=OFF.deadline_days, ge=1, le=366)
     """So many days after the day itself."""
-    former_year: bool = True
+    former_year: bool = OFF.former_year
     """Type C: whether the same period of the year before goes before the period just before."""
-    comparison_days: int = Field(default=30, ge=1, le=366)
-    """Type C: how many days of new metering take the place of an estimate."""
+    comparison_days: int = Field(default=OFF.comparison_days, ge=1, le=366)
+    """Type C: over how many days metering before or later must reach to be compared with."""
 
     def made(self) -> SubstitutionTerms:
         return SubstitutionTerms(
@@ -211,6 +212,8 @@ class MeteringPointEntry(Options):
     """How phases are netted where only their energies are metered; the meter does it when absent."""
     evaluation: Evaluation | None = None
     """The evaluation interval, 15m or 60m; that of the meter's policy when absent."""
+    validation: ValidationEntry = ValidationEntry()
+    """What is different from the defaults of the validation rules, by their names."""
     substitution: SubstitutionEntry = SubstitutionEntry()
     """Substitute values; off when absent."""
     verified_until: VerifiedEntry | None = None

@@ -7,6 +7,7 @@ the same time; a control metering has a point of its own.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 
 from gatewayd.config.nodes import Fault, Loc, Mapping, Scalar, Sequence, Tree, members, path, text
 from gatewayd.config.values import EVER, LegalTime, legal_time
@@ -41,13 +42,15 @@ def faults(tree: Tree) -> Iterator[Fault]:
     known = {name for _, meter in meters if (name := text(meter, "id"))}
     ids = {name for _, point in points if (name := text(point, "id"))}
     stays: list[_Stay] = []
+    placed = {stay.meter for loc, point in points for stay in _stays(loc, point)}
+    ids |= known - placed
     for loc, point in points:
         yield from _way(loc, point)
         own = _stays(loc, point)
         yield from _ascending(loc, own)
         yield from _meters(own, known)
         yield from _namesake(loc, point, own, known)
-        yield from _others(loc, point, ids)
+        yield from _others(loc, point, ids, placed)
         yield from _shared(own, stays)
         stays += own
     yield from _controls(points)
@@ -98,7 +101,7 @@ def _stays(loc: Loc, point: Mapping) -> list[_Stay]:
 
 
 def _ascending(loc: Loc, stays: list[_Stay]) -> Iterator[Fault]:
-    for before, one in zip(stays, stays[1:], strict=False):
+    for before, one in pairwise(stays):
         if one.since <= before.since:
             place = (*one.loc[:-1], "since")
             if one.since == EVER:
@@ -121,21 +124,27 @@ def _namesake(loc: Loc, point: Mapping, stays: list[_Stay], known: set[str]) -> 
         yield Fault((*loc, "id"), f"{message} meter: {name}")
 
 
-def _others(loc: Loc, point: Mapping, ids: set[str]) -> Iterator[Fault]:
+def _others(loc: Loc, point: Mapping, ids: set[str], placed: set[str]) -> Iterator[Fault]:
     """The points of a sum, and the one that is controlled."""
     terms = point.entries.get("sum")
     names = list(terms.entries) if isinstance(terms, Mapping) else []
     for name in names:
         place = (*loc, "sum", name)
         if name not in ids:
-            yield Fault(place, f"unknown point {shown(name, ())}{one_of('points', ids, name)}", at_key=True)
+            yield Fault(place, _unknown(name, ids, placed), at_key=True)
         elif isinstance(terms, Mapping) and _number(terms.entries[name]) == 0:
             yield Fault(place, "is 0, so that the point is no part of the sum; expected 1, -1 or another coefficient")
     main = text(point, "control_of")
     if main and main not in ids:
-        yield Fault((*loc, "control_of"), f"unknown point {shown(main, ())}{one_of('points', ids, main)}")
+        yield Fault((*loc, "control_of"), _unknown(main, ids, placed))
     elif main and main == text(point, "id"):
         yield Fault((*loc, "control_of"), "a point does not control itself; expected the id of the main point")
+
+
+def _unknown(name: str, ids: set[str], placed: set[str]) -> str:
+    if name in placed:
+        return f"{shown(name, ())} is a meter at another point; expected the id of that point"
+    return f"unknown point {shown(name, ())}{one_of('points', ids, name)}"
 
 
 def _number(node: object) -> Decimal | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gatewayd.config.identifiers import ean_doubt, eic_doubt
 from gatewayd.config.metering import MeteringPointEntry
-from gatewayd.config.metering_points import Metered, without_point
+from gatewayd.config.metering_points import Metered
 from gatewayd.config.nodes import Fault, Loc
 from gatewayd.metering.points import MeteringPoint, MeteringSide, SupplyTransformer, TransformerKind
 from gatewayd.model import MeteringType
@@ -21,21 +21,16 @@ _VOLTAGES = {
 def warnings(
     entries: Sequence[MeteringPointEntry], points: Sequence[MeteringPoint], known: Mapping[str, Metered]
 ) -> Iterator[Fault]:
-    """`points` were made of these entries, in the same order."""
-    if not entries:
-        return
+    """`points` were made of these entries, in the same order; behind them are those that there are by themselves."""
     controlled = {point.control_of for point in points if point.control_of}
     by_id = {point.id: point for point in points}
-    for number, (entry, point) in enumerate(zip(entries, points, strict=True)):
+    for number, (entry, point) in enumerate(zip(entries, points, strict=False)):
         loc: Loc = ("points", number)
         yield from _identifiers(loc, entry)
         yield from _losses(loc, entry, point)
         yield from _control(loc, point, by_id)
         yield from _substitution(loc, entry, point, controlled)
         yield from _intervals(loc, entry, known)
-    for name in without_point(points, known):
-        message = f"meter '{name}' has intervals and is at none of the points, so nothing is computed of them; expected"
-        yield Fault(("points",), f"{message} a point with meter: {name}", at_key=True)
 
 
 def _identifiers(loc: Loc, entry: MeteringPointEntry) -> Iterator[Fault]:

@@ -1,12 +1,13 @@
 """Metering points as the rest of gatewayd works with them: what an entry says, and what its meters say besides.
 
-    metering_points(entries, meters, zone)   the points of the configuration, or those that there are by themselves
+    metering_points(entries, meters, zone)   all points: configured ones, and those that there are by themselves
 
 Rules: entries are checked (metering_checks.py). A meter with a job that keeps a load profile, or makes intervals, is a
-point by itself where no points are configured; of a registrar its points are, and itself where it has an EIC or EAN.
+point by itself as long as it is at no other one; of a registrar its points are, and itself where it has an EIC or EAN.
+What a sum or a control metering names is one in any case.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -87,15 +88,20 @@ def metered(meters: Sequence[MeterSettings]) -> Mapping[str, Metered]:
 def metering_points(
     entries: Sequence[MeteringPointEntry], meters: Sequence[MeterSettings], zone: ZoneInfo
 ) -> tuple[MeteringPoint, ...]:
-    """The points that are configured, or one for each meter with intervals where none is."""
+    """The points that are configured, and one for each other meter with intervals."""
     known = metered(meters)
-    if not entries:
-        return tuple(_alone(one) for one in known.values() if one.stands_alone)
-    made: dict[str, MeteringPoint] = {}
     by_id = {entry.id: entry for entry in entries}
+    placed = {one.meter for entry in entries for one in entry.installed}
+    named = {name for entry in entries for name in (*entry.sum, entry.control_of)}
+    made = {
+        name: _alone(one)
+        for name, one in known.items()
+        if name not in placed and name not in by_id and (one.stands_alone or name in named)
+    }
+    alone = tuple(made.values())
     for entry in entries:
         _make(entry, by_id, known, zone, made)
-    return tuple(made[entry.id] for entry in entries)
+    return (*(made[entry.id] for entry in entries), *alone)
 
 
 def _alone(one: Metered) -> MeteringPoint:
@@ -119,7 +125,7 @@ def _make(
 ) -> MeteringPoint:
     """After those that it is a sum of: what it does not say is as it is there."""
     if entry.id not in made:
-        parts = [_make(by_id[name], by_id, known, zone, made) for name in entry.sum]
+        parts = [made.get(name) or _make(by_id[name], by_id, known, zone, made) for name in entry.sum]
         made[entry.id] = _virtual(entry, parts) if entry.sum else _physical(entry, known, zone)
     return made[entry.id]
 
@@ -131,11 +137,12 @@ def _virtual(entry: MeteringPointEntry, parts: Sequence[MeteringPoint]) -> Meter
         Point(entry.eic, entry.ean),
         entry.metering_type or _common(parts),
         sum=Virtual(entry.id, dict(entry.sum), entry.partial),
-        channels=entry.channels or _shared(parts),
+        channels=_named(entry.channels) or _shared(parts),
         period=first.period,
         evaluation=entry.evaluation or max(part.evaluation for part in parts),
         control_of=entry.control_of or "",
         rated=entry.rated.made() if entry.rated is not None else None,
+        validation=entry.validation.said,
         substitution=entry.substitution.made(),
     )
 
@@ -165,7 +172,7 @@ def _physical(entry: MeteringPointEntry, known: Mapping[str, Metered], zone: Zon
             Installed(one.meter, one.since.at(zone), found.meter.ratios)
             for one, found in zip(entry.installed, there, strict=True)
         ),
-        channels=entry.channels or _union(there),
+        channels=_named(entry.channels) or _union(there),
         period=newest.period,
         evaluation=entry.evaluation or newest.policy.evaluation,
         control_of=entry.control_of or "",
@@ -174,9 +181,15 @@ def _physical(entry: MeteringPointEntry, known: Mapping[str, Metered], zone: Zon
         metering_side=entry.side,
         transformer=_transformer(entry, newest.voltage),
         netting=entry.netted,
+        validation=entry.validation.said,
         substitution=entry.substitution.made(),
         verified=entry.verified_until.made() if entry.verified_until is not None else Verified(),
     )
+
+
+def _named(codes: Sequence[Obis]) -> tuple[Obis, ...]:
+    """Channels as they are called, whichever code of the profile was written: 1-0:1.29.0 for 1-0:1.5.0."""
+    return tuple(dict.fromkeys(one for code in codes for one in channels((code,)) or (code,)))
 
 
 def _union(there: Sequence[Metered]) -> tuple[Obis, ...]:
@@ -195,9 +208,3 @@ def _transformer(entry: MeteringPointEntry, voltage: Voltage | None) -> SupplyTr
 def _is_load_profile(job: Job) -> bool:
     code = job.profile
     return code is not None and code.c == _PROFILES and code.d < _LOGS and job.period != _DAY
-
-
-def without_point(points: Sequence[MeteringPoint], known: Mapping[str, Metered]) -> Iterator[str]:
-    """Meters with intervals of which no point is made."""
-    used = {meter for point in points for meter in point.meters}
-    return (name for name, one in known.items() if one.stands_alone and name not in used)

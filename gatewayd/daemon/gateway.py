@@ -14,6 +14,7 @@ from gatewayd.archive.store import Store
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config
 from gatewayd.daemon.lines import Lines
+from gatewayd.daemon.metering_site import MeteringSite
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.diary import Diary
 from gatewayd.gateway_clock import GatewayClock
@@ -47,5 +48,7 @@ class Gateway:
     reload_fault: str = ""
     """Why the file was not taken the last time; empty when it was."""
     stage: Stage = Stage.STARTING
+    metering: MeteringSite | None = None
+    """The derived layer."""
     heeding: list[Callable[[Config], Awaitable[None]]] = field(default_factory=list)
     """Who else takes another configuration, when it is the present one. They raise nothing."""

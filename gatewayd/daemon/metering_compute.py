@@ -94,7 +94,7 @@ class Compute:
             try:
                 found += [entry_of(one, now, work.identity) for one in self._day(at, task, work, known, reason)]
             except Exception as error:  # noqa: BLE001 - a defect of ours in one point must not stop the others
-                self._failed(task.point, f"{day}: {error!r}", error)
+                self._failed(task.point, str(day), error)
             else:
                 self._failing.pop(task.point, None)
         self.tally.days += len(works)
@@ -109,7 +109,7 @@ class Compute:
         try:
             found = [entry_of(one, now, work.identity) for one in self._month(work, start, end, now, reason)]
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(point, f"{month:%Y-%m}: {error!r}", error)
+            self._failed(point, f"{month:%Y-%m}", error)
             return []
         self.tally.months += 1
         return found
@@ -247,9 +247,12 @@ class Compute:
         if fresh:
             yield Derivation(channel, series.layer, fresh, made.reason or reason, facts=made.facts)
 
-    def _failed(self, point: str, text: str, error: Exception) -> None:
+    def _failed(self, point: str, what: str, error: Exception) -> None:
+        """What does not fit together says so in a ValueError; told once until it is another."""
+        text = str(error) if isinstance(error, ValueError) else f"a defect in gatewayd: {error!r}"
         if self._failing.get(point) != text:
-            log.critical("point %s: a defect in gatewayd, nothing is derived of %s", point, text, exc_info=error)
+            level, shown = (logging.ERROR, None) if isinstance(error, ValueError) else (logging.CRITICAL, error)
+            log.log(level, "point %s: nothing is derived of %s: %s", point, what, text, exc_info=shown)
         self._failing[point] = text
 
 

@@ -8,7 +8,7 @@ configuration is taken while it runs. Each MQTT sink gets derived values through
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gatewayd import __version__
@@ -20,6 +20,7 @@ from gatewayd.daemon.derived import DerivedArchive, derived_folder
 from gatewayd.daemon.metering import Metering, MeteringState
 from gatewayd.daemon.metering_build import works_of
 from gatewayd.daemon.metering_steps import PointWork
+from gatewayd.daemon.retention import retain
 from gatewayd.daemon.sinks import Serving, Sinks
 from gatewayd.errors import ArchiveError
 from gatewayd.outbox import Outbox
@@ -36,13 +37,16 @@ log = logging.getLogger("gatewayd.metering")
 class MeteringSite:
     """The derived layer. `take` before use and at each other configuration; `stop`, then `close` at the end."""
 
-    def __init__(self, raw: Store) -> None:
+    def __init__(self, raw: Store, sure: Callable[[], bool]) -> None:
+        """`sure`: whether the gateway's clock is right; before that nothing is old."""
         self.store: Store | None = None
         """The derived archive; None as long as there were no points."""
         self._raw = raw
+        self._sure = sure
         self._engine: Metering | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._sinks: Sinks | None = None
+        self._config: Config
 
     @property
     def state(self) -> MeteringState | None:
@@ -56,7 +60,8 @@ class MeteringSite:
 
     async def take(self, config: Config) -> None:
         """Derive what this configuration says. Raises nothing."""
-        works = works_of(config.metering_points, config.gateway.zone)
+        works = works_of(config.points, config.gateway.zone)
+        self._config = replace(config, sinks=_receivers(config), meters=())
         if not works and self._engine is None:
             return
         try:
@@ -68,13 +73,14 @@ class MeteringSite:
             self._begin(store, works, config)
         else:
             self._engine.take(works)
-        await self._deliver(store, config)
+        await self._deliver(store)
 
     async def stop(self, deadline: float) -> None:
         """End the engine, and let the sinks deliver until the deadline, in the time of the running loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCEL_SECONDS)
         if self.store is not None:
             with contextlib.suppress(ArchiveError):
                 await self.store.flush()
@@ -99,7 +105,11 @@ class MeteringSite:
 
     def _begin(self, store: Store, works: Sequence[PointWork], config: Config) -> None:
         self._engine = Metering(self._raw, DerivedArchive(store), works, config.gateway.zone, now)
-        self._task = asyncio.create_task(self._run(self._engine), name="metering")
+        retention = retain(self._as_archive, store, self._sure)
+        self._tasks = [
+            asyncio.create_task(self._run(self._engine), name="metering"),
+            asyncio.create_task(retention, name="retention of derived values"),
+        ]
         log.info("metering: %d points, derived archive %s at seq %d", len(works), store.folder, store.head)
 
     async def _run(self, engine: Metering) -> None:
@@ -110,7 +120,7 @@ class MeteringSite:
             log.critical("metering ended by a defect in gatewayd: %r", error, exc_info=error)
             engine.state.fault = f"a defect in gatewayd, please report what the log says: {error!r}"
 
-    async def _deliver(self, store: Store, config: Config) -> None:
+    async def _deliver(self, store: Store) -> None:
         """To the MQTT sinks of a configuration; those that are as before go on."""
 
         def build(wanted: Config, settings: SinkSettings) -> tuple[Outbox, Publisher]:
@@ -124,7 +134,16 @@ class MeteringSite:
 
         if self._sinks is None:
             self._sinks = Sinks(build)
-        ours = tuple(one for one in config.sinks if isinstance(one.options, MqttOptions))
-        plan = self._sinks.planned(replace(config, sinks=ours if config.metering_points else (), meters=()))
+        plan = self._sinks.planned(self._config)
         await self._sinks.end(plan.ending, asyncio.get_running_loop().time() + _DELIVER_SECONDS)
         self._sinks.start(plan)
+
+    def _as_archive(self) -> Config:
+        """The configuration as if the derived archive were the only one."""
+        folder = derived_folder(self._config.archive.path)
+        return replace(self._config, archive=self._config.archive.model_copy(update={"path": folder}))
+
+
+def _receivers(config: Config) -> tuple[SinkSettings, ...]:
+    """The sinks that get derived values."""
+    return tuple(one for one in config.sinks if isinstance(one.options, MqttOptions)) if config.points else ()

@@ -36,6 +36,7 @@ from gatewayd.daemon.build import (
 )
 from gatewayd.daemon.gateway import Gateway, Stage
 from gatewayd.daemon.lines import Lines, Worker, hang_up_seconds
+from gatewayd.daemon.metering_site import MeteringSite
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.observing import Observing
 from gatewayd.daemon.reload import Reloads
@@ -80,6 +81,7 @@ async def run(config: Config, path: Path | None = None) -> None:
             stack.callback(notifier.close)
             await _listen(stack, gateway, reloads)
             await _observe(stack, gateway)
+            await _derive(stack, gateway)
             await _supervise(gateway, reloads, notifier, stop, hung_up)
     log.info("gatewayd stopped, archive at seq %d", store.head)
 
@@ -163,6 +165,14 @@ async def _observe(stack: AsyncExitStack, gateway: Gateway) -> None:
     await observing.take(gateway.config)
 
 
+async def _derive(stack: AsyncExitStack, gateway: Gateway) -> None:
+    """The derived layer, where the configuration has metering points."""
+    gateway.metering = site = MeteringSite(gateway.store, gateway.clock.synchronised)
+    stack.push_async_callback(site.close)
+    gateway.heeding.append(site.take)
+    await site.take(gateway.config)
+
+
 async def _supervise(
     gateway: Gateway, reloads: Reloads, notifier: Notifier, stop: asyncio.Event, hung_up: asyncio.Event
 ) -> None:
@@ -206,7 +216,9 @@ async def _supervise(
         await save(gateway)
         await gateway.store.flush()  # what the cancelled sessions had received goes out with the rest
         rest = min(begun + SHUTDOWN_SECONDS, loop.time() + SHUTDOWN_SECONDS - _CANCEL_SECONDS)
-        await gateway.sinks.stop(max(rest, loop.time() + _DELIVER_SECONDS))
+        deadline = max(rest, loop.time() + _DELIVER_SECONDS)
+        derived = gateway.metering.stop(deadline) if gateway.metering is not None else asyncio.sleep(0)
+        await asyncio.gather(gateway.sinks.stop(deadline), derived)
 
 
 async def _until_stop(tasks: Sequence["asyncio.Task[None]"], stopping: "asyncio.Task[bool]") -> None:

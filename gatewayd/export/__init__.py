@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import BinaryIO
 
 from gatewayd.errors import GatewayError
-from gatewayd.export.columns import Cell, Column
+from gatewayd.export.columns import Cell, Heading
 
-Write = Callable[[Iterable[Sequence[Cell]], Sequence[Column], BinaryIO], None]
+Write = Callable[[Iterable[Sequence[Cell]], Sequence[Heading], BinaryIO], None]
 
 
 @dataclass(frozen=True, slots=True)

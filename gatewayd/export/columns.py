@@ -18,12 +18,18 @@ Cell = str | int | bool | Decimal | datetime | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """`of` takes the cell from a reading; `type` is the type of all cells that are not None."""
+class Heading:
+    """What a format knows of a column; `type` is the type of all cells that are not None."""
 
     name: str
     type: type
     meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Heading):
+    """`of` takes the cell from a reading."""
+
     of: Callable[[Archived, ZoneInfo], Cell]
 
 
@@ -124,5 +130,5 @@ def text(cell: Cell) -> str:
     return str(cell)
 
 
-def names(columns: Sequence[Column]) -> list[str]:
+def names(columns: Sequence[Heading]) -> list[str]:
     return [column.name for column in columns]

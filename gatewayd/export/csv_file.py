@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
-from gatewayd.export.columns import Cell, Column, names, text
+from gatewayd.export.columns import Cell, Heading, names, text
 
 
-def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: BinaryIO) -> None:
+def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Heading], stream: BinaryIO) -> None:
     """Write all rows. OSError."""
     wrapped = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import BinaryIO
 
-from gatewayd.export.columns import Cell, Column, names
+from gatewayd.export.columns import Cell, Heading, names
 from gatewayd.sink.payload import rfc3339, to_json
 
 
-def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: BinaryIO) -> None:
+def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Heading], stream: BinaryIO) -> None:
     """Write all rows. OSError."""
     keys = names(columns)
     for row in rows:

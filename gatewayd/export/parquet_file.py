@@ -1,7 +1,7 @@
 """Parquet: instants as UTC timestamps, sequence numbers as integers, everything else as text, decimals too: the digits
 of a meter have no fixed scale. Needs the extra `parquet`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import BinaryIO
@@ -9,16 +9,22 @@ from typing import BinaryIO
 import pyarrow
 from pyarrow import parquet
 
-from gatewayd.export.columns import Cell, Column, names, text
+from gatewayd.export.columns import Cell, Heading, names, text
 
 GROUP = 20_000
 """Rows in a row group, all that is held at a time."""
 
 
-def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: BinaryIO) -> None:
-    """Write all rows. OSError."""
+def write(
+    rows: Iterable[Sequence[Cell]],
+    columns: Sequence[Heading],
+    stream: BinaryIO,
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Write all rows; `facts` about the whole file become its metadata. OSError."""
     schema = pyarrow.schema(
-        [pyarrow.field(column.name, _type(column), metadata={"meaning": column.meaning}) for column in columns]
+        [pyarrow.field(column.name, _type(column), metadata={"meaning": column.meaning}) for column in columns],
+        metadata=dict(facts) if facts else None,
     )
     left = iter(rows)
     with parquet.ParquetWriter(stream, schema, compression="zstd") as file:
@@ -28,7 +34,7 @@ def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: Bin
             file.write_table(pyarrow.Table.from_arrays(arrays, names=names(columns)).cast(schema))
 
 
-def _type(column: Column) -> pyarrow.DataType:
+def _type(column: Heading) -> pyarrow.DataType:
     if column.type is datetime:
         return pyarrow.timestamp("us", tz="UTC")
     if column.type is int:

@@ -13,14 +13,14 @@ from typing import Any, BinaryIO
 import xlsxwriter
 
 from gatewayd.errors import GatewayError
-from gatewayd.export.columns import Cell, Column, names, text
+from gatewayd.export.columns import Cell, Heading, names, text
 
 SHEET_ROWS = 1_048_575
 """Of the 1,048,576 rows of a sheet one is the heading."""
 CELL_CHARACTERS = 32_767
 
-_NOTES = (
-    "Readings from the archive of gatewayd.",
+_ABOUT = ("Readings from the archive of gatewayd.",)
+EXACTNESS = (
     "All cells are text, numbers too: a spreadsheet rounds numbers to 15 digits, and these are exact.",
     'To count with them, convert a copy of the column: =VALUE(...) or =NUMBERVALUE(...; ".").',
 )
@@ -30,16 +30,23 @@ class TooLong(GatewayError):
     """A text is longer than a cell."""
 
 
-def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: BinaryIO) -> None:
-    """Write all rows. OSError; TooLong when a text does not fit into a cell."""
+def write(
+    rows: Iterable[Sequence[Cell]],
+    columns: Sequence[Heading],
+    stream: BinaryIO,
+    about: Sequence[str] = _ABOUT,
+    sheet_name: str = "readings",
+) -> None:
+    """Write all rows; `about` are the first lines of the sheet that explains them. OSError; TooLong when a text does
+    not fit into a cell."""
     left = iter(rows)
     with tempfile.TemporaryDirectory() as folder:  # also when something fails: the library would leave its files
         book = xlsxwriter.Workbook(stream, {"constant_memory": True, "tmpdir": folder, "use_zip64": True})
-        _explain(book.add_worksheet("about"), columns)
+        _explain(book.add_worksheet("about"), (*about, *EXACTNESS), columns)
         number = 0
         while (first := next(left, None)) is not None or number == 0:
             number += 1
-            sheet = book.add_worksheet("readings" if number == 1 else f"readings {number}")
+            sheet = book.add_worksheet(sheet_name if number == 1 else f"{sheet_name} {number}")
             sheet.freeze_panes(1, 0)
             _row(sheet, 0, names(columns))
             if first is None:
@@ -50,8 +57,8 @@ def write(rows: Iterable[Sequence[Cell]], columns: Sequence[Column], stream: Bin
         book.close()
 
 
-def _explain(sheet: Any, columns: Sequence[Column]) -> None:  # Any: the library has no types
-    lines = [*((note,) for note in _NOTES), (), *((column.name, column.meaning) for column in columns)]
+def _explain(sheet: Any, about: Sequence[str], columns: Sequence[Heading]) -> None:  # Any: the library has no types
+    lines = [*((note,) for note in about), (), *((column.name, column.meaning) for column in columns)]
     for place, line in enumerate(lines):
         _row(sheet, place, line)
 

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from enum import Enum
 
 from gatewayd.holidays import working_day
+from gatewayd.manual import portal
 from gatewayd.manual.findings import Check, Finding
 
 _DAY = timedelta(days=1)
@@ -49,6 +50,7 @@ def date_findings(kind: ReadingType, day: date, today: date) -> Iterator[Finding
         yield Finding(
             Check.TYPE_DATE,
             f"a reading of type F is of the last day of a month, and {day:%d.%m.%Y} is none; expected {last:%d.%m.%Y}",
+            portal.TYPE_DATE.format(type=kind.value),
         )
     until = deadline(kind, day)
     if today > until:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from gatewayd.archive.neighbours import BY_HAND
 from gatewayd.archive.records import Entry
 from gatewayd.legal_time import instant
-from gatewayd.manual import plausible
+from gatewayd.manual import plausible, portal
 from gatewayd.manual.dates import ReadingType, date_findings
 from gatewayd.manual.fields import YEARS, date_of, eic_of, number_of, quoted, request_of, state_of, type_of
 from gatewayd.manual.findings import Check, Finding, Severity, refused, worst
@@ -64,7 +64,7 @@ class Judged:
         status, flags = judge(self.faults)
         return Handled(
             outcome,
-            tuple(Found(one.severity.value, one.check.text, one.text) for one in self.findings),
+            tuple(Found(one.severity.value, one.check.text, one.text, one.portal) for one in self.findings),
             row=self.submission.row,
             meter=self.meter.id if self.meter is not None else self.submission.meter,
             obis=str(self.code) if self.code is not None else self.submission.obis,
@@ -129,7 +129,9 @@ class Desk:
         else:
             findings.append(
                 Finding(
-                    Check.POINT, f"no meter of the configuration has the EIC {eic}; add it as `point: {{eic: ...}}`"
+                    Check.POINT,
+                    f"no meter of the configuration has the EIC {eic}; add it as `point: {{eic: ...}}`",
+                    portal.POINT,
                 )
             )
 
@@ -181,6 +183,7 @@ class Desk:
                     Check.NUMBER_VALID,
                     f"meter {meter.id} did not have the number {quoted(number)} on {day:%d.%m.%Y}, but "
                     f"{' and '.join(valid)}; read another meter?",
+                    portal.OTHER_NUMBER.format(number=quoted(number), eic=meter.point.eic or meter.id),
                 )
             )
 
@@ -254,11 +257,16 @@ class Desk:
                     Check.DUPLICATE,
                     f"there is a reading by hand of {code} of {day:%d.%m.%Y} already, {archived.reading.raw_text} "
                     f"{archived.reading.unit} (seq {archived.seq}); `reading add --correct` takes its place",
+                    portal.DUPLICATE,
                 )
             )
         elif self._known.entered(meter, code, day):
             found.findings.append(
-                Finding(Check.DUPLICATE, f"the table has another reading of {code} of {day:%d.%m.%Y}, further up")
+                Finding(
+                    Check.DUPLICATE,
+                    f"the table has another reading of {code} of {day:%d.%m.%Y}, further up",
+                    portal.DUPLICATE,
+                )
             )
 
 

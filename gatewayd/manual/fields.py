@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from gatewayd.manual.dates import ReadingType
+from gatewayd.manual import portal
 from gatewayd.manual.findings import Check, Finding
 
 LONGEST_NUMBER = 18
@@ -19,8 +20,10 @@ EIC_LENGTH = 16
 YEARS = range(1990, 2101)
 """Of a reading: what lies outside was mistyped."""
 _EIC = re.compile(r"[0-9A-Z-]{16}", re.ASCII)
-_DATE = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})", re.ASCII)
+_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
 _STATE = re.compile(rf"(\d{{1,{LONGEST_NUMBER}}})(?:[.,](\d{{1,{MOST_PLACES}}}))?", re.ASCII)
+_REQUEST = re.compile(r"0*[1-9][0-9]*", re.ASCII)
+_LONGEST_REQUEST = 16
 _SHOWN = 40
 
 
@@ -31,7 +34,8 @@ def eic_of(text: str, findings: list[Finding]) -> str | None:
     what = "is missing" if not found else f"'{quoted(found)}' has {len(found)} characters"
     if len(found) == EIC_LENGTH:
         what = f"'{quoted(found)}' has others than 0-9, A-Z (capitals) and '-'"
-    findings.append(Finding(Check.EIC, f"the EIC {what}; expected exactly {EIC_LENGTH} characters 0-9, A-Z and '-'"))
+    text = f"the EIC {what}; expected exactly {EIC_LENGTH} characters 0-9, A-Z and '-'"
+    findings.append(Finding(Check.EIC, text, portal.EIC))
     return None
 
 
@@ -41,7 +45,8 @@ def number_of(text: str, findings: list[Finding]) -> str | None:
     if 1 <= len(found) <= LONGEST_NUMBER and found.isprintable():
         return found
     what = "is missing" if not found else f"'{quoted(found)}' has {len(found)} characters"
-    findings.append(Finding(Check.NUMBER, f"the meter number {what}; expected 1 to {LONGEST_NUMBER} characters"))
+    text = f"the meter number {what}; expected 1 to {LONGEST_NUMBER} characters"
+    findings.append(Finding(Check.NUMBER, text, portal.NUMBER if found else portal.NO_NUMBER))
     return None
 
 
@@ -57,28 +62,29 @@ def date_of(text: str, findings: list[Finding]) -> date | None:
             what = f"'{quoted(text)}' is no date" if text.strip() else "the date is missing"
     except ValueError:
         what = f"there is no day {text.strip()}"
-    findings.append(Finding(Check.DATE, f"{what}; expected DD.MM.YYYY such as 26.11.2026"))
+    findings.append(Finding(Check.DATE, f"{what}; expected DD.MM.YYYY such as 26.11.2026", portal.DATE))
     return None
 
 
 def state_of(text: str, findings: list[Finding], *, decimals: bool = False) -> Decimal | None:
-    """The state of the register, with the digits that were written."""
+    """The state of the register, with the digits that were written. 0 is one of a meter that is new, and doubtful."""
     match = _STATE.fullmatch(text.strip())
-    if match is None or (match[2] and not decimals) or not Decimal(text.strip().replace(",", ".")):
+    if match is None or (match[2] and not decimals):
         what = f"'{quoted(text)}' is none" if text.strip() else "it is missing"
         hint = (
             "; without the places behind the point (`reading add --decimals` takes them)" if match and match[2] else ""
         )
-        findings.append(
-            Finding(Check.STATE, f"the state is a positive {'' if decimals else 'whole '}number, {what}{hint}")
-        )
+        told = f"the state is a positive {'' if decimals else 'whole '}number, {what}{hint}"
+        findings.append(Finding(Check.STATE, told, portal.STATE))
         return None
     if len(match[1].lstrip("0")) > MOST_DIGITS:
-        findings.append(
-            Finding(Check.DIGITS, f"the state {quoted(text)} has more than {MOST_DIGITS} digits before the point")
-        )
+        told = f"the state {quoted(text)} has more than {MOST_DIGITS} digits before the point"
+        findings.append(Finding(Check.DIGITS, told, portal.STATE))
         return None
-    return Decimal(text.strip().replace(",", "."))
+    value = Decimal(text.strip().replace(",", "."))
+    if not value:
+        findings.append(Finding(Check.STATE_ZERO, "the state is 0; is the meter new?"))
+    return value
 
 
 def type_of(text: str, findings: list[Finding]) -> ReadingType | None:
@@ -87,7 +93,7 @@ def type_of(text: str, findings: list[Finding]) -> ReadingType | None:
     except ValueError:
         known = ", ".join(f"{kind.value} ({kind.meaning})" for kind in ReadingType)
         what = f"'{quoted(text)}' is no type of reading" if text.strip() else "the type of the reading is missing"
-        findings.append(Finding(Check.TYPE, f"{what}; expected one of {known}"))
+        findings.append(Finding(Check.TYPE, f"{what}; expected one of {known}", portal.TYPE))
         return None
 
 
@@ -95,7 +101,11 @@ def request_of(text: str, kind: ReadingType | None, findings: list[Finding]) -> 
     """The number of the request, as it was written; readings of type N must have one."""
     found = text.strip()
     if kind is ReadingType.CONTROL_BY_NEW_SUPPLIER and not found:
-        findings.append(Finding(Check.REQUEST, "a reading of type N needs the number of the request"))
+        told = "a reading of type N needs the number of the request"
+        findings.append(Finding(Check.REQUEST, told, portal.NO_REQUEST))
+    if found and (len(found) > _LONGEST_REQUEST or not _REQUEST.fullmatch(found)):
+        told = f"the request number '{quoted(found)}' is no positive whole number of at most {_LONGEST_REQUEST} digits"
+        findings.append(Finding(Check.REQUEST, told, portal.REQUEST))
     return found
 
 

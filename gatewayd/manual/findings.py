@@ -44,6 +44,7 @@ class Check(Enum):
     FUTURE = auto()
     STATE = auto()
     DIGITS = auto()
+    STATE_ZERO = auto()
     UNIT = auto()
     REGISTER = auto()
     TYPE = auto()
@@ -94,7 +95,7 @@ CHECKS: dict[Check, Rule] = {
         "the meter number is the one that was in force on that date: of the configuration, or as the archive knows it, "
         "exchanges of the meter included",
     ),
-    Check.DATE: Rule(Severity.ERROR, "the date is DD.MM.YYYY (a cell with a date will do), and there is such a day"),
+    Check.DATE: Rule(Severity.ERROR, "the date is DD.MM.YYYY or D.M.YYYY (a cell with a date will do), and there is such a day"),
     Check.FUTURE: Rule(Severity.ERROR, "the reading is not of the future"),
     Check.STATE: Rule(
         Severity.ERROR,
@@ -102,10 +103,14 @@ CHECKS: dict[Check, Rule] = {
         "register has",
     ),
     Check.DIGITS: Rule(Severity.ERROR, "the state has at most 7 digits before the decimal point"),
+    Check.STATE_ZERO: Rule(Severity.WARNING, "the state is not 0, which only a meter shows that is new"),
     Check.UNIT: Rule(Severity.ERROR, "the unit is known, and measures the same as that of the archived readings"),
     Check.REGISTER: Rule(Severity.ERROR, "it is known which register is meant"),
     Check.TYPE: Rule(Severity.ERROR, "the type is one of K, F, Z, P, N, U"),
-    Check.REQUEST: Rule(Severity.ERROR, "a reading of type N has a request number"),
+    Check.REQUEST: Rule(
+        Severity.ERROR,
+        "a reading of type N has a request number; a request number is a positive whole number of at most 16 digits",
+    ),
     Check.TYPE_DATE: Rule(Severity.ERROR, "a reading of type F is of the last day of a month"),
     Check.DEADLINE: Rule(
         Severity.ERROR,
@@ -135,10 +140,11 @@ CHECKS: dict[Check, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was found; `text` says what, and what to do."""
+    """Something that was found; `text` says what, and what to do, `portal` the same in the words of portal.py."""
 
     check: Check
     text: str
+    portal: str = ""
 
     @property
     def severity(self) -> Severity:

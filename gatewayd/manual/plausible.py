@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from gatewayd.manual import portal
 from gatewayd.manual.findings import Check, Finding
 from gatewayd.manual.units import places
 from gatewayd.status import Fault
@@ -94,6 +95,7 @@ def examine(now: Spot, unit: str, past: Past, maximum: Decimal = MAXIMUM) -> tup
                 Finding(
                     Check.LOWER,
                     f"{_plain(now.value)} {unit} is lower than {_plain(before.value)} {unit} of {_when(before)}",
+                    portal.LOWER.format(previous=_plain(before.value)),
                 )
             )
             faults.append(Fault.REGISTER_BACKWARD)
@@ -120,7 +122,9 @@ def _consumed(
         return
     if not used:
         yield Finding(
-            Check.ZERO, f"nothing was consumed since {_when(before)}: {_plain(now.value)} {unit} then and now"
+            Check.ZERO,
+            f"nothing was consumed since {_when(before)}: {_plain(now.value)} {unit} then and now",
+            portal.ZERO,
         )
         return
     best = next((one for one in comparable if one.daily is not None), None)
@@ -134,10 +138,14 @@ def _consumed(
     text = f"{_plain(used)} {unit} since {_when(before)}, where {usual}"
     if used > maximum * expected:
         yield Finding(
-            Check.MAXIMUM, f"{text}: more than {maximum} times as much; is a digit too many? (--maximum lets more pass)"
+            Check.MAXIMUM,
+            f"{text}: more than {maximum} times as much; is a digit too many? (--maximum lets more pass)",
+            portal.MAXIMUM.format(
+                number=now.serial, day=now.when[:10] or f"{now.at:%d.%m.%Y}", previous=_plain(before.value)
+            ),
         )
     elif not expected / TOLERANCE <= used <= TOLERANCE * expected:
-        yield Finding(Check.TOLERANCE, text)
+        yield Finding(Check.TOLERANCE, text, portal.TOLERANCE)
 
 
 def _as_read(value: Decimal, like: Decimal) -> Decimal:

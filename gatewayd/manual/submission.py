@@ -56,11 +56,12 @@ class Outcome(Enum):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A finding, in words."""
+    """A finding, in words; `portal`: those of the gas operator's portal, "" where that has none."""
 
     severity: str
     check: str
     text: str
+    portal: str = ""
 
     @property
     def line(self) -> str:

@@ -19,7 +19,7 @@ from gatewayd.sink.topics import Topics, level
 
 SCHEMA = "gatewayd.derived/1"
 POINTS = "points"
-"""The level of topics below which the metering points are. No meter may have this id where points are published."""
+"""The level of topics below which the metering points are; a meter of this id has topics of another length."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -28,10 +28,13 @@ _ENCODER = msgspec.json.Encoder()
 class PointTopics(Topics):
     """The topics of derived values."""
 
+    def derived(self, point: str, layer: str, code: str) -> str:
+        """{prefix}/{gateway}/points/{point}/{layer}/{obis}"""
+        return "/".join((self.prefix, level(self.gateway), POINTS, level(point), layer, level(code)))
+
     def reading(self, reading: Reading) -> str:
-        """{prefix}/{gateway}/points/{point}/{layer}/{obis}; the layer stands where the code of a meter would."""
-        parts = (self.prefix, level(self.gateway), POINTS, level(reading.meter), reading.obis_raw, level(reading.code))
-        return "/".join(parts)
+        """That of a reading of the derived archive, in which the layer stands where a meter's code would."""
+        return self.derived(reading.meter, reading.obis_raw, reading.code)
 
 
 class DerivedComposer:

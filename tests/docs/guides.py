@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "mqtt" / "README.md"),
+    *sorted((ROOT / "drivers").glob("*/README.md")),
+]
 
 _PROMPT = re.compile(r"^(?:[$#] )?(?:sudo (?:-u \w+ )?)?(?:/\S+/)?gatewayd (?=\S)")
 _SPAN = re.compile(r"`gatewayd(\s[^`]+)`")

@@ -30,7 +30,12 @@ GUIDES = [ROOT / "docs" / f"{name}.md" for name in ("operator", "technician", "t
 LOCAL = re.compile(
     r"^(old\.yaml )?(check|config|completion|status|archive|reading (list|template)|sink set-aside|doctor|--version)\b"
 )
+TOP = re.compile(r"^(gateway|archive|acquisition|control|observability|policies|lines|meters|sinks):")
 PLACEHOLDER = re.compile(r"^(\[.*|.*\]|\.\.\.|[A-Z]+(:[A-Z]+)?|.*[A-Z]{4,}\S*)$")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 # -- configuration ----------------------------------------------------------------------------------------------------
@@ -51,7 +56,8 @@ def in_context(text: str) -> str:
             meter.setdefault("dlms", {"transport": "wrapper"})
         if meter["driver"] == "modbus":
             meter.setdefault("modbus", {"unit": "1", "map": "eastron-sdm630"})
-        whole["lines"].setdefault(meter["line"], {"type": "tcp", "host": "localhost", "port": "9"})
+        if meter["line"] not in [line.get("pool") for line in whole["lines"].values()]:
+            whole["lines"].setdefault(meter["line"], {"type": "tcp", "host": "localhost", "port": "9"})
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, default_style='"')
 
 
@@ -60,11 +66,11 @@ def driver(jobs: list[dict[str, Any]]) -> str:
     return "dlms" if any("profile" in job for job in jobs) else "modbus"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_yaml_block_loads(page: Path) -> None:
     for block in blocks(page):
-        if block.language == "yaml":
-            whole = block.text.startswith("gateway:")
+        if (block.language == "yaml" and not block.text.startswith(" ")) or TOP.match(block.text):
+            whole = "\nlines:" in block.text and block.text.startswith("gateway:")
             text = block.text if whole else in_context(block.text)
             config = parse(text, block.name, DRIVER_OPTIONS, SINK_OPTIONS)
             assert not whole or not config.meters or config.warnings == (), block.name
@@ -104,7 +110,7 @@ def understood(command: Command) -> None:
             parameter.handle_parse_result(context, {parameter.name or "": value} if value is not None else {}, [])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_exists(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda _path, value, *_: value)  # files of the reader
     for command in commands(page):
@@ -143,7 +149,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> QuickSite:
     return site
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", GUIDES, ids=name)
 def test_commands_that_need_no_meter_do_what_they_do(page: Path, site: QuickSite) -> None:
     for command in dict.fromkeys(command.words for command in commands(page) if without_meter(command)):
         words = [re.sub(r"^[\w-]+\.(pub|csv|yaml)$", rf"{site.site.folder}/\g<0>", word) for word in command]
@@ -158,6 +164,23 @@ def test_commands_that_need_no_meter_do_what_they_do(page: Path, site: QuickSite
 def test_the_guides_have_such_commands() -> None:
     found = [command for page in GUIDES for command in commands(page) if without_meter(command)]
     assert len(found) > 15
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_headings_that_there_are(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        aim = page.parent / target if target else page
+        assert anchor in headings(aim), f"{page.name} links to {target}#{anchor}"
 
 
 # -- transcripts ------------------------------------------------------------------------------------------------------
@@ -193,12 +216,15 @@ def test_a_transcript_with_another_word_is_not_alike() -> None:
 
 @lru_cache(maxsize=1)
 def texts() -> frozenset[str]:
-    """Every text of the code, with … for what is put in. Texts that are joined by + or as parts count as one."""
+    """Every text of the code but its docstrings, with … for what is put in."""
     found = set[str]()
     for folder in ("gatewayd", "drivers"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if text := written(node):
+            said = set[ast.AST]()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):  # parents first
+                if isinstance(node, ast.Expr):
+                    said.add(node.value)
+                elif node not in said and (text := written(node)):
                     found.add(re.sub(r"%[.0-9]*[a-z]|\{[a-z_]*\}", "…", text))
     return frozenset(found)
 
@@ -219,9 +245,9 @@ QUOTES = [
 ]
 
 
-@pytest.mark.parametrize("quote", QUOTES)
-def test_a_quoted_text_is_one_of_the_code(quote: str) -> None:
-    assert any(quote in text for text in texts()), f"gatewayd never says: {quote}"
+def test_quoted_texts_are_those_of_the_code() -> None:
+    foreign = [quote for quote in QUOTES if not any(quote in text for text in texts())]
+    assert not foreign, f"gatewayd never says: {foreign}"
 
 
 def test_the_reasons_and_flags_are_those_of_the_code() -> None:

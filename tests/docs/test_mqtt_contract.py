@@ -11,11 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from gatewayd.model import Flag, Kind, RawStatus
+from gatewayd.sink.derived_payload import DerivedComposer, PointTopics
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.payload import Composer, to_json
 from gatewayd.sink.topics import RETAINED, Topics
-from scripts.mqtt_contract import FOLDER, GATEWAY, HEAD, METER, VERSION, files, readings
+from scripts.mqtt_contract import FOLDER, GATEWAY, HEAD, METER, VERSION, derived_values, files, readings
 from tests.interop.contract import check_message, load, validator
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text(encoding="utf-8"))
@@ -51,6 +52,8 @@ def published() -> Iterator[tuple[str, bytes]]:
         for replay in ("", "a.B-9_"):
             for message in composer.messages(readings(kind), 65536, replay):
                 yield TOPICS.reading(message.readings[0].reading), message.payload
+    for message in DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536):
+        yield PointTopics("gatewayd", GATEWAY).reading(message.readings[0].reading), message.payload
     discovery = Discovery("homeassistant", TOPICS, GATEWAY, VERSION, [METER])
     discovery.note(readings(Kind.REGISTER))
     for topic, document in discovery.due():

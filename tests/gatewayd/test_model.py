@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from gatewayd.legal_time import PRAGUE
 from gatewayd.model import (
     DIRECT,
     NO_FLAGS,
@@ -269,6 +270,41 @@ NEW = Ratio(ct="200/5", since=date(2025, 7, 15))
 def test_a_ratio_is_in_force_from_its_day_until_the_next(order: tuple[Ratio, ...], day: date, ratio: Ratio) -> None:
     meter = Meter("em-1001", "iec62056_21", "optical", ratios=order)
     assert meter.ratio_on(day) == ratio
+
+
+MID_DAY = Ratio(ct="300/5", since=datetime(2026, 3, 3, 10, 15, tzinfo=timezone(timedelta(hours=1))))
+
+
+@pytest.mark.parametrize("order", [(OLD, NEW, MID_DAY), (MID_DAY, NEW, OLD)])
+@pytest.mark.parametrize(
+    ("at", "register", "interval"),
+    [
+        ("2024-04-30T22:00", OLD, DIRECT),  # midnight: a register of the day that begins, an interval of the one before
+        ("2024-04-30T21:59", DIRECT, DIRECT),
+        ("2025-07-14T22:00", NEW, OLD),
+        ("2025-07-14T22:15", NEW, NEW),
+        ("2026-03-03T09:14", NEW, NEW),
+        ("2026-03-03T09:15", MID_DAY, NEW),
+        ("2026-03-03T09:16", MID_DAY, MID_DAY),
+        ("2026-03-03T09:30", MID_DAY, MID_DAY),
+    ],
+)
+def test_a_ratio_may_begin_in_mid_day(order: tuple[Ratio, ...], at: str, register: Ratio, interval: Ratio) -> None:
+    meter = Meter("em-1001", "iec62056_21", "optical", ratios=order)
+    instant = datetime.fromisoformat(f"{at}:00+00:00")
+    assert meter.ratio_at(instant, PRAGUE) is register
+    assert meter.ratio_at(instant, PRAGUE, interval=True) is interval
+
+
+def test_a_ratio_of_an_instant_is_that_of_the_end_of_its_day() -> None:
+    meter = Meter("em-1001", "iec62056_21", "optical", ratios=(OLD, NEW, MID_DAY))
+    assert [meter.ratio_on(date(2026, 3, day)) for day in (2, 3, 4)] == [NEW, MID_DAY, MID_DAY]
+    assert MID_DAY.since_day == date(2026, 3, 3)
+
+
+def test_an_instant_of_a_ratio_has_an_offset() -> None:
+    with pytest.raises(ValueError, match="offset from UTC"):
+        Ratio(since=datetime(2026, 3, 3, 10, 15))  # noqa: DTZ001  # what is refused
 
 
 def test_without_ratios_a_meter_is_connected_directly() -> None:

@@ -39,6 +39,11 @@ def _series(document: Document, levels: re.Match[str]) -> bool:
     return _gateway(document, levels) and written == (levels["meter"], levels["kind"], levels["obis"])
 
 
+def _derived(document: Document, levels: re.Match[str]) -> bool:
+    written = (level(document["point"]["id"]), document["layer"], level(document["obis"]))
+    return _gateway(document, levels) and written == (levels["point"], levels["layer"], levels["obis"])
+
+
 def _request(document: Document, _: re.Match[str]) -> bool:
     return bool(document["from"] <= document.get("to", document["from"]))
 
@@ -57,6 +62,7 @@ _BELOW_PREFIX: tuple[tuple[str, str, _Agrees], ...] = (
         "readings-1",
         _series,
     ),
+    (r"(?P<gateway>[^/]+)/points/(?P<point>[^/]+)/(?P<layer>[a-z_]+)/(?P<obis>[^/]+)", "derived-1", _derived),
 )
 _DISCOVERY = r"(?P<component>sensor|binary_sensor)/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+/config"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -47,7 +47,7 @@ ratios = st.builds(
     vt=st.sampled_from(["", "22000/100"]),
     multiplier=st.sampled_from([Decimal(1), Decimal("0.10")]),
     value_side=st.sampled_from(ValueSide),
-    since=st.dates(date(1970, 1, 1)),
+    since=st.dates(date(1970, 1, 1)) | st.datetimes(timezones=st.just(timezone(timedelta(hours=2)))),
 )
 
 

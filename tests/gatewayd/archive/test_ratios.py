@@ -1,7 +1,7 @@
 """Ratios and configuration in force: what applied when a reading was taken is found again after any time."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -60,8 +60,24 @@ CHANGES = [
     {"multiplier": Decimal("1.0")},
     {"value_side": ValueSide.PRIMARY},
     {"since": date(2024, 5, 2)},
+    {"since": datetime(2024, 5, 1, 10, 15, tzinfo=timezone(timedelta(hours=2)))},
     {"ct": ""},
 ]
+
+
+def test_an_instant_is_kept_with_its_offset_and_the_archive_is_sound(tmp_path: Path) -> None:
+    """Also the first of the two hours of autumn, which the wall clock alone does not tell from the second."""
+    offset = timezone(timedelta(hours=2))
+    twice = Ratio(ct="400/5", since=datetime(2026, 10, 25, 2, 30, tzinfo=offset))
+    with opened(tmp_path) as store:
+        store.declare([meter(FIRST, twice)])
+        append(store, entry(reading(1), ratio=twice))
+        seal(store)
+    assert [row[6] for row in versions(tmp_path)] == ["2024-05-01", "2026-10-25T02:30:00+02:00"]
+    (found,) = everything(tmp_path)
+    assert found.ratio == twice
+    assert found.ratio.since == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert verify(tmp_path).ok
 
 
 @pytest.mark.parametrize("change", CHANGES)

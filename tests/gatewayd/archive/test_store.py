@@ -159,7 +159,8 @@ ratios = st.builds(
     vt=sides,
     multiplier=st.decimals(allow_nan=False, allow_infinity=False),
     value_side=st.sampled_from(list(ValueSide)),
-    since=st.dates(),
+    since=st.dates()
+    | st.datetimes(timezones=st.integers(-840, 840).map(lambda minutes: timezone(timedelta(minutes=minutes)))),
 )
 exchanges = st.builds(
     Exchange,

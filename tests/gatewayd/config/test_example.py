@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -10,8 +10,18 @@ import yaml
 from gatewayd.config import AcquisitionSettings, ArchiveSettings, GatewaySettings, ObservabilitySettings
 from gatewayd.config.definition import MeterEntry
 from gatewayd.config.jobs import JobEntry
+from gatewayd.config.metering import (
+    AccuracyEntry,
+    InstalledEntry,
+    MeteringPointEntry,
+    RatedEntry,
+    SubstitutionEntry,
+    SupplyTransformerEntry,
+    VerifiedEntry,
+)
 from gatewayd.config.points import PartEntry, PointEntry, RatioEntry
 from gatewayd.config.policies import PolicyEntries, PolicyEntry
+from gatewayd.config.validation import RuleEntry, ValidationEntry
 from gatewayd.options import Options
 
 EXAMPLE: dict[str, Any] = yaml.load(  # the plain loader leaves texts as they are: `on` is no boolean
@@ -20,6 +30,11 @@ EXAMPLE: dict[str, Any] = yaml.load(  # the plain loader leaves texts as they ar
 METERS = EXAMPLE["meters"]
 POINTS = [point for meter in METERS for point in meter.get("points", ())]
 METERED = METERS + POINTS
+METERING_POINTS = EXAMPLE["points"]
+RULE_ENTRIES = {
+    name: next(one for one in get_args(field.annotation) if isinstance(one, type) and issubclass(one, RuleEntry))
+    for name, field in ValidationEntry.model_fields.items()
+}
 
 
 def inside(items: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
@@ -45,6 +60,15 @@ def inside(items: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
         (JobEntry, inside(METERED, "jobs")),
         (PointEntry, inside(METERED, "point")),
         (RatioEntry, inside(METERED, "ratio")),
+        (MeteringPointEntry, METERING_POINTS),
+        (InstalledEntry, inside(METERING_POINTS, "meters")),
+        (AccuracyEntry, inside(METERING_POINTS, "accuracy")),
+        (RatedEntry, inside(METERING_POINTS, "rated")),
+        (SupplyTransformerEntry, inside(METERING_POINTS, "transformer")),
+        (SubstitutionEntry, inside(METERING_POINTS, "substitution")),
+        (ValidationEntry, inside(METERING_POINTS, "validation")),
+        *((entry, inside(inside(METERING_POINTS, "validation"), name)) for name, entry in RULE_ENTRIES.items()),
+        (VerifiedEntry, inside(METERING_POINTS, "verified_until")),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -489,7 +489,7 @@ FILES: list[tuple[str, list[str]]] = [
         [
             "2: archive.path: is required: the folder of the archive, such as /var/lib/gatewayd",
             "3: sinc: unknown key; did you mean 'sinks'? known keys: acquisition, archive, control, gateway, lines, "
-            "meters, observability, policies, sinks",
+            "meters, observability, points, policies, sinks",
         ],
     ),
     (f"{HEAD}  b c: {{type: tcp, host: h, port: 1}}", [f"5: lines.(no plain key): the key 'b c' is not {ID}"]),

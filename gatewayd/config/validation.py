@@ -1,0 +1,141 @@
+"""The rules of validation in the configuration of a metering point: what differs from the defaults of each.
+
+Rules: names and meanings are those of gatewayd.metering.rules, which has the defaults; a test compares both. Only what
+is written is handed on.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gatewayd.metering.rules import Rules, rules_of
+from gatewayd.options import Options
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Weeks = Annotated[int, Field(ge=1, le=52)]
+Amount = Annotated[Decimal, Field(ge=0, le=1_000_000)]
+
+
+class RuleEntry(Options):
+    """What every rule has."""
+
+    enabled: bool | None = None
+    """Whether it is looked at; true when absent."""
+    severity: Literal["warning", "error", "critical"] | None = None
+    """warning: the rule is named on the values; error: they are distorted; critical: the whole day is."""
+
+    @property
+    def said(self) -> Mapping[str, object]:
+        """What is written, by name."""
+        return {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
+
+
+class BackwardEntry(RuleEntry):
+    """A register does not go back."""
+
+
+class ZeroEntry(RuleEntry):
+    """Nothing is metered for hours only where that is usual."""
+
+    hours: Annotated[int, Field(ge=1, le=168)] | None = None
+    """So long nothing is metered at least."""
+    weeks: Weeks | None = None
+    """So many weeks back comparable days are looked at."""
+    least_days: Weeks | None = None
+    """So many of them there must be."""
+
+
+class MaximumEntry(RuleEntry):
+    """No interval has more energy than the connection can carry; needs rated."""
+
+    times: Annotated[Decimal, Field(gt=0, le=1000)] | None = None
+    """How many times the rated power is still possible, such as 1.2."""
+
+
+class TariffSumEntry(RuleEntry):
+    """The registers of the tariffs add up to the total."""
+
+    digits: Amount | None = None
+    """So many units of the last digit each register may be off."""
+    apart_s: Count | None = None
+    """So many seconds the registers may be read one after the other."""
+
+
+class RegisterAdvanceEntry(RuleEntry):
+    """The intervals add up to what the register went up by."""
+
+    digits: Amount | None = None
+    """So many units of the last digit the register may be off."""
+    clock_s: Count | None = None
+    """So many seconds the register may be read beside the end of an interval."""
+
+
+class ComparableEntry(RuleEntry):
+    """A day is within the tolerance of the days of its class in the weeks before."""
+
+    factor: Annotated[Decimal, Field(gt=1, le=1_000_000)] | None = None
+    """So many times the median, or that part of it, is still usual."""
+    weeks: Weeks | None = None
+    """So many weeks back comparable days are looked at."""
+    least_days: Weeks | None = None
+    """So many of them there must be."""
+    least: Amount | None = None
+    """A difference below it is none, in the unit of the series."""
+
+
+class ControlEntry(RuleEntry):
+    """Main and control metering differ by no more than twice the permissible error."""
+
+    intervals: bool | None = None
+    """Whether intervals are compared."""
+    days: bool | None = None
+    """Whether days are."""
+    months: bool | None = None
+    """Whether months are."""
+    least: Amount | None = None
+    """An energy of the main metering; less of it is judged like so much."""
+
+
+class VerificationEntry(RuleEntry):
+    """The verification of the meter and of the transformers is valid; needs verified_until."""
+
+    ahead: tuple[Annotated[int, Field(ge=1, le=3660)], ...] | None = None
+    """Days before the end on which is warned, such as [180, 90, 30]."""
+
+
+class ValidationEntry(Options):
+    """What is different from the defaults of the validation rules."""
+
+    backward: BackwardEntry | None = None
+    """A register does not go back."""
+    zero: ZeroEntry | None = None
+    """Nothing is metered for hours only where that is usual."""
+    above_maximum: MaximumEntry | None = None
+    """No interval has more energy than the connection can carry."""
+    tariff_sum: TariffSumEntry | None = None
+    """The registers of the tariffs add up to the total."""
+    register_advance: RegisterAdvanceEntry | None = None
+    """The intervals add up to what the register went up by."""
+    comparable: ComparableEntry | None = None
+    """A day is within the tolerance of comparable days."""
+    control: ControlEntry | None = None
+    """Main and control metering agree."""
+    verification: VerificationEntry | None = None
+    """The verification is valid."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        self.rules()
+        return self
+
+    @property
+    def said(self) -> Mapping[str, Mapping[str, object]]:
+        """What is written, by rule and name."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: entry.said for name, entry in found.items() if isinstance(entry, RuleEntry)}
+
+    def rules(self) -> Rules:
+        """The rules of the point. ValueError."""
+        return rules_of(self.said)

@@ -1,0 +1,40 @@
+"""What an export of points takes: series of values, each with the codes of its metering point.
+
+Rules: pure. A layout that cannot say what a series holds refuses it before anything is written, and names one that can.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from gatewayd.errors import GatewayError
+from gatewayd.metering.values import Series
+from gatewayd.model import NOWHERE, Point
+
+
+@dataclass(frozen=True, slots=True)
+class PointSeries:
+    """A series, the EIC and EAN of its point, and the serial number of the meter where it is known."""
+
+    series: Series
+    codes: Point = NOWHERE
+    serial: str = ""
+
+    @property
+    def point(self) -> str:
+        """The id of the point in the configuration."""
+        return self.series.channel.point
+
+    @property
+    def named(self) -> str:
+        """For errors: `point north 1-0:1.29.0 (day)`."""
+        return f"point {self.point} {self.series.channel.obis.reduced()} ({self.series.layer.value})"
+
+
+Write = Callable[[Iterable[PointSeries], ZoneInfo, BinaryIO], None]
+"""Writes all series into a stream; the zone is that of legal time. OSError; NotInLayout."""
+
+
+class NotInLayout(GatewayError):
+    """A layout has no words for what is to be exported."""

@@ -1,0 +1,188 @@
+"""The primary values of one channel of a point, interval by interval, through changes of ratio and meter.
+
+Rules: pure. Status and flags of the readings stay. Where the configuration says since when a ratio holds it counts from
+then on, whatever was archived; else the ratio counts that was archived with the reading. An interval in which the ratio
+changes is distorted, as nobody knows what belongs to which ratio: it is counted with the one at its end. One in which
+the meter changes is what both meters have of it, distorted. A change at the end of an interval harms none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+
+from gatewayd.metering.algebra import total
+from gatewayd.metering.energy_units import amount, energy_unit
+from gatewayd.metering.points import MeteringPoint, PointVersion
+from gatewayd.metering.ratio_remarks import Remarks
+from gatewayd.metering.rows_chosen import Chosen, chosen, chosen_total
+from gatewayd.metering.sources import Source
+from gatewayd.metering.totals import risen
+from gatewayd.metering.values import Channel, Layer, Method, Series, Value, missing
+from gatewayd.model import NO_FLAGS, Archived, Flag, Ratio, RawStatus
+from gatewayd.obis import Obis
+
+_CHANGED = Flag.CONFIG_CHANGED
+_EXCHANGED = Flag.CONFIG_CHANGED | Flag.PARTIAL_INTERVAL
+_USUAL_UNITS = {**dict.fromkeys((1, 2, 15, 16), "kWh"), **dict.fromkeys(range(3, 9), "kvarh"), 9: "kVAh", 10: "kVAh"}
+"""By group C, for channels of which there is no value yet."""
+
+Rows = Mapping[datetime, Sequence[Archived]]
+"""What is archived of one meter and code, by the end of the interval."""
+Tables = Mapping[str, Sequence[tuple[Rows, Source]]]
+"""By meter, the sources of the channel in the order in which they count."""
+Made = tuple[Value, str]
+"""A value, and its unit; "" where there is no number."""
+
+
+class ChannelValues:
+    """One channel. `held`: the versions of the point, ascending."""
+
+    def __init__(
+        self, point: MeteringPoint, code: Obis, held: Sequence[PointVersion], tables: Tables, remarks: Remarks
+    ) -> None:
+        self._point = point
+        self._code = code
+        self._held = held
+        self._tables = tables
+        self._remarks = remarks
+        self._period = point.period
+        self._seconds = int(point.period.total_seconds())
+
+    def series(self) -> Series:
+        """All values, of one unit: that of the first that has one."""
+        values: list[Value] = []
+        unit = ""
+        for value, found in self._values():
+            if found and unit and found != unit:
+                said = f"its unit is {found}, that of the values before it {unit}"
+                value = missing(value.at, self._seconds, said, flags=value.flags)
+            unit = unit or found
+            values.append(value)
+        unit = unit or _USUAL_UNITS.get(self._code.c, "")
+        return Series(Channel(self._point.id, self._code, unit), Layer.INTERVAL, tuple(values))
+
+    def _values(self) -> Iterator[Made]:
+        """Ascending; nothing of intervals that are none of the point's."""
+        period, held, place = self._period, self._held, 0
+        for end in sorted(self._ends()):
+            start = end - period
+            while (until := held[place].until) is not None and until <= start:
+                place += 1
+            version = held[place]
+            if version.since <= start and (version.until is None or end <= version.until):  # nearly always
+                found = self._of_meter(version.meter, start, end)
+                made = None if found is None else self._plain(version, found, start, end)
+            else:
+                made = self._changing(start, end)
+            if made is not None:
+                yield made
+
+    def _ends(self) -> set[datetime]:
+        """The intervals of which there is something, of whichever meter; of totals those that have both."""
+        found: set[datetime] = set()
+        totals: set[datetime] = set()
+        for table in self._tables.values():
+            for rows, source in table:
+                (found if source is Source.ENERGY else totals).update(rows)
+        return found | {end for end in totals if end - self._period in totals}
+
+    def _of_meter(self, meter: str, start: datetime, end: datetime) -> Chosen | None:
+        """What counts of one meter, of the first source that has a number, else of the first that has anything."""
+        nothing: Chosen | None = None
+        for rows, source in self._tables[meter]:
+            there = rows.get(end)
+            if there is None:
+                continue
+            if source is Source.ENERGY:
+                found = chosen(there, end)
+            elif before := rows.get(start):
+                found = risen(chosen_total(before), chosen_total(there))
+            else:
+                continue
+            if found.value is not None:
+                return found
+            nothing = nothing or found
+        return nothing
+
+    def _plain(self, version: PointVersion, found: Chosen, start: datetime, end: datetime) -> Made:
+        ratio = found.ratio
+        if version.ratio is not None:
+            if version.ratio.factor != ratio.factor:
+                self._remarks.note(version.meter, self._code, end, ratio, version.ratio)
+            ratio = version.ratio
+        elif isinstance(ratio.since, datetime) and start < ratio.since < end:
+            harm = f"the ratio changes to {ratio_text(ratio)} in it"
+            return self._made(found, ratio, end, version.meter, harm, _CHANGED)
+        return self._made(found, ratio, end, version.meter)
+
+    def _changing(self, start: datetime, end: datetime) -> Made | None:
+        """An interval that no version covers."""
+        touching = [one for one in self._held if one.touches(start, end)]
+        if not touching:
+            return None
+        if len({one.meter for one in touching}) > 1 or start < touching[0].since:
+            return self._exchanged(touching, start, end)
+        newest = touching[-1]
+        found = self._of_meter(newest.meter, start, end)
+        if found is None:
+            return None
+        if len({one.configured.factor for one in touching}) == 1:
+            return self._plain(newest, found, start, end)
+        said = " to ".join(ratio_text(one.configured) for one in touching)
+        return self._made(
+            found, newest.configured, end, newest.meter, f"the ratio changes in it, from {said}", _CHANGED
+        )
+
+    def _made(
+        self, found: Chosen, ratio: Ratio, end: datetime, meter: str, harm: str = "", flags: Flag = NO_FLAGS
+    ) -> Made:
+        """What counts as a primary value; `harm`: why it is distorted besides."""
+        flags = found.flags | flags if flags else found.flags
+        if found.value is None:
+            said = "; ".join(text for text in (harm, found.said or "no value") if text)
+            return self._missing(end, flags, found.inputs, said), ""
+        unit, factor, status = energy_unit(found.unit), ratio.factor, found.status
+        if harm and status < RawStatus.DISTORTED:
+            status = RawStatus.DISTORTED
+        number = amount(found.value, unit, factor, self._seconds)
+        reason = _times(meter, factor)
+        if harm or found.said:
+            reason = "; ".join(text for text in (reason, found.said, harm) if text)
+        return Value(end, self._seconds, number, status, flags, found.inputs, reason=reason), unit.unit
+
+    def _exchanged(self, touching: Sequence[PointVersion], start: datetime, end: datetime) -> Made:
+        """An interval in which the meter changes, or the first meter begins: what there is of it."""
+        made: list[Made] = []
+        names = list(dict.fromkeys(one.meter for one in touching))
+        for meter in names:
+            ratio = [one.ratio for one in touching if one.meter == meter][-1]
+            found = self._of_meter(meter, start, end)
+            if found is not None:
+                made.append(self._made(found, found.ratio if ratio is None else ratio, end, meter))
+        said = f"meter {names[0]} begins in it" if len(names) == 1 else f"the meter changes in it, {' to '.join(names)}"
+        there = [(value.amount, unit, value.status) for value, unit in made if value.amount is not None]
+        flags, inputs = _EXCHANGED, tuple(sorted({seq for value, _ in made for seq in value.inputs}))
+        for value, _ in made:
+            flags |= value.flags
+        if not there or len({unit for _, unit, _ in there}) > 1:
+            return self._missing(end, flags, inputs, said), ""
+        status = RawStatus.worst((RawStatus.DISTORTED, *(status for _, _, status in there)))
+        number = total(each for each, _, _ in there)
+        return Value(end, self._seconds, number, status, flags, inputs, reason=said), there[0][1]
+
+    def _missing(self, end: datetime, flags: Flag, inputs: tuple[int, ...], reason: str) -> Value:
+        return Value(end, self._seconds, None, RawStatus.MISSING, flags, inputs, Method.NONE, 0, 1, reason=reason)
+
+
+@lru_cache(maxsize=1024)
+def _times(meter: str, factor: Decimal) -> str:
+    return f"{meter} times {factor:f}"
+
+
+def ratio_text(ratio: Ratio) -> str:
+    """`200/5 22000/100 x 2`: a ratio as people write it; `direct` for none."""
+    parts = [text for text in (ratio.ct, ratio.vt) if text]
+    if ratio.multiplier != 1:
+        parts.append(f"x {ratio.multiplier:f}")
+    return " ".join(parts) or "direct"

@@ -1,0 +1,97 @@
+"""A derivation: the values of one point, layer and code that were computed together, as an exchange of the archive.
+
+    exchange.meter    the point                request   derive LAYER OBIS
+    exchange.line     metering                 received  who, how and with what: canonical JSON
+    exchange.detail   why, in words
+
+Rules: pure. What is the same as before is not written again; what differs is the next version and names the one that it
+supersedes. The JSON is canonical (sorted keys, no blanks, no floats), so that equal derivations are equal bytes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from gatewayd.metering.record import Derived, reading_of, same
+from gatewayd.metering.values import Channel, Layer, Value
+from gatewayd.model import Exchange, Outcome, Reading
+
+LINE = "metering"
+REQUEST = "derive"
+SCHEMA = "gatewayd.derivation/1"
+GATEWAY = "gateway"
+"""The author of what nobody has entered."""
+
+Fact = str | int | bool | tuple[str, ...]
+Facts = tuple[tuple[str, Fact], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest version of a value, its sequence number in the derived archive, and its unit."""
+
+    seq: int
+    derived: Derived
+    unit: str = ""
+
+
+Known = Mapping[datetime, Standing]
+"""What stands of one channel and layer, by the end of the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What was computed, and what of it is to be written. `reason`: why now; `facts`: parameters, by name, as they were
+    used; `author`: the gateway, or whoever has entered a value."""
+
+    channel: Channel
+    layer: Layer
+    new: tuple[Derived, ...]
+    reason: str = ""
+    author: str = GATEWAY
+    facts: Facts = field(default=())
+
+    @property
+    def request(self) -> str:
+        return f"{REQUEST} {self.layer.value} {self.channel.obis}"
+
+    @property
+    def received(self) -> bytes:
+        """Who, how and with what."""
+        document = {
+            "schema": SCHEMA,
+            "point": self.channel.point,
+            "layer": self.layer.value,
+            "obis": str(self.channel.obis),
+            "author": self.author,
+            "methods": sorted({one.value.method.value for one in self.new}),
+            "parameters": dict(self.facts),
+        }
+        return msgspec.json.encode(document, order="deterministic")
+
+    def exchange(self, at: datetime) -> Exchange:
+        """It as an exchange of the archive, done at this instant."""
+        return Exchange(self.channel.point, LINE, self.request, at, at, self.received, Outcome.DONE, self.reason)
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Its values as readings of the archive."""
+        return tuple([reading_of(self.channel, self.layer, one) for one in self.new])
+
+
+def news(values: Iterable[Value], known: Known, *, validated: Iterable[bool]) -> tuple[Derived, ...]:
+    """What of these values is not written down yet, as the versions that they become."""
+    found: list[Derived] = []
+    for value, sound in zip(values, validated, strict=True):
+        before = known.get(value.at)
+        if before is None:
+            found.append(Derived(value, validated=sound))
+        elif not same(before.derived, value, validated=sound):
+            found.append(Derived(value, before.derived.version + 1, before.seq, sound))
+    return tuple(found)
+
+
+def counted(derivations: Sequence[Derivation]) -> int:
+    """How many values they write."""
+    return sum(len(one.new) for one in derivations)

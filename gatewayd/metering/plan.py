@@ -1,0 +1,173 @@
+"""What has to be computed again when something arrives: which points, which channels, which legal-time days.
+
+    raw readings -> touched -> spread -> one Task after the other, by day and by the order of dependence
+
+Rules: pure. A reading touches its point's channel on its legal-time day, and nothing else; what depends on it follows:
+the virtual points that it is a part of, the points that it is the control metering of, later days whose substitute
+values may be made of it, and the months of all of these. Points come after what they are made of; days come in their
+order, so that a comparable day is there before it is compared with.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from gatewayd.legal_time import PRAGUE, legal_day
+from gatewayd.metering.sources import channels
+from gatewayd.model import Archived, Kind
+from gatewayd.obis import Obis
+
+Codes = frozenset[Obis]
+EVERY: Codes = frozenset()
+"""All channels of a point."""
+_TOTAL = 8
+"""Group D of the state of a total."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointPlan:
+    """Of what a point is made. `meters`: all that it ever had; `codes`: its channels, () for whatever intervals there
+    are; `parts`: of a virtual point; `beside`: points that are looked at besides, such as its control metering."""
+
+    id: str
+    meters: tuple[str, ...] = ()
+    codes: tuple[Obis, ...] = ()
+    parts: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Task:
+    """A legal-time day of a point. `rank`: points of a lower one come first."""
+
+    day: date
+    rank: int
+    point: str
+    codes: Codes = field(default=EVERY, compare=False)
+
+
+class Dirty:
+    """Which days of which points have to be computed, and of which of their channels."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, date], Codes] = {}
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __iter__(self) -> Iterator[tuple[str, date]]:
+        return iter(self._codes)
+
+    def codes(self, point: str, day: date) -> Codes | None:
+        """None where nothing has to be computed."""
+        return self._codes.get((point, day))
+
+    def add(self, point: str, day: date, codes: Codes = EVERY) -> None:
+        """One day of a point; EVERY takes all channels, whatever was there."""
+        known = self._codes.get((point, day))
+        self._codes[point, day] = codes if known is None else known | codes if known and codes else EVERY
+
+    def update(self, other: "Dirty") -> None:
+        """Everything of another one as well."""
+        for (point, day), codes in other._codes.items():
+            self.add(point, day, codes)
+
+    def months(self) -> frozenset[tuple[str, int, int]]:
+        """Point, year and month of all days."""
+        return frozenset((point, day.year, day.month) for point, day in self._codes)
+
+
+class CycleError(ValueError):
+    """Points that are made of each other."""
+
+
+class Plan:
+    """The points of a gateway and how they depend on each other. CycleError names the points of a cycle."""
+
+    def __init__(self, points: Sequence[PointPlan], zone: ZoneInfo = PRAGUE) -> None:
+        self.points: Mapping[str, PointPlan] = {one.id: one for one in points}
+        self.zone = zone
+        self._of_meter: dict[str, list[PointPlan]] = defaultdict(list)
+        self._used_by: dict[str, list[str]] = defaultdict(list)
+        for one in points:
+            for meter in one.meters:
+                self._of_meter[meter].append(one)
+            for other in (*one.parts, *one.beside):
+                self._used_by[other].append(one.id)
+        self._rank: dict[str, int] = {}
+        for one in points:
+            self._ranked(one.id, ())
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All points, each after what it is made of."""
+        return tuple(sorted(self.points, key=lambda point: (self._rank[point], point)))
+
+    def rank(self, point: str) -> int:
+        """0 for a point that needs no other one."""
+        return self._rank[point]
+
+    def touched(self, readings: Iterable[Archived]) -> Dirty:
+        """What these readings of the raw archive touch themselves: intervals of channels that belong to points. The
+        state of a total at the end of a day is the beginning of the next one as well."""
+        found = Dirty()
+        known: dict[tuple[datetime, Obis], tuple[Codes, tuple[date, ...]]] = {}
+        for archived in readings:
+            reading = archived.reading
+            if reading.kind is not Kind.INTERVAL or reading.obis is None or reading.meter not in self._of_meter:
+                continue
+            key = reading.at, reading.obis
+            if key not in known:
+                known[key] = frozenset(channels((reading.obis,)) or (reading.obis,)), self._days(*key)
+            codes, touched = known[key]
+            for point in self._of_meter[reading.meter]:
+                if not point.codes or not codes.isdisjoint(point.codes):
+                    for day in touched:
+                        found.add(point.id, day, codes)
+        return found
+
+    def _days(self, at: datetime, code: Obis) -> tuple[date, ...]:
+        day = legal_day(at, self.zone)
+        after = legal_day(at + timedelta.resolution, self.zone)
+        return (day, after) if code.d == _TOTAL and after != day else (day,)
+
+    def spread(self, dirty: Dirty, affected: Callable[[str, date], Iterable[date]] | None = None) -> Dirty:
+        """The same with everything that depends on it. `affected` says which other days of a point have substitute
+        values, or may have, that are made of this one."""
+        found = Dirty()
+        waiting = [(point, day, dirty.codes(point, day) or EVERY) for point, day in dirty]
+        own = {(point, day) for point, day, _ in waiting}
+        while waiting:
+            point, day, codes = waiting.pop()
+            before = found.codes(point, day)
+            found.add(point, day, codes)
+            if found.codes(point, day) == before:
+                continue
+            for user in self._used_by.get(point, ()):
+                # A virtual point has its channels by the codes of its parts; what is beside concerns all of a point.
+                waiting.append((user, day, codes if point in self.points[user].parts else EVERY))
+            if affected is not None and (point, day) in own:  # substitutes are made of true values alone
+                waiting += [(point, other, codes) for other in affected(point, day) if other != day]
+        return found
+
+    def tasks(self, dirty: Dirty) -> list[Task]:
+        """What is to be done, in an order in which everything is there before it is needed."""
+        return sorted(
+            Task(day, self._rank[point], point, dirty.codes(point, day) or EVERY)
+            for point, day in dirty
+            if point in self.points
+        )
+
+    def _ranked(self, point: str, way: tuple[str, ...]) -> int:
+        if point in way:
+            cycle = " > ".join((*way[way.index(point) :], point))
+            raise CycleError(f"the points are made of each other: {cycle}; take one of them out")
+        known = self._rank.get(point)
+        if known is not None:
+            return known
+        needs = self.points[point]
+        below = [self._ranked(other, (*way, point)) for other in (*needs.parts, *needs.beside) if other in self.points]
+        self._rank[point] = rank = max(below, default=-1) + 1
+        return rank

@@ -1,0 +1,177 @@
+"""Our own layouts of points: what is read back is what was exported, all of it."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from openpyxl import load_workbook
+from pyarrow import parquet
+
+from gatewayd import export
+from gatewayd.export import MissingExtra
+from gatewayd.export.points import LAYOUTS, PointSeries, beside, writer
+from gatewayd.export.points.columns import COLUMNS
+from gatewayd.legal_time import PRAGUE
+from gatewayd.metering.record import numbers
+from gatewayd.metering.values import Layer, Method, Value
+from gatewayd.model import Flag, RawStatus
+from tests.gatewayd.export.point_values import days, exported, of_point, series_of, value_lists
+
+ROOT = Path(__file__).parents[3]
+Rows = list[dict[str, str]]
+
+
+def read_csv(data: bytes) -> Rows:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True))
+
+
+def read_jsonl(data: bytes) -> Rows:
+    lines = [json.loads(line, parse_float=str, parse_int=str) for line in data.splitlines()]
+    return [{key: plain(cell) for key, cell in line.items()} for line in lines]
+
+
+def read_parquet(data: bytes) -> Rows:
+    table = parquet.read_table(io.BytesIO(data))
+    return [{key: plain(cell) for key, cell in row.items()} for row in table.to_pylist()]
+
+
+def read_xlsx(data: bytes) -> Rows:
+    book = load_workbook(io.BytesIO(data), read_only=True)
+    heading, *lines = book["values"].iter_rows(values_only=True)
+    assert all(cell is None or isinstance(cell, str) for line in lines for cell in line)  # a number would be a float
+    names = [str(name) for name in heading]
+    return [dict(zip(names, [plain(cell) for cell in line], strict=True)) for line in lines]
+
+
+def plain(cell: object) -> str:
+    match cell:
+        case None:
+            return ""
+        case list():
+            return " ".join(cell)
+        case datetime():
+            return cell.isoformat()
+    return str(cell)
+
+
+READERS: Mapping[str, Callable[[bytes], Rows]] = {
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "xlsx": read_xlsx,
+}
+
+
+def value_of(row: Mapping[str, str]) -> Value:
+    at, start = (datetime.fromisoformat(row[key]) for key in ("interval_end", "interval_start"))
+    return Value(
+        at,
+        round((at - start).total_seconds()),
+        Decimal(row["amount"]) if row["amount"] else None,
+        next(status for status in RawStatus if status.text == row["status"]),
+        Flag.from_texts(row["flags"].split()),
+        numbers(row["inputs"]),
+        Method(row["method"]),
+        int(row["have"]),
+        int(row["want"]),
+        datetime.fromisoformat(row["instant"]) if row["instant"] else None,
+        tuple(row["rules"].split()),
+        row["reason"].replace("\r\n", "\n"),
+    )
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=12, deadline=None)
+@given(found=value_lists(periods=(60, 900, 3600)))
+def test_round_trip(name: str, found: list[Value]) -> None:
+    series = series_of(found, layer=Layer.EVALUATION)
+    rows = READERS[name](exported(name, of_point(series)))
+    assert [value_of(row) for row in rows] == found
+    assert [row["amount"] for row in rows] == ["" if one.amount is None else format(one.amount, "f") for one in found]
+    for row in rows:
+        assert (row["point"], row["eic"], row["ean"]) == ("north", "27ZG600Z0424987D", "859182400123456789")
+        assert (row["obis"], row["layer"], row["unit"]) == ("1-0:1.29.0*255", "evaluation", "kWh")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_start_and_end_in_legal_time(name: str) -> None:
+    rows = READERS[name](exported(name, days()))
+    assert len(rows) == 92 + 100
+    assert rows[91]["interval_end_legal"] == "2026-03-29 24:00+02:00"
+    assert rows[92]["interval_start_legal"] == "2026-10-25 00:00+02:00"
+    labels = [row["interval_start_legal"] for row in rows]
+    assert len(set(labels)) == 192
+    assert {"2026-10-25 02:00+02:00", "2026-10-25 02:00+01:00"} <= set(labels)
+    assert not [label for label in labels if label.startswith("2026-03-29 02")]
+
+
+def test_a_workbook_says_what_its_labels_are() -> None:
+    book = load_workbook(io.BytesIO(exported("xlsx", days())), read_only=True)
+    said = " ".join(str(cell) for line in book["about"].iter_rows(values_only=True) for cell in line if cell)
+    assert "each value has both" in said and "Europe/Prague" in said and "15 digits" in said
+    assert all(column.meaning in said for column in COLUMNS)
+
+
+def test_parquet_says_it_in_its_metadata() -> None:
+    schema = parquet.read_schema(io.BytesIO(exported("parquet", days())))
+    assert schema.metadata[b"interval_label"] == b"start and end" and schema.metadata[b"offset"] == b"UTC"
+    assert str(schema.field("interval_end").type) == "timestamp[us, tz=UTC]"
+    assert schema.field("amount").type == "string"
+
+
+def test_series_stand_one_after_the_other() -> None:
+    first, second = days(), of_point(series_of(days().series.values[:2], layer=Layer.DAY))
+    layers = [row["layer"] for row in read_csv(exported("csv", first, second))]
+    assert layers == ["interval"] * 192 + ["day"] * 2
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "xlsx", "parquet", "cez-pnd", "pre", "iec61968-9"])
+def test_nothing_is_exported_as_a_file_of_nothing(name: str) -> None:
+    exported(name, of_point(series_of([])))
+    exported(name)
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_series_are_taken_one_by_one(name: str) -> None:
+    """An export of many points must not need all of them at once."""
+    stream = io.BytesIO()
+    written: list[int] = []
+
+    def series() -> Iterator[PointSeries]:
+        for _ in range(3):
+            written.append(stream.tell())
+            yield days()
+
+    writer(name)(series(), PRAGUE, stream)
+    assert written[0] == 0 and 0 < written[1] < written[2]
+
+
+@pytest.mark.parametrize("name", ["xlsx", "parquet"])
+def test_a_missing_library_is_named_with_the_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(module: str) -> object:
+        raise ImportError(f"no module {module}")
+
+    monkeypatch.setattr(export, "import_module", absent)
+    with pytest.raises(MissingExtra, match=rf"pip install gatewayd\[{name}\]"):
+        exported(name, days())
+
+
+def test_every_layout_is_in_the_documents_with_its_labels() -> None:
+    document = (ROOT / "docs/metering/exports.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.+?) \| (.+?) \|", document, re.MULTILINE)
+    told = {name: (label, offset) for name, _, label, offset in rows if name in LAYOUTS}
+    assert told == {name: (one.label, one.offset) for name, one in LAYOUTS.items()}
+    for column in COLUMNS:
+        assert f"| `{column.name}` | {column.meaning} |" in document
+
+
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if not layout.silent])
+def test_what_says_everything_has_nothing_beside_it(name: str) -> None:
+    assert beside(name, [days()], PRAGUE) is None
