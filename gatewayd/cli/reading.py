@@ -22,7 +22,7 @@ from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import console, local_time, print_json, status_style, visible
 from gatewayd.cli.reading_import import import_, maximum_option, template
-from gatewayd.cli.reading_view import archived_line, check_texts, handled_object, seen_line
+from gatewayd.cli.reading_view import archived_line, check_texts, finding_line, handled_object, seen_line
 from gatewayd.cli.session import register_code
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
@@ -73,6 +73,7 @@ def reading() -> None:
 @click.option("--author", default="", help="Who has read.  [default: the user]")
 @click.option("--note", default="", help=f"A remark that is archived with it, up to {LONGEST_TEXT} characters.")
 @click.option("--yes", is_flag=True, help="Archive it also when it is doubtful.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def add(
@@ -125,7 +126,9 @@ def add(
             click.echo(archived_line(handled, config.gateway.zone))
         return
     doubtful = handled.outcome is Outcome.DOUBTFUL
-    click.echo("not archived" + ("; with --yes it is, as it stands" if doubtful and not asked else ""), err=True)
+    click.echo(
+        said("not archived; with --yes it is, as it stands" if doubtful and not asked else "not archived"), err=True
+    )
     raise click.exceptions.Exit(ExitCode.FAULT)
 
 
@@ -156,7 +159,7 @@ reading.add_command(template)
 async def _added(config: Config, submission: Submission, author: str, *, yes: bool, asked: bool) -> Handled:
     (seen,) = await daemon.hand_in(config, [submission], daemon.Handing())
     for finding in seen.findings:
-        click.echo(finding.line, err=True)
+        click.echo(finding_line(finding), err=True)
     if seen.outcome is Outcome.REFUSED:
         return seen
     if seen.outcome is Outcome.DOUBTFUL and not yes:
@@ -169,7 +172,7 @@ async def _added(config: Config, submission: Submission, author: str, *, yes: bo
     (entered,) = await daemon.hand_in(config, [submission], daemon.Handing(True, stand_by, author))
     for finding in entered.findings:
         if finding not in seen.findings:
-            click.echo(finding.line, err=True)
+            click.echo(finding_line(finding), err=True)
     return entered
 
 

@@ -13,15 +13,17 @@ import click
 
 from gatewayd import daemon
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.language import lang_option, said, said_count
 from gatewayd.cli.output import print_json
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
-from gatewayd.cli.reading_view import check_texts, handled_object
+from gatewayd.cli.reading_view import check_texts, finding_line, finding_object, handled_object
 from gatewayd.cli.session import register_code
 from gatewayd.config import Config
 from gatewayd.manual.files import read_table, refusal, submission_of, twice
+from gatewayd.manual.findings import Finding
 from gatewayd.manual.plausible import MAXIMUM
-from gatewayd.manual.submission import Handled, Outcome, Submission
+from gatewayd.manual.submission import Found, Handled, Outcome, Submission
 from gatewayd.manual.table import LONGEST_CELL, FileRefused, Row
 from gatewayd.obis import Obis
 
@@ -52,6 +54,7 @@ maximum_option = click.option(
 @click.option("--author", default="", help="Who has read.  [default: the user]")
 @click.option("--note", default="", help="A remark that is archived with each.")
 @click.option("--yes", is_flag=True, help="Archive doubtful readings as well.")
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def import_(
@@ -158,7 +161,7 @@ def _archived(job: _Import, seen: Sequence[Handled], *, yes: bool, asked: bool) 
 def _tell(seen: Sequence[Handled]) -> None:
     for one in seen:
         for finding in one.findings:
-            click.echo(f"row {one.row}: {finding.line}", err=True)
+            click.echo(f"{said('row')} {one.row}: {finding_line(finding)}", err=True)
 
 
 def _counts(done: Sequence[Handled]) -> dict[str, object]:
@@ -177,26 +180,30 @@ def _summary(file: Path, done: Sequence[Handled], *, dry_run: bool, yes: bool) -
     ):
         count = sum(one.outcome is kind for one in done)
         if count:
-            parts.append(f"{count} {text}")
+            parts.append(f"{count} {said(text)}")
     faulty = sum(bool(one.findings) for one in done)
-    end = "; nothing was archived (--dry-run)" if dry_run else ""
-    return f"{file}: {counted(len(done), 'reading')} loaded, {faulty} with findings: {', '.join(parts)}{end}"
+    loaded = said("{file}: {readings} loaded, {faulty} with findings").format(
+        file=file, readings=said_count(len(done), "reading"), faulty=faulty
+    )
+    end = f"; {said('nothing was archived (--dry-run)')}" if dry_run else ""
+    return f"{loaded}: {', '.join(parts)}{end}"
 
 
 def _not_loaded(file: Path, error: FileRefused, report: Path | None, as_json: bool) -> None:
+    finding = error.of(file.name)
+    found = Found(finding.severity.value, finding.check.text, finding.text, finding.portal)
     if report is not None:
-        _write_report(report, (), (), error)
+        _write_report(report, (), (), finding)
     if as_json:
-        finding = {"severity": error.finding.severity.value, "check": error.finding.check.text, "text": str(error)}
-        print_json({"file": str(file), "loaded": False, "findings": [finding]})
-    click.echo(f"{file}: {error.finding.line}", err=True)
-    click.echo("the file is not loaded, nothing of it is archived", err=True)
+        print_json({"file": str(file), "loaded": False, "findings": [finding_object(found)]})
+    click.echo(f"{file}: {finding_line(found)}", err=True)
+    click.echo(said("the file is not loaded, nothing of it is archived"), err=True)
 
 
-def _write_report(path: Path, rows: Sequence[Row], done: Sequence[Handled], error: FileRefused | None) -> None:
+def _write_report(path: Path, rows: Sequence[Row], done: Sequence[Handled], critical: Finding | None) -> None:
     from gatewayd.manual.report import write_report
 
     try:
-        write_report(path, rows, done, error.finding if error is not None else None)
+        write_report(path, rows, done, critical)
     except OSError as fault:
         click.echo(f"the report {path} cannot be written: {fault.strerror or fault}", err=True)

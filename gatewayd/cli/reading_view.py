@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from gatewayd.cli.clock_text import printable
+from gatewayd.cli.language import language, said
 from gatewayd.cli.output import local_time
-from gatewayd.manual.submission import LONGEST_TEXT, Handled
+from gatewayd.manual.submission import LONGEST_TEXT, Found, Handled
 from gatewayd.sink.payload import rfc3339
 
 
@@ -48,5 +49,15 @@ def handled_object(handled: Handled) -> dict[str, object]:
         "serial": handled.serial or None,
         "status": handled.status or None,
         "flags": list(handled.flags),
-        "findings": [{"severity": one.severity, "check": one.check, "text": one.text} for one in handled.findings],
+        "findings": [finding_object(one) for one in handled.findings],
     }
+
+
+def finding_object(found: Found) -> dict[str, object]:
+    return {"severity": found.severity, "check": found.check, "text": found.text, "portal": found.portal or None}
+
+
+def finding_line(found: Found) -> str:
+    """`error: ...`; in Czech in the words of the gas operator's portal, where it has any, and ours, which say more."""
+    text = f"{found.portal} ({found.text})" if language() == "cs" and found.portal else found.text
+    return f"{said(found.severity)}: {text}"

@@ -125,6 +125,9 @@ REASONS = {
 }
 """Why an interval has no value (gaps.Reason, closing.py)."""
 
+SEVERITIES = {"warning": "varování", "error": "chyba", "critical": "kritická chyba"}
+"""Of what is found on a reading by hand (manual/findings.py), in the words of the gas operator's portal."""
+
 HEADINGS = {
     "": "",
     "alarm": "alarm",
@@ -166,6 +169,7 @@ HEADINGS = {
     "raw": "zápis měřidla",
     "remarks": "poznámky",
     "result": "výsledek",
+    "row": "řádek",
     "seconds": "sekund",
     "seq": "pořadí",
     "set aside": "odloženo",
@@ -252,6 +256,17 @@ SENTENCES = {
     "no time": "bez času",
     "nothing": "nic",
     "read {time}": "odečteno {time}",
+    # reading
+    "not archived": "není archivováno",
+    "not archived; with --yes it is, as it stands": "není archivováno; s --yes bude, tak jak je",
+    "the file is not loaded, nothing of it is archived": "soubor není načten, nic z něj není archivováno",
+    "{file}: {readings} loaded, {faulty} with findings": "{file}: načteno {readings}, s nálezem {faulty}",
+    "archived": "archivováno",
+    "sound": "v pořádku",
+    "doubtful": "pochybné",
+    "doubtful and left out (--yes archives them)": "pochybné a vynechané (--yes je archivuje)",
+    "refused": "odmítnuto",
+    "nothing was archived (--dry-run)": "nic není archivováno (--dry-run)",
     # tail
     "following the archive {path}; Ctrl-C ends": "sleduji archiv {path}; konec Ctrl-C",
 }
@@ -275,4 +290,4 @@ PLURALS = {
     "session": ("relace", "relace", "relací"),
 }
 
-CZECH = {**SENTENCES, **HEADINGS, **REASONS, **CALLS, **SINKS, **LINES, **OUTCOMES, **FLAGS, **STATUSES}
+CZECH = {**SENTENCES, **HEADINGS, **SEVERITIES, **REASONS, **CALLS, **SINKS, **LINES, **OUTCOMES, **FLAGS, **STATUSES}

@@ -30,9 +30,7 @@ class _Stay:
     until: LegalTime | None = None
 
     def meets(self, other: "_Stay") -> bool:
-        """Whether both have the same meter at the same time."""
-        if self.meter != other.meter:
-            return False
+        """Whether both, of one meter, are at the same time."""
         return (self.until is None or other.since < self.until) and (other.until is None or self.since < other.until)
 
 
@@ -41,18 +39,19 @@ def faults(tree: Tree) -> Iterator[Fault]:
     meters = [found for loc, meter in members((), tree.root, "meters") for found in _with_parts(loc, meter)]
     known = {name for _, meter in meters if (name := text(meter, "id"))}
     ids = {name for _, point in points if (name := text(point, "id"))}
-    stays: list[_Stay] = []
+    stays: dict[str, list[_Stay]] = {}
     placed = {stay.meter for loc, point in points for stay in _stays(loc, point)}
     ids |= known - placed
     for loc, point in points:
         yield from _way(loc, point)
         own = _stays(loc, point)
         yield from _ascending(loc, own)
-        yield from _meters(own, known)
+        yield from _meters(loc, point, known)
         yield from _namesake(loc, point, own, known)
         yield from _others(loc, point, ids, placed)
         yield from _shared(own, stays)
-        stays += own
+        for stay in own:
+            stays.setdefault(stay.meter, []).append(stay)
     yield from _controls(points)
     yield from _circle(points)
 
@@ -111,10 +110,11 @@ def _ascending(loc: Loc, stays: list[_Stay]) -> Iterator[Fault]:
                 yield Fault(place, f"{message}; each one begins later than that above")
 
 
-def _meters(stays: list[_Stay], known: set[str]) -> Iterator[Fault]:
-    for stay in stays:
-        if stay.meter and stay.meter not in known:
-            yield Fault(stay.loc, f"unknown meter {shown(stay.meter, ('meter',))}{one_of('meters', known, stay.meter)}")
+def _meters(loc: Loc, point: Mapping, known: set[str]) -> Iterator[Fault]:
+    for place, entry in ((loc, point), *members(loc, point, "meters")):
+        name = text(entry, "meter")
+        if name and name not in known:
+            yield Fault((*place, "meter"), f"unknown meter {shown(name, ('meter',))}{one_of('meters', known, name)}")
 
 
 def _namesake(loc: Loc, point: Mapping, stays: list[_Stay], known: set[str]) -> Iterator[Fault]:
@@ -154,9 +154,9 @@ def _number(node: object) -> Decimal | None:
         return None
 
 
-def _shared(own: list[_Stay], others: list[_Stay]) -> Iterator[Fault]:
+def _shared(own: list[_Stay], others: dict[str, list[_Stay]]) -> Iterator[Fault]:
     for stay in own:
-        other = next((one for one in others if stay.meter and stay.meets(one)), None)
+        other = next((one for one in others.get(stay.meter, ()) if stay.meter and stay.meets(one)), None)
         if other is not None:
             message = f"{shown(stay.meter, ())} is at {path(other.loc[:2])} at the same time"
             yield Fault(stay.loc, f"{message}; a meter is at one point, and a control metering has a meter of its own")

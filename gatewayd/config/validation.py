@@ -28,8 +28,8 @@ class RuleEntry(Options):
 
     @property
     def said(self) -> Mapping[str, object]:
-        """What is written, by name."""
-        return {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
+        """What is written, by name, in one order: a point has a digest of its definition."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
 class BackwardEntry(RuleEntry):

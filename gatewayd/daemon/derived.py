@@ -1,4 +1,4 @@
-"""The derived archive: a second archive of the same format in `derived/` beside the raw one (ADR 14).
+"""The derived archive: a second archive of the same format in `derived/` beside the raw one (ADR 15).
 
     DerivedArchive    the writer: a Store of its own, with its own chain, head, signatures and segments
     DerivedReader     current values, and all versions of one
@@ -13,9 +13,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import apsw
 import msgspec
@@ -24,6 +25,7 @@ from gatewayd.archive import rows, segments
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.legal_time import legal_day
 from gatewayd.metering.derivation import Derivation, Known, Standing
 from gatewayd.metering.record import Derived, derived_of
 from gatewayd.metering.values import Channel, Layer, Value
@@ -48,6 +50,12 @@ _HISTORY = f"""
 SELECT r.seq, {_COLUMNS}, e.id, e.ended_at, e.received, e.detail
 FROM series AS s CROSS JOIN reading AS r ON r.series = s.id JOIN exchange AS e ON e.id = r.exchange
 WHERE s.meter = ? AND s.obis = ? AND r.at = ? ORDER BY r.seq
+"""  # noqa: S608
+_HOUR_US = 3_600_000_000
+_HOURS = f"""
+SELECT json_group_array(hour) FROM (SELECT DISTINCT (r.at - 1) / {_HOUR_US} AS hour
+FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.obis_raw = 'interval' AND r.at > ? AND r.at <= ?)
 """  # noqa: S608
 _POINTS = "SELECT DISTINCT meter, obis, obis_raw, unit FROM series"
 
@@ -92,6 +100,7 @@ class _HistoryRow(NamedTuple):
 
 _DECODER = msgspec.json.Decoder(list[_Row])
 _MORE = msgspec.json.Decoder(tuple[str, ...])
+_NUMBERS = msgspec.json.Decoder(list[int])
 
 SeriesName = tuple[str, Layer, Obis]
 """Point, layer, code."""
@@ -165,6 +174,16 @@ class DerivedReader:
         """The newest versions of the values of one series, by the end of their interval. ArchiveError."""
         found: Known = self.current_of((point,), (layer,), first, last).get((point, layer, obis), {})
         return {at: found[at].derived.value for at in sorted(found)}
+
+    def days_of(self, points: Collection[str], first: datetime, last: datetime, zone: ZoneInfo) -> set[date]:
+        """The legal-time days on which there are intervals in such a span. ArchiveError."""
+        begin, end = rows.to_us(first), rows.to_us(last)
+        found: set[date] = set()
+        for number in self._reaching(begin, end):
+            with _reading(segments.segment_path(self.folder, number)) as connection:
+                hours = connection.execute(_HOURS, (_json(points), begin, end)).get
+            found |= {legal_day(rows.from_us((hour + 1) * _HOUR_US), zone) for hour in _NUMBERS.decode(str(hours))}
+        return found
 
     def history(self, point: str, obis: Obis, at: datetime, layer: Layer | None = None) -> list[Written]:
         """All versions of what ends at an instant, oldest first, of one layer or of all. ArchiveError."""

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gatewayd.archive.follow import Follower
-from gatewayd.archive.records import Entry
+from gatewayd.archive.records import Audit, Entry
 from gatewayd.archive.store import Store
 from gatewayd.daemon.derived import DerivedArchive
 from gatewayd.daemon.metering_compute import SETTLED, Compute
@@ -34,6 +34,8 @@ MEMORY = "metering"
 """Under this name the derived archive remembers where the engine is (state.sqlite)..."""
 DEFINITIONS = "definitions"
 """...and which points it has computed."""
+CATEGORY = "metering"
+"""Of entries in the audit log of the derived archive."""
 BACK = timedelta(days=10)
 """So long after a day it may be due for the last time."""
 LINGER_SECONDS = 1.0
@@ -201,7 +203,10 @@ class Metering:
         first, last = legal_day(looked - BACK, self._zone), legal_day(now, self._zone)
         settled = {day: day_bounds(day, self._zone)[1] + SETTLED for day in days(first, last)}
         for point, work in self._works.items():
+            begun = self.compute.begun(point)
             for day, at in settled.items():
+                if begun is None or day < begun:
+                    continue  # nobody looked after it yet
                 if any(looked < due <= now for due in (at, *(work.dues(day) if work.dues else ()))):
                     dirty.add(point, day)
         return dirty
@@ -241,8 +246,20 @@ class Metering:
         if not entries or count < at_least:
             return entries
         self.compute.tally.written += await self._derived.append(entries)
+        self._tell()
         self.compute.begin()
         return []
+
+    def _tell(self) -> None:
+        """What was found on what is written now, and where substitutes are used: in the audit log of the derived
+        archive, and in the log where somebody has to look."""
+        told, self.compute.notes = self.compute.notes, []
+        for channel, day, note in told:
+            self._derived.store.submit(
+                Audit(self._clock(), "gateway", CATEGORY, note.type, channel.point, "done", f"{day}: {note.text}")
+            )
+            if note.warn:
+                log.warning("point %s, %s: %s: %s", channel.point, day, note.type, note.text)
 
     # -- where it is --------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,17 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.daemon.derived import Identity
 from gatewayd.daemon.metering_steps import Day, Made, PointWork, Step
+from gatewayd.daemon.metering_validation import Substitution, Validation, affected_days, losses_step, netting_step
 from gatewayd.legal_time import ends_between
 from gatewayd.metering.derivation import Facts
+from gatewayd.metering.netting import Netting
 from gatewayd.metering.plan import PointPlan
-from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.points import MeteringPoint, MeteringSide
 from gatewayd.metering.primary import primary
+from gatewayd.metering.rules import rules_of
 from gatewayd.metering.values import Channel, Layer, Series, Value
 from gatewayd.metering.virtual import Term, Virtual, combined
+from gatewayd.model import MeteringType
 from gatewayd.obis import Obis
 
 
@@ -30,17 +34,37 @@ def works_of(points: Iterable[MeteringPoint], zone: ZoneInfo) -> tuple[PointWork
 
 def _work(point: MeteringPoint, known: Mapping[str, MeteringPoint], zone: ZoneInfo) -> PointWork:
     parts = tuple(point.sum.terms) if point.sum is not None else ()
-    plan = PointPlan(point.id, tuple(sorted(point.meters)), point.channels, parts)
-    first = primary_step(point, zone) if point.sum is None else virtual_step(point, point.sum)
+    control = next((one for one in known.values() if one.control_of == point.id), None)
+    beside = (control.id,) if control is not None else ()
+    rules, terms = rules_of(point.validation), point.substitution
+    validation = Validation(point, rules, control)
+    steps = [primary_step(point, zone) if point.sum is None else virtual_step(point, point.sum)]
+    if point.netting is not None:
+        steps.append(netting_step(Netting(point.netting.value)))
+    if validation.names:
+        steps.append(validation.step)
+    if terms.enabled and point.metering_type is not MeteringType.C:
+        steps.append(Substitution(point, terms, control).step)
+    lossy = point.metering_side is MeteringSide.SECONDARY and point.transformer is not None
     return PointWork(
-        plan,
-        (first,),
+        PointPlan(point.id, tuple(sorted(point.meters)), _touching(point), parts, beside),
+        tuple(steps),
+        (losses_step(point, point.transformer),) if lossy and point.transformer is not None else (),
         period=point.period,
         evaluation=point.evaluation,
         partial=point.sum is not None and point.sum.partial,
         identity=Identity(point.point, point.metering_type),
-        digest=sha256(repr((point, zone.key)).encode()).hexdigest()[:16],
+        affected=affected_days(rules, terms, zone),
+        dues=(lambda day: (terms.until(day, zone),)) if terms.enabled else None,
+        digest=sha256(repr((point, control, zone.key)).encode()).hexdigest()[:16],
+        by_channel=point.netting is None and validation.by_channel,
+        month=validation.month if validation.names else None,
     )
+
+
+def _touching(point: MeteringPoint) -> tuple[Obis, ...]:
+    """The channels by which the plan knows what touches it; () for any: phases are netted into others."""
+    return point.channels if point.netting is None else ()
 
 
 def primary_step(point: MeteringPoint, zone: ZoneInfo) -> Step:

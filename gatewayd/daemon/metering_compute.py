@@ -9,7 +9,7 @@ for. A defect that one point brings out costs that point its day, and no other.
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,19 +18,23 @@ from zoneinfo import ZoneInfo
 from gatewayd.archive.records import Entry
 from gatewayd.daemon.derived import DerivedReader, SeriesName, entry_of
 from gatewayd.daemon.metering_raw import RawReader
-from gatewayd.daemon.metering_steps import Day, Made, PointWork
+from gatewayd.daemon.metering_steps import Day, Made, Note, PointWork
+from gatewayd.daemon.metering_validation import around
 from gatewayd.legal_time import GAS_DAY_START, day_bounds, legal_day
 from gatewayd.metering.aggregate import Span, aggregate, cut, month_bounds, spans
 from gatewayd.metering.demand import maxima
 from gatewayd.metering.derivation import Derivation, Standing, news
+from gatewayd.metering.findings import Finding, apply
 from gatewayd.metering.plan import Task
 from gatewayd.metering.values import Channel, Layer, Series, Value
-from gatewayd.model import RawStatus
+from gatewayd.model import Archived, RawStatus
 from gatewayd.obis import Obis
 
 SETTLED = timedelta(days=2)
 """After the end of an interval of legal time: what has not come by then is not waited for. The raw archive has told it
 missing by that time, where somebody looks after the meter."""
+_LOOKED = 300
+"""Days of points that are remembered, about 0.1 MB each."""
 BEFORE = timedelta(hours=1, microseconds=1)
 """So much of the day before is looked at, for the state of totals at the beginning of the day."""
 GAS = 7
@@ -75,6 +79,10 @@ class Compute:
         self._zone = zone
         self._fresh = _Fresh()
         self._failing: dict[str, str] = {}
+        self._begun: dict[str, date] = {}
+        self._looked: dict[tuple[str, date], Mapping[Obis, Series]] = {}
+        self.notes: list[tuple[Channel, date, Note]] = []
+        """What is to be told of what was computed and is new."""
 
     def begin(self) -> None:
         """Everything that was computed before is in the archive."""
@@ -90,7 +98,11 @@ class Compute:
         found: list[Entry] = []
         for task, work in works:
             own = {meter: raw[meter] for meter in work.plan.meters}
-            at = Day(task.point, day, start, end, own, self, now, now >= end + SETTLED, self._zone)
+            settled = now >= end + SETTLED
+            at = Day(
+                task.point, day, start, end, own, self, now, settled, self._zone, self._registers(work, start, end)
+            )
+            self._looked.pop((task.point, day), None)
             try:
                 found += [entry_of(one, now, work.identity) for one in self._day(at, task, work, known, reason)]
             except Exception as error:  # noqa: BLE001 - a defect of ours in one point must not stop the others
@@ -99,6 +111,17 @@ class Compute:
                 self._failing.pop(task.point, None)
         self.tally.days += len(works)
         return found
+
+    def _registers(self, work: PointWork, start: datetime, end: datetime) -> Callable[[], Sequence[Archived]]:
+        """Reads them when they are asked for, once."""
+        found: list[list[Archived]] = []
+
+        def read() -> Sequence[Archived]:
+            if not found:
+                found.append(self._raw.registers(work.plan.meters, *around(start, end)))
+            return found[0]
+
+        return read
 
     def month(self, point: str, month: date, now: datetime, reason: str) -> list[Entry]:
         """The sums and maxima of a legal-time month of a point, once it is over."""
@@ -115,20 +138,33 @@ class Compute:
         return found
 
     def affected(self, point: str, day: date) -> list[date]:
-        """The other days of a point whose substitute values may be made of this one, as far as they have any, or lack
-        values for which there may be one now."""
+        """The other days of a point that may change with this one: those that are compared with it, or may have
+        substitutes of it; as far as anything was derived of them."""
         work = self._works.get(point)
         later = [one for one in work.affected(day) if one != day] if work is not None and work.affected else []
         if not later:
             return []
         begin, end = day_bounds(min(later), self._zone)[0], day_bounds(max(later), self._zone)[1]
-        found: set[date] = set()
-        for series in self._derived.current_of((point,), (Layer.INTERVAL,), begin, end).values():
-            found |= {legal_day(at, self._zone) for at, one in series.items() if one.derived.value.status > 0}
-        return sorted(found.intersection(later))
+        there = self._derived.days_of((point,), begin, end, self._zone)
+        return sorted(there.intersection(later))
 
     def days_of(self, point: str) -> list[date]:
         """The days on which the meters of a point have anything; of a virtual point those of its parts."""
+        meters = self._meters(point)
+        return self._raw.days(meters, self._zone) if meters else []
+
+    def begun(self, point: str) -> date | None:
+        """The first day of which the meters of a point have anything, as it was when that was asked first."""
+        known = self._begun.get(point)
+        if known is None:
+            meters = self._meters(point)
+            known = self._raw.first(meters, self._zone) if meters else None
+            if known is not None:
+                self._begun[point] = known
+        return known
+
+    def _meters(self, point: str) -> set[str]:
+        """Those of a point and of all that it is a sum of."""
         meters: set[str] = set()
         waiting, seen = [point], {point}
         while waiting:
@@ -137,7 +173,7 @@ class Compute:
                 meters |= set(work.plan.meters)
                 waiting += [part for part in work.plan.parts if part not in seen]
                 seen |= set(work.plan.parts)
-        return self._raw.days(meters, self._zone) if meters else []
+        return meters
 
     # -- what steps may look at ---------------------------------------------------------------------------------------
 
@@ -154,6 +190,15 @@ class Compute:
                 channel = self._fresh.channels.get(name) or self._channel(name, standing[name])
                 found[name[2]] = Series(channel, layer, tuple(values[at] for at in sorted(values)))
         return found
+
+    def day(self, point: str, day: date) -> Mapping[Obis, Series]:
+        """See Look. What was looked at lately is remembered: the days of a month are compared with the same ones."""
+        known = self._looked.get((point, day))
+        if known is None:
+            if len(self._looked) >= _LOOKED:
+                self._looked.clear()
+            known = self._looked[point, day] = self.series(point, Layer.INTERVAL, *day_bounds(day, self._zone))
+        return known
 
     def _channel(self, name: SeriesName, standing: Mapping[datetime, Standing]) -> Channel:
         unit = max(standing.values(), key=lambda one: one.seq).unit
@@ -173,11 +218,12 @@ class Compute:
         known: Mapping[SeriesName, Mapping[datetime, Standing]],
         reason: str,
     ) -> Iterator[Derivation]:
-        for made in work.intervals(at):
-            if task.codes and made.series.channel.obis not in task.codes:
-                continue
+        for made in work.intervals(at, task.codes):
             self._fresh.put(made.series)
-            yield from self._new(made.series, known, made, reason)
+            fresh = list(self._new(made.series, known, made, reason))
+            yield from fresh
+            if fresh:
+                self.notes += [(made.series.channel, at.day, note) for note in made.notes]
             for layer, intervals in self._sums_of_day(at, made.series, work):
                 yield from self._sums(made, layer, intervals, at.now, work, known, reason)
         for step in work.after:
@@ -212,6 +258,7 @@ class Compute:
         ripe = [span for span in intervals if _ripe(series, span, now)]
         if ripe:
             summed = aggregate(series, layer, ripe, partial=work.partial, period=work.period)
+            summed = apply(summed, made.findings, self._zone) if made.findings else summed
             self._fresh.put(summed)
             yield from self._new(summed, known, Made(summed, made.checked, work.facts), reason)
 
@@ -223,17 +270,26 @@ class Compute:
         point = work.plan.id
         standing = self._derived.current_of((point,), (Layer.DAY,), start, end)
         known = self._derived.current_of((point,), (Layer.MONTH, Layer.MAXIMUM), end - timedelta(seconds=1), end)
-        for obis, days in self.series(point, Layer.DAY, start, end).items():
-            if not _ripe(days, (start, end), now):
-                continue
-            name = point, Layer.DAY, obis
-            checked = all(one.derived.validated for one in standing.get(name, {}).values())
-            summed = aggregate(days, Layer.MONTH, ((start, end),), partial=work.partial, period=work.period)
-            yield from self._new(summed, known, Made(summed, checked, work.facts), reason)
-            series = self.series(point, Layer.INTERVAL, start, end).get(obis)
-            if series is not None:
-                highest = maxima(series, ((start, end),), period=work.period)
-                yield from self._new(highest, known, Made(highest, checked, work.facts), reason)
+        ripe = {
+            code: days
+            for code, days in self.series(point, Layer.DAY, start, end).items()
+            if _ripe(days, (start, end), now)
+        }
+        intervals = self.series(point, Layer.INTERVAL, start, end) if ripe else {}
+        findings: tuple[Finding, ...] = ()
+        if work.month is not None and ripe:
+            first = legal_day(start + timedelta.resolution, self._zone)
+            read = self._registers(work, start, end)
+            at = Day(point, first, start, end, {}, self, now, now >= end + SETTLED, self._zone, read)
+            findings = work.month(at, list(intervals.values()))
+        for code, days in ripe.items():
+            checked = all(one.derived.validated for one in standing.get((point, Layer.DAY, code), {}).values())
+            series = [aggregate(days, Layer.MONTH, ((start, end),), partial=work.partial, period=work.period)]
+            if code in intervals:
+                series.append(maxima(intervals[code], ((start, end),), period=work.period))
+            for one in series:
+                told = apply(one, findings, self._zone) if findings else one
+                yield from self._new(told, known, Made(told, checked, work.facts), reason)
 
     # -- what is new --------------------------------------------------------------------------------------------------
 
@@ -245,7 +301,7 @@ class Compute:
         self.tally.values += len(series.values)
         fresh = news(series.values, standing, validated=_validated(series.values, made.checked))
         if fresh:
-            yield Derivation(channel, series.layer, fresh, made.reason or reason, facts=made.facts)
+            yield Derivation(channel, series.layer, fresh, reason, facts=made.facts)
 
     def _failed(self, point: str, what: str, error: Exception) -> None:
         """What does not fit together says so in a ValueError; told once until it is another."""

@@ -28,14 +28,21 @@ _INTERVALS = f"""
 SELECT json_group_array(json_array({_COLUMNS}))
 FROM series AS s CROSS JOIN reading AS r ON r.series = s.id JOIN exchange AS e ON e.id = r.exchange
 JOIN device AS d ON d.id = e.device JOIN ratio AS q ON q.id = r.ratio
-WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1 AND r.at > ? AND r.at <= ?
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = ? AND s.is_obis = 1 AND s.obis LIKE ?
+  AND r.at > ? AND r.at <= ?
 """  # noqa: S608 - our own texts
+_TOTALS = "%.8.%"
 _HOUR_US = 3_600_000_000
 _HOURS = f"""
 SELECT json_group_array(hour) FROM (SELECT DISTINCT (r.at - 1) / {_HOUR_US} AS hour
 FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1)
 """  # noqa: S608
+
+_FIRST = """
+SELECT min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id)) FROM series AS s
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1
+"""
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -85,18 +92,26 @@ class RawReader:
     def intervals(self, meters: Collection[str], first: datetime, last: datetime) -> dict[str, list[Archived]]:
         """The intervals of these meters that end after `first` and not after `last`, by meter, in the order of their
         numbers. The bytes of the values are left out: the derived layer needs none. ArchiveError."""
-        begin, end = rows.to_us(first), rows.to_us(last)
         found: dict[str, list[Archived]] = {meter: [] for meter in meters}
-        wanted = (_json(meters), begin, end)
+        for one in self._read(meters, Kind.INTERVAL, "%", first, last):
+            found[one.reading.meter].append(one)
+        return found
+
+    def registers(self, meters: Collection[str], first: datetime, last: datetime) -> list[Archived]:
+        """The states of registers of energy (group D is 8) of these meters in the same span. ArchiveError."""
+        return self._read(meters, Kind.REGISTER, _TOTALS, first, last)
+
+    def _read(self, meters: Collection[str], kind: Kind, like: str, first: datetime, last: datetime) -> list[Archived]:
+        begin, end = rows.to_us(first), rows.to_us(last)
+        found: list[Archived] = []
+        wanted = (_json(meters), kind.value, like, begin, end)
         for number in segments.segment_numbers(self._folder):
             span = self._spans.get(number)
             if span is not None and (span[1] <= begin or end < span[0]):
                 continue
             with suppress(ArchiveDamaged):
-                for one in self._of_segment(number, wanted):
-                    found[one.reading.meter].append(one)
-        for each in found.values():
-            each.sort(key=_seq)
+                found += self._of_segment(number, wanted, kind)
+        found.sort(key=_seq)
         return found
 
     def days(self, meters: Collection[str], zone: ZoneInfo) -> list[date]:
@@ -107,7 +122,16 @@ class RawReader:
                 hours.update(_NUMBERS.decode(self._text(number, _HOURS, (_json(meters),))))
         return sorted({legal_day(rows.from_us(hour * _HOUR_US + _HOUR_US), zone) for hour in hours})
 
-    def _of_segment(self, number: int, wanted: tuple[str, int, int]) -> Iterator[Archived]:
+    def first(self, meters: Collection[str], zone: ZoneInfo) -> date | None:
+        """The first legal-time day of which these meters have intervals; None where they have none. ArchiveError."""
+        for number in segments.segment_numbers(self._folder):
+            with suppress(ArchiveDamaged):
+                found = self._text(number, _FIRST, (_json(meters),))
+                if found != "None":
+                    return legal_day(rows.from_us(int(found)), zone)
+        return None
+
+    def _of_segment(self, number: int, wanted: tuple[str, str, str, int, int], kind: Kind) -> Iterator[Archived]:
         if number not in self._spans:
             sealed = self._text(number, "SELECT json_array(first_at, last_at) FROM seal", ())
             if sealed != "None":
@@ -133,7 +157,7 @@ class RawReader:
                 row.meter,
                 obis,
                 row.obis_raw,
-                Kind.INTERVAL,
+                kind,
                 at,
                 b"",
                 row.raw_text,

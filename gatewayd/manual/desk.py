@@ -99,6 +99,8 @@ class Desk:
         found.kind = self._kind(found)
         found.value = state_of(submission.value, found.findings, decimals=submission.decimals)
         request_of(submission.request, found.kind, found.findings)
+        if found.meter is None and submission.method is Method.FILE:
+            number_of(submission.number, found.findings)  # all that is wrong with a row is told at once
         if found.meter is not None and found.day is not None:
             held = found.meter.ratio_on(found.day) if found.at is None else found.meter.ratio_at(found.at, self._zone)
             found.ratio = held
@@ -192,8 +194,9 @@ class Desk:
         if submission.obis:
             try:
                 found.code = Obis.parse(submission.obis)
-            except ValueError as error:
-                found.findings.append(Finding(Check.REGISTER, str(error)))
+            except ValueError:
+                text = f"'{quoted(submission.obis)}' is no OBIS code; expected one such as 1-0:1.8.0"
+                found.findings.append(Finding(Check.REGISTER, text))
                 return
             found.meter = meter.owner(found.code)
         else:

@@ -8,8 +8,8 @@ import re
 from datetime import date
 from decimal import Decimal
 
-from gatewayd.manual.dates import ReadingType
 from gatewayd.manual import portal
+from gatewayd.manual.dates import ReadingType
 from gatewayd.manual.findings import Check, Finding
 
 LONGEST_NUMBER = 18

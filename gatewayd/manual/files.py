@@ -7,7 +7,8 @@ whatever else is wrong with them.
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatewayd.manual.fields import quoted
+from gatewayd.manual import portal
+from gatewayd.manual.fields import date_of, quoted
 from gatewayd.manual.findings import Check, Finding
 from gatewayd.manual.limits import read_file
 from gatewayd.manual.submission import Found, Handled, Method, Outcome, Submission
@@ -53,19 +54,21 @@ def submission_of(row: Row, obis: str, unit: str, note: str, maximum: int = 0) -
 
 def twice(rows: Sequence[Row]) -> dict[int, Finding]:
     """By their place: rows whose point and day another one has further up."""
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, object], int] = {}
     found: dict[int, Finding] = {}
     for row in rows:
         eic, day = row.texts[0].strip(), row.texts[2].strip()
-        place = first.setdefault((eic, day), row.place)
+        place = first.setdefault((eic, date_of(day, []) or day), row.place)
         if place != row.place and eic and day:
             found[row.place] = Finding(
-                Check.DUPLICATE, f"row {place} is of the same EIC and date already: {quoted(eic)} of {quoted(day)}"
+                Check.DUPLICATE,
+                f"row {place} is of the same EIC and date already: {quoted(eic)} of {quoted(day)}",
+                portal.DUPLICATE,
             )
     return found
 
 
 def refusal(row: Row, findings: Sequence[Finding]) -> Handled:
     """What became of a row that is not even handed in."""
-    told = tuple(Found(one.severity.value, one.check.text, one.text) for one in findings)
+    told = tuple(Found(one.severity.value, one.check.text, one.text, one.portal) for one in findings)
     return Handled(Outcome.REFUSED, told, row.place, value=row.texts[3].strip())

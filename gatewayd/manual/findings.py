@@ -95,7 +95,9 @@ CHECKS: dict[Check, Rule] = {
         "the meter number is the one that was in force on that date: of the configuration, or as the archive knows it, "
         "exchanges of the meter included",
     ),
-    Check.DATE: Rule(Severity.ERROR, "the date is DD.MM.YYYY or D.M.YYYY (a cell with a date will do), and there is such a day"),
+    Check.DATE: Rule(
+        Severity.ERROR, "the date is DD.MM.YYYY or D.M.YYYY (a cell with a date will do), and there is such a day"
+    ),
     Check.FUTURE: Rule(Severity.ERROR, "the reading is not of the future"),
     Check.STATE: Rule(
         Severity.ERROR,

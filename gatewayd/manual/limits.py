@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 from xml.parsers import expat
 
+from gatewayd.manual import portal
 from gatewayd.manual.findings import Check
 from gatewayd.manual.table import FileRefused
 
@@ -46,9 +47,10 @@ def read_file(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(LONGEST + 1)
     if len(data) > LONGEST:
-        raise _refused(f"{path} is longer than 4 MB; split it, or copy the values into a new workbook")
+        text = f"{path} is longer than 4 MB; split it, or copy the values into a new workbook"
+        raise FileRefused(Check.FILE, text, portal.TOO_LONG)
     if not data:
-        raise _refused(f"{path} is empty")
+        raise FileRefused(Check.FILE, f"{path} is empty", portal.EMPTY)
     kind = next((kind for start, kind in _PACKED.items() if data.startswith(start)), None)
     if kind is not None:
         raise _refused(f"{path} is compressed ({kind}); unpack it first")

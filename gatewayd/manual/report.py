@@ -24,7 +24,7 @@ PROMPTS = (
     "K control, F billing, Z change of supplier, P change of customer, N control by the new supplier, U end of supply",
     "Number of the request: type N must have one",
 )
-RESULT, FINDINGS = "Result", "Findings"
+RESULT, FINDINGS, PORTAL = "Result", "Findings", "In the portal"
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 """What no cell can hold (XML 1.0, 2.2)."""
 _WIDTH = 22
@@ -60,24 +60,26 @@ def write_template(path: Path) -> None:
 
 
 def write_report(path: Path, rows: Sequence[Row], handled: Sequence[Handled], critical: Finding | None = None) -> None:
-    """Each row as it was in the file, what became of it, and what was found; or why the file was not loaded."""
+    """Each row as it was in the file, what became of it, and what was found, in our words and in those of the portal;
+    or why the file was not loaded."""
     from openpyxl import Workbook
 
     book = Workbook()
     sheet: Any = book.active
     sheet.title = "Report"
-    lines: list[tuple[str, ...]] = [("Row", *COLUMNS, RESULT, FINDINGS)]
+    lines: list[tuple[str, ...]] = [("Row", *COLUMNS, RESULT, FINDINGS, PORTAL)]
     if critical is not None:
-        lines.append(("", *("" for _ in COLUMNS), "file not loaded", critical.line))
+        lines.append(("", *("" for _ in COLUMNS), "file not loaded", critical.line, critical.portal))
     for row, one in zip(rows, handled, strict=True):
         found = "\n".join(finding.line for finding in one.findings)
-        lines.append((str(row.place), *row.texts, one.outcome.value, found))
+        in_portal = "\n".join(finding.portal for finding in one.findings if finding.portal)
+        lines.append((str(row.place), *row.texts, one.outcome.value, found, in_portal))
     for place, line in enumerate(lines, 1):
         for column, text in enumerate(line, 1):
             cell = sheet.cell(place, column)
             cell.value = _ILLEGAL.sub("?", text)[:_LONGEST]
             cell.data_type = "s"  # else what begins with = would be a formula
-    for column, width in enumerate((6, *(18,) * len(COLUMNS), 12, 100), 1):
+    for column, width in enumerate((6, *(18,) * len(COLUMNS), 12, 100, 100), 1):
         sheet.column_dimensions[sheet.cell(1, column).column_letter].width = width
     sheet.freeze_panes = "A2"
     _save(book, path)

@@ -7,9 +7,10 @@ empty ones do not.
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatewayd.errors import GatewayError
+from gatewayd.manual import portal
 from gatewayd.manual.fields import quoted
 from gatewayd.manual.findings import Check, Finding
 
@@ -21,11 +22,15 @@ LONGEST_CELL = 64
 
 
 class FileRefused(GatewayError):
-    """A critical fault: nothing of the file is loaded."""
+    """A critical fault: nothing of the file is loaded. `in_portal` may have `{file}` for its name."""
 
-    def __init__(self, check: Check, text: str) -> None:
+    def __init__(self, check: Check, text: str, in_portal: str = portal.STRUCTURE) -> None:
         super().__init__(text)
-        self.finding = Finding(check, text)
+        self.finding = Finding(check, text, in_portal)
+
+    def of(self, name: str) -> Finding:
+        """What was found, on the file of this name."""
+        return replace(self.finding, portal=self.finding.portal.format(file=quoted(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,13 @@ def rows_of(table: Iterable[Sequence[Cell]]) -> tuple[Row, ...]:
             )
         elif any(not cell.empty for cell in cells):
             if len(found) == MOST_ROWS:
-                raise FileRefused(Check.COUNT, f"there are more than {MOST_ROWS} readings; split the file")
+                text = f"there are more than {MOST_ROWS} readings; split the file"
+                raise FileRefused(Check.COUNT, text, portal.TOO_MANY)
             found.append(_row(place, cells))
     if not place:
         raise FileRefused(Check.HEADER, f"the table is empty; row 1 must be: {', '.join(COLUMNS)}")
     if not found:
-        raise FileRefused(Check.COUNT, "there is no reading below the heading")
+        raise FileRefused(Check.COUNT, "there is no reading below the heading", portal.NO_READING)
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from gatewayd.metering.algebra import total
 from gatewayd.metering.energy_units import amount, energy_unit
 from gatewayd.metering.points import MeteringPoint, PointVersion
-from gatewayd.metering.ratio_remarks import Remarks
+from gatewayd.metering.ratio_remarks import Remarks, ratio_text
 from gatewayd.metering.rows_chosen import Chosen, chosen, chosen_total
 from gatewayd.metering.sources import Source
 from gatewayd.metering.totals import risen
@@ -178,11 +178,3 @@ class ChannelValues:
 @lru_cache(maxsize=1024)
 def _times(meter: str, factor: Decimal) -> str:
     return f"{meter} times {factor:f}"
-
-
-def ratio_text(ratio: Ratio) -> str:
-    """`200/5 22000/100 x 2`: a ratio as people write it; `direct` for none."""
-    parts = [text for text in (ratio.ct, ratio.vt) if text]
-    if ratio.multiplier != 1:
-        parts.append(f"x {ratio.multiplier:f}")
-    return " ".join(parts) or "direct"

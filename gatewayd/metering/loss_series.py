@@ -59,8 +59,11 @@ def flat_series(active: Series, percent: Decimal) -> Series:
 
 
 def calculated_series(active: Series, reactive: Series | None, plate: Nameplate) -> Series:
-    """The losses of each interval of the active energy. ValueError where an interval of the reactive energy has another
-    length."""
+    """The losses of each interval of the active energy, which is in kWh, beside reactive energy in kvarh. ValueError
+    for other units, and where an interval of the reactive energy has another length."""
+    _expect(active, "kWh")
+    if reactive is not None:
+        _expect(reactive, "kvarh")
     beside = {} if reactive is None else reactive.by_end()
     said = f"of {plate.rated_kva:f} kVA, dP0 {plate.no_load_kw:f} kW, dPk {plate.load_kw:f} kW"
     made: list[Value] = []
@@ -113,12 +116,22 @@ def _net(series: Mapping[Obis, Series], signs: Mapping[Obis, Decimal]) -> Series
     terms = [Term(sign, series[code]) for code, sign in signs.items() if code in series]
     if not terms:
         return None
+    if len(terms) == 1 and next(iter(signs)) in series:
+        return terms[0].series  # one direction, as most points have: it is what it is
     first = terms[0].series.channel
     return combined(Channel(first.point, next(iter(signs)), first.unit), terms)
 
 
 def _reactive(series: Mapping[Obis, Series]) -> Series | None:
     return _net(series, _REACTIVE) or _net(series, _QUADRANTS)
+
+
+def _expect(series: Series, unit: str) -> None:
+    if series.channel.unit != unit:
+        raise ValueError(
+            f"{named(series)} is in {series.channel.unit or 'no unit'}; losses are calculated of {unit}: leave the "
+            "code out of the channels of the point, or set the losses in per cent"
+        )
 
 
 def _pair(active: Series, one: Value, reactive: Value | None) -> Sequence[Value]:

@@ -137,19 +137,20 @@ class Plan:
         """The same with everything that depends on it. `affected` says which other days of a point have substitute
         values, or may have, that are made of this one."""
         found = Dirty()
-        waiting = [(point, day, dirty.codes(point, day) or EVERY) for point, day in dirty]
-        own = {(point, day) for point, day, _ in waiting}
+        waiting = [(point, day, dirty.codes(point, day) or EVERY, True) for point, day in dirty]
+        asked: set[tuple[str, date]] = set()
         while waiting:
-            point, day, codes = waiting.pop()
+            point, day, codes, new = waiting.pop()
             before = found.codes(point, day)
             found.add(point, day, codes)
-            if found.codes(point, day) == before:
-                continue
-            for user in self._used_by.get(point, ()):
-                # A virtual point has its channels by the codes of its parts; what is beside concerns all of a point.
-                waiting.append((user, day, codes if point in self.points[user].parts else EVERY))
-            if affected is not None and (point, day) in own:  # substitutes are made of true values alone
-                waiting += [(point, other, codes) for other in affected(point, day) if other != day]
+            if found.codes(point, day) != before:
+                for user in self._used_by.get(point, ()):
+                    # A virtual point has its channels by the codes of its parts; what is beside concerns all of it.
+                    waiting.append((user, day, codes if point in self.points[user].parts else EVERY, new))
+            if new and affected is not None and (point, day) not in asked:
+                # Only what is new spreads to other days: substitutes are made of true values alone.
+                asked.add((point, day))
+                waiting += [(point, other, codes, False) for other in affected(point, day) if other != day]
         return found
 
     def tasks(self, dirty: Dirty) -> list[Task]:

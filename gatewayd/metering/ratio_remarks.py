@@ -5,7 +5,9 @@ Rules: pure; one remark for each meter, channel and pair of ratios, with the fir
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from gatewayd.legal_time import PRAGUE
 from gatewayd.model import Ratio
 from gatewayd.obis import Obis
 
@@ -22,6 +24,15 @@ class RatioRemark:
     first: datetime
     last: datetime
     count: int
+
+    def text(self, zone: ZoneInfo = PRAGUE) -> str:
+        """For people, on one line."""
+        first, last = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (self.first, self.last))
+        span = f"interval that ends at {first}" if self.count == 1 else f"{self.count} intervals from {first} to {last}"
+        return (
+            f"point {self.point}: meter {self.meter} {self.obis.reduced()}, {span}: archived with the ratio "
+            f"{ratio_text(self.archived)}, counted with {ratio_text(self.applied)}, as the configuration says now"
+        )
 
 
 class Remarks:
@@ -42,3 +53,11 @@ class Remarks:
             for (meter, obis, archived, applied), ends in self._found.items()
         )
         return tuple(sorted(made, key=lambda one: (one.meter, str(one.obis), one.first, one.last)))
+
+
+def ratio_text(ratio: Ratio) -> str:
+    """`200/5 22000/100 x 2`: a ratio as people write it; `direct` for none."""
+    parts = [text for text in (ratio.ct, ratio.vt) if text]
+    if ratio.multiplier != 1:
+        parts.append(f"x {ratio.multiplier:f}")
+    return " ".join(parts) or "direct"

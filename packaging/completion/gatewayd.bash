@@ -12,7 +12,7 @@ _gatewayd() {
             continue
         fi
         case $at:$word in
-            ':-c' | ':--config' | 'read:--lang' | 'profile:--from' | 'profile:--to' | 'profile:--csv' | 'profile:--lang' | 'scan:--units' | 'scan:--timeout-ms' | 'scan:--transport' | 'scan:--block' | 'clock:--lang' | 'probe:--protocol' | 'probe:--baud' | 'probe:--address' | 'probe:--units' | 'probe:--listen' | 'trace:--read' | 'trace:--for' | 'trace:--count' | 'trace:--baud' | 'trace:--framing' | 'trace:--save' | 'tail:--obis' | 'tail:--since' | 'tail:--count' | 'tail:--for' | 'tail:--lang' | 'modem:--call' | 'status:--meter' | 'status:--lang' | 'sink replay:--from' | 'sink replay:--to' | 'archive audit:--category' | 'archive audit:--subject' | 'archive audit:--since' | 'archive audit:--last' | 'archive export:--obis' | 'archive export:--kind' | 'archive export:--point' | 'archive export:--status' | 'archive export:--since' | 'archive export:--until' | 'archive export:--last' | 'archive export:--format' | 'archive export:-o' | 'archive export:--output' | 'archive gaps:--from' | 'archive gaps:--to' | 'archive gaps:--interval' | 'archive gaps:--lang' | 'archive show:--obis' | 'archive show:--kind' | 'archive show:--point' | 'archive show:--status' | 'archive show:--since' | 'archive show:--until' | 'archive show:--last' | 'archive show:--lang' | 'archive verify:--public-key' | 'archive verify:--anchor' | 'reading add:--at' | 'reading add:--type' | 'reading add:--number' | 'reading add:--unit' | 'reading add:--method' | 'reading add:--request' | 'reading add:--maximum' | 'reading add:--author' | 'reading add:--note' | 'reading import:--report' | 'reading import:--obis' | 'reading import:--unit' | 'reading import:--maximum' | 'reading import:--author' | 'reading import:--note' | 'reading list:--lang' | 'witness:--file' | 'demo:--seconds') asked=$at:$word ;;
+            ':-c' | ':--config' | 'read:--lang' | 'profile:--from' | 'profile:--to' | 'profile:--csv' | 'profile:--lang' | 'scan:--units' | 'scan:--timeout-ms' | 'scan:--transport' | 'scan:--block' | 'clock:--lang' | 'probe:--protocol' | 'probe:--baud' | 'probe:--address' | 'probe:--units' | 'probe:--listen' | 'trace:--read' | 'trace:--for' | 'trace:--count' | 'trace:--baud' | 'trace:--framing' | 'trace:--save' | 'tail:--obis' | 'tail:--since' | 'tail:--count' | 'tail:--for' | 'tail:--lang' | 'modem:--call' | 'status:--meter' | 'status:--lang' | 'sink replay:--from' | 'sink replay:--to' | 'archive audit:--category' | 'archive audit:--subject' | 'archive audit:--since' | 'archive audit:--last' | 'archive export:--obis' | 'archive export:--kind' | 'archive export:--point' | 'archive export:--status' | 'archive export:--since' | 'archive export:--until' | 'archive export:--last' | 'archive export:--format' | 'archive export:-o' | 'archive export:--output' | 'archive gaps:--from' | 'archive gaps:--to' | 'archive gaps:--interval' | 'archive gaps:--lang' | 'archive show:--obis' | 'archive show:--kind' | 'archive show:--point' | 'archive show:--status' | 'archive show:--since' | 'archive show:--until' | 'archive show:--last' | 'archive show:--lang' | 'archive verify:--public-key' | 'archive verify:--anchor' | 'point:--day' | 'point:--month' | 'point:--layer' | 'point:--lang' | 'explain:--layer' | 'explain:--lang' | 'reading add:--at' | 'reading add:--type' | 'reading add:--number' | 'reading add:--unit' | 'reading add:--method' | 'reading add:--request' | 'reading add:--maximum' | 'reading add:--author' | 'reading add:--note' | 'reading add:--lang' | 'reading import:--report' | 'reading import:--obis' | 'reading import:--unit' | 'reading import:--maximum' | 'reading import:--author' | 'reading import:--note' | 'reading import:--lang' | 'reading list:--lang' | 'witness:--file' | 'demo:--seconds') asked=$at:$word ;;
             ':run') at='run' ;;
             ':check') at='check' ;;
             ':read') at='read' ;;
@@ -38,6 +38,8 @@ _gatewayd() {
             'archive:show') at='archive show' ;;
             'archive:stats') at='archive stats' ;;
             'archive:verify') at='archive verify' ;;
+            ':point') at='point' ;;
+            ':explain') at='explain' ;;
             ':reading') at='reading' ;;
             'reading:add') at='reading add' ;;
             'reading:import') at='reading import' ;;
@@ -57,7 +59,7 @@ _gatewayd() {
     if [[ -n $asked ]]; then
         case $asked in
             ':-c' | ':--config' | 'profile:--csv' | 'scan:--block' | 'trace:--save' | 'archive export:-o' | 'archive export:--output' | 'archive verify:--public-key' | 'reading import:--report' | 'witness:--file') kind='files' ;;
-            'read:--lang' | 'profile:--lang' | 'clock:--lang' | 'tail:--lang' | 'status:--lang' | 'archive gaps:--lang' | 'archive show:--lang' | 'reading list:--lang') kind='words en cs' ;;
+            'read:--lang' | 'profile:--lang' | 'clock:--lang' | 'tail:--lang' | 'status:--lang' | 'archive gaps:--lang' | 'archive show:--lang' | 'point:--lang' | 'explain:--lang' | 'reading add:--lang' | 'reading import:--lang' | 'reading list:--lang') kind='words en cs' ;;
             'scan:--transport') kind='words rtu tcp' ;;
             'probe:--protocol') kind='words push iec dlms modbus' ;;
             'trace:--read' | 'modem:--call' | 'status:--meter') kind='names meters' ;;
@@ -65,6 +67,8 @@ _gatewayd() {
             'archive export:--kind' | 'archive show:--kind') kind='words register interval maximum event' ;;
             'archive export:--status' | 'archive show:--status') kind='words true substitute provisional distorted missing' ;;
             'archive export:--format') kind='words csv jsonl parquet xlsx' ;;
+            'point:--layer') kind='words interval evaluation day loss' ;;
+            'explain:--layer') kind='words interval evaluation day month gas_day maximum loss' ;;
             'reading add:--type') kind='words K F Z P N U' ;;
             'reading add:--method') kind='words visual hand-terminal' ;;
         esac
@@ -91,15 +95,17 @@ _gatewayd() {
             'archive gaps') kind='words --from --to --interval --days --lang --json --help' ;;
             'archive show') kind='words --obis --kind --point --status --since --until --current --last --lang --json --help' ;;
             'archive verify') kind='words --public-key --anchor --json --help' ;;
-            'reading add') kind='words --at --type --number --unit --decimals --correct --method --request --maximum --author --note --yes --json --help' ;;
-            'reading import') kind='words --dry-run --report --obis --unit --maximum --author --note --yes --json --help' ;;
+            'point') kind='words --day --month --layer --plot --json --lang --help' ;;
+            'explain') kind='words --layer --json --lang --help' ;;
+            'reading add') kind='words --at --type --number --unit --decimals --correct --method --request --maximum --author --note --yes --lang --json --help' ;;
+            'reading import') kind='words --dry-run --report --obis --unit --maximum --author --note --yes --lang --json --help' ;;
             'config lint') kind='words --strict --json --help' ;;
             'witness') kind='words --once --file --help' ;;
             'demo') kind='words --seconds --json --help' ;;
         esac
     else
         case $at:$count in
-            ':0') kind='words run check read profile scan clock probe trace tail modem status doctor reload sink archive reading config witness demo completion' ;;
+            ':0') kind='words run check read profile scan clock probe trace tail modem status doctor reload sink archive point explain reading config witness demo completion' ;;
             'read:0' | 'profile:0' | 'clock:0' | 'tail:'* | 'archive export:0' | 'archive gaps:0' | 'archive show:0' | 'reading add:0' | 'reading list:0') kind='names meters' ;;
             'scan:0') kind='names meters lines' ;;
             'probe:0' | 'trace:0' | 'modem:0') kind='names lines' ;;

@@ -92,6 +92,10 @@ class World:
         (found,) = self.values(point, layer, code).values()
         return found
 
+    def one_of(self, point: str, layer: Layer, at: datetime, code: Obis = IMPORT) -> Value:
+        """The current value of a series that ends then."""
+        return self.values(point, layer, code)[at]
+
 
 @asynccontextmanager
 async def world(folder: Path, points: Iterable[MeteringPoint] = (NORTH,)) -> AsyncIterator[World]:

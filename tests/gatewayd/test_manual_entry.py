@@ -64,7 +64,7 @@ def test_of_two_at_the_same_time_one_is_archived(tmp_path: Path) -> None:
 
 
 def test_long_texts_are_handed_in_by_portions(tmp_path: Path) -> None:
-    table = [submission(n, note="„ž" * 100, number="\\" * 18, request='"' * 64) for n in range(60)]
+    table = [submission(n, note="„ž" * 100, number="\\" * 18, eic='"' * 64) for n in range(60)]
     done: list[int] = []
 
     async def main(config: Config, _store: Store) -> list[Outcome]:

@@ -57,6 +57,7 @@ PURE = {
     "gatewayd.probe.attempts",
     "gatewayd.probe.advice",
     "gatewayd.manual.findings",
+    "gatewayd.manual.portal",
     "gatewayd.manual.dates",
     "gatewayd.manual.fields",
     "gatewayd.manual.units",
@@ -83,7 +84,7 @@ STUBS = """
     drivers/iec62056_21/wire/__init__  drivers/iec62056_21/wire/framing
     gatewayd/channel/masking  gatewayd/holidays  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
     gatewayd/probe/advice
-    gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/dates  gatewayd/manual/fields
+    gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/portal  gatewayd/manual/dates  gatewayd/manual/fields
     gatewayd/manual/units  gatewayd/manual/plausible  gatewayd/manual/submission  gatewayd/manual/table
     gatewayd/manual/table_csv
     gatewayd/metering/__init__  gatewayd/metering/values

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gatewayd", "drivers", "simulators")
-SHIPPED = {".py", ".pyi", ".sql", ".yaml", ".json", ".txt", ".md", ".typed", ".csv"}
+SHIPPED = {".py", ".pyi", ".sql", ".yaml", ".json", ".txt", ".md", ".typed", ".csv", ".xsd"}
 
 
 def build(target: str, directory: Path) -> Path:

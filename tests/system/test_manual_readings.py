@@ -166,7 +166,7 @@ def test_a_table_is_looked_at_then_archived_and_never_twice(site: Site) -> None:
     for words in told:
         assert words in dry.stderr
     heading, *lines = load_workbook(report)["Report"].iter_rows(values_only=True)
-    assert heading == ("Row", *COLUMNS, "Result", "Findings")
+    assert heading == ("Row", *COLUMNS, "Result", "Findings", "In the portal")
     assert [(line[0], line[7]) for line in lines] == [
         ("2", "sound"), ("3", "sound"), ("4", "doubtful"), *((str(place), "refused") for place in range(5, 10))
     ]  # fmt: skip

@@ -139,6 +139,14 @@ def test_a_channel_is_called_by_the_energy_of_its_intervals() -> None:
     assert point.channels == (EXPORT, ENERGY, Obis.parse("7-0:3.0.0"))
 
 
+def test_the_order_in_which_rules_are_written_makes_no_other_point() -> None:
+    """Values of a point are computed again when its definition is another one (its repr, daemon/metering_build.py)."""
+    one = made("  - {id: a, meter: em-1, validation: {zero: {hours: 5, weeks: 2, severity: error}, backward: {}}}\n")
+    other = made("  - {id: a, meter: em-1, validation: {backward: {}, zero: {severity: error, weeks: 2, hours: 5}}}\n")
+    assert repr(one["a"]) == repr(other["a"])
+    assert list(one["a"].validation) == ["backward", "zero"]
+
+
 def test_virtual_points() -> None:
     found = made("  - {id: all, sum: {em-1: 1, half: -1}, partial: true}\n  - {id: half, sum: {em-2: 0.5, reg: 1}}\n")
     assert found["all"].sum == Virtual("all", {"em-1": Decimal(1), "half": Decimal(-1)}, partial=True)
@@ -174,6 +182,14 @@ WRONG: list[tuple[tuple[str, ...], list[str]]] = [
     (("id: a, meters: []",), [f"points[0].meters: is empty; {WAYS}"]),
     (("id: a, sum: {}",), [f"points[0].sum: is empty; {WAYS}"]),
     (("id: a, meter: em-9",), [f"points[0].meter: unknown meter 'em-9'; did you mean 'em-3'? {KNOWN}"]),
+    (
+        ("id: a, meters: [{meter: em-1}, {meter: em-9, since: 10:15}]",),
+        [
+            f"points[0].meters[1].meter: unknown meter 'em-9'; did you mean 'em-3'? {KNOWN}",
+            "points[0].meters[1].since: '10:15' is not a date such as 2024-05-01, or one with a time of day such as "
+            "2026-03-03 10:15",
+        ],
+    ),
     (
         ("id: a, meters: [{meter: em-1}, {meter: em-2}]",),
         ["points[0].meters[1].since: is required: when this meter took the place of the one above"],

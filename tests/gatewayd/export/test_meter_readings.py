@@ -1,5 +1,6 @@
 """MeterReadings of IEC 61968-9: valid by the schema that is shipped, and read back as what was exported."""
 
+import io
 import re
 import shutil
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from gatewayd.export.points import NotInLayout, PointSeries
+from gatewayd.export.points import NotInLayout, PointSeries, writer
 from gatewayd.export.points.reading_quality import qualities, status_of
 from gatewayd.export.points.reading_type import reading_type
+from gatewayd.legal_time import PRAGUE
 from gatewayd.metering.values import Layer, Method, Value
 from gatewayd.model import NO_FLAGS, NOWHERE, Flag, RawStatus
 from gatewayd.obis import Obis
@@ -183,8 +185,11 @@ def test_reading_types(code: str, unit: str, layer: Layer, seconds: int, expecte
 )
 def test_what_has_no_reading_type_is_refused(code: str, unit: str, layer: Layer, seconds: int, said: str) -> None:
     value = Value(BEFORE_WINTER, seconds, Decimal(1), RawStatus.TRUE)
+    stream = io.BytesIO()
     with pytest.raises(NotInLayout, match=said):
-        exported("iec61968-9", of_point(series_of([value], Obis.parse(code), unit, layer)))
+        found = of_point(series_of([value], Obis.parse(code), unit, layer))
+        writer("iec61968-9")([days(), found], PRAGUE, stream)
+    assert stream.getvalue() == b""
 
 
 def quality(status: RawStatus, method: Method = Method.PRIMARY, flags: Flag = NO_FLAGS) -> str:

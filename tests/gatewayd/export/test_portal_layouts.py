@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from gatewayd.export.points import NotInLayout, PointSeries, beside, beside_name
+from gatewayd.export.points import NotInLayout, PointSeries, beside, beside_name, writer
 from gatewayd.legal_time import PRAGUE
 from gatewayd.metering.values import Layer, Value
 from gatewayd.model import NO_FLAGS, Flag, RawStatus
@@ -153,8 +153,10 @@ HOURLY = of_point(series_of([msgspec.structs.replace(one, seconds=3600) for one 
 def test_what_a_layout_cannot_say_is_refused_before_anything_is_written(
     name: str, found: list[PointSeries], said: str
 ) -> None:
+    stream = io.BytesIO()
     with pytest.raises(NotInLayout, match=said):
-        exported(name, *found)
+        writer(name)(found, PRAGUE, stream)
+    assert stream.getvalue() == b""
 
 
 @pytest.mark.parametrize("name, label", [("cez-pnd", "end"), ("pre", "start and end")])

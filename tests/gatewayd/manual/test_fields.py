@@ -15,7 +15,7 @@ def test_every_check_has_a_severity_and_a_meaning() -> None:
     assert {Check.FILE, Check.SHEET, Check.HEADER, Check.COUNT} == {
         check for check, rule in CHECKS.items() if rule.severity is Severity.CRITICAL
     }
-    assert {Check.CORRECTION, Check.LOWER, Check.HIGHER_THAN_NEXT, Check.ZERO, Check.TOLERANCE} == {
+    assert {Check.CORRECTION, Check.STATE_ZERO, Check.LOWER, Check.HIGHER_THAN_NEXT, Check.ZERO, Check.TOLERANCE} == {
         check for check, rule in CHECKS.items() if rule.severity is Severity.WARNING
     }
 
@@ -54,11 +54,12 @@ def test_a_meter_number_has_one_to_eighteen_characters() -> None:
 def test_a_date_is_written_in_one_way() -> None:
     findings: list[Finding] = []
     assert date_of("29.02.2028", findings) == date(2028, 2, 29) and findings == []
+    assert date_of(" 1.3.2014 ", findings) == date(2014, 3, 1) and findings == []  # the sample of the portal
     for wrong in (
         "",
         "29.02.2027",
         "2026-11-20",
-        "1.2.2026",
+        "001.2.2026",
         "01.02.26",
         "01.02.0001",
         "31.12.9999",
@@ -77,13 +78,20 @@ def test_a_state_is_a_positive_whole_number_of_seven_digits() -> None:
         Decimal(42),
     ]
     assert findings == []
-    for wrong in ("", "0", "000", "-1", "+1", "1.5", "1,5", "1e3", "١", "12 345", "NaN", "1_0"):
+    for wrong in ("", "-0", "-1", "+1", "1.5", "1,5", "1e3", "١", "12 345", "NaN", "1_0"):
         assert state_of(wrong, findings) is None
-    assert {one.check for one in findings} == {Check.STATE} and len(findings) == 12
-    assert "--decimals" in findings[5].text
+    assert {one.check for one in findings} == {Check.STATE} and len(findings) == 11
+    assert "--decimals" in findings[4].text
     findings.clear()
     assert state_of("10000000", findings) is None
     assert [one.check for one in findings] == [Check.DIGITS]
+
+
+def test_a_meter_that_is_new_stands_at_zero_and_that_is_asked_about() -> None:
+    for text in ("0", "0000000"):
+        findings: list[Finding] = []
+        assert state_of(text, findings) == 0
+        assert [(one.check, one.severity) for one in findings] == [(Check.STATE_ZERO, Severity.WARNING)]
 
 
 def test_places_behind_the_point_where_they_are_wanted() -> None:
@@ -91,11 +99,12 @@ def test_places_behind_the_point_where_they_are_wanted() -> None:
     assert str(state_of("8048,375", findings, decimals=True)) == "8048.375"
     assert str(state_of("0.250", findings, decimals=True)) == "0.250"
     assert findings == []
-    assert state_of("0,000", findings, decimals=True) is None
     assert state_of("8.048,375", findings, decimals=True) is None
     assert state_of("12345678.5", findings, decimals=True) is None
     assert state_of("1.1234567", findings, decimals=True) is None
-    assert [one.check for one in findings] == [Check.STATE, Check.STATE, Check.DIGITS, Check.STATE]
+    assert [one.check for one in findings] == [Check.STATE, Check.DIGITS, Check.STATE]
+    findings.clear()
+    assert state_of("0,000", findings, decimals=True) == 0 and [one.check for one in findings] == [Check.STATE_ZERO]
 
 
 def test_there_are_six_types() -> None:
@@ -112,6 +121,15 @@ def test_a_control_by_the_new_supplier_has_a_request() -> None:
     assert request_of("", ReadingType.CONTROL, findings) == "" and findings == []
     request_of(" ", ReadingType.CONTROL_BY_NEW_SUPPLIER, findings)
     assert [one.check for one in findings] == [Check.REQUEST]
+
+
+def test_a_request_has_a_number_of_at_most_sixteen_digits() -> None:
+    findings: list[Finding] = []
+    for text in ("1", "0000000000000001", "9" * 16):
+        assert request_of(text, ReadingType.CONTROL, findings) == text and findings == []
+    for text in ("0", "-1", "1.0", "12a", "9" * 17, "١"):
+        request_of(text, ReadingType.CONTROL, findings)
+    assert [one.check for one in findings] == [Check.REQUEST] * 6
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd.legal_time import day_bounds
-from gatewayd.metering.loss_series import losses_of_point, nameplate, period_losses
+from gatewayd.metering.loss_series import calculated_series, losses_of_point, nameplate, period_losses
 from gatewayd.metering.losses import Nameplate
 from gatewayd.metering.points import SupplyTransformer, TransformerKind
 from gatewayd.metering.values import Channel, Layer, Method, Series, Value
@@ -128,6 +128,20 @@ def test_calculated_losses_need_both_whole() -> None:
     assert found[2].inputs[0] == 1 and found[1].inputs == series[IMPORT].values[1].inputs
 
 
+def test_calculated_losses_are_made_of_both() -> None:
+    at = day_of(SUMMER, "1").values[0].at
+    active = Value(at, 900, D(100), RawStatus.TRUE, Flag.LATE, (1, 3), rules=("zero",))
+    reactive = Value(at, 900, D(75), RawStatus.SUBSTITUTE, Flag.DST, (2,), rules=("backward",))
+    taken = Series(Channel("north", IMPORT, "kWh"), Layer.INTERVAL, (active,))
+    beside = Series(Channel("north", PLUS_R, "kvarh"), Layer.INTERVAL, (reactive,))
+    (found,) = calculated_series(taken, beside, PLATE).values
+    assert (found.amount, found.status, found.flags) == (D("1.125"), RawStatus.SUBSTITUTE, Flag.LATE | Flag.DST)
+    assert (found.inputs, found.rules) == ((1, 2, 3), ("backward", "zero"))
+    part = msgspec.structs.replace(reactive, status=RawStatus.MISSING)
+    (found,) = calculated_series(taken, replace(beside, values=(part,)), PLATE).values
+    assert (found.amount, found.status, found.inputs) == (None, RawStatus.MISSING, (1, 2, 3))
+
+
 def test_without_reactive_energy_the_reason_tells_what_to_do() -> None:
     (found,) = losses_of_point(CALCULATED, point([(IMPORT, "100")]))
     assert amounts(found) == {None} and "set the losses in per cent" in found.values[0].reason
@@ -143,6 +157,14 @@ def test_intervals_of_different_length_are_refused() -> None:
     hours = tuple(msgspec.structs.replace(one, seconds=3600) for one in series[IMPORT].values)
     series[PLUS_R] = replace(under(PLUS_R, series[IMPORT]), values=hours)
     with pytest.raises(ValueError, match=r"point north 1-0:1.29.0\*255.*has 900 s.*3600 s"):
+        losses_of_point(CALCULATED, series)
+
+
+@pytest.mark.parametrize("code, unit", [(IMPORT, "MWh"), (PLUS_R, "kVAh"), (PLUS_R, "")])
+def test_other_units_are_refused(code: Obis, unit: str) -> None:
+    series = point([(IMPORT, "100"), (PLUS_R, "75")])
+    series[code] = replace(series[code], channel=Channel("north", code, unit))
+    with pytest.raises(ValueError, match=f"is in {unit or 'no unit'}; losses are calculated of k"):
         losses_of_point(CALCULATED, series)
 
 

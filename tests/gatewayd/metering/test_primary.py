@@ -119,6 +119,7 @@ def test_of_two_values_that_differ_the_newer_one_counts_and_is_distorted() -> No
 def test_the_same_number_twice_is_no_conflict() -> None:
     value = one([row(4, ENDS[0], "1.5", status=DISTORTED), row(9, ENDS[0], "1.50")])
     assert (value.amount, value.status, value.inputs) == (Decimal("1.50"), TRUE, (9,))
+    assert one([row(4, ENDS[0], "1.5"), row(9, ENDS[0], "1.5", flags=Flag.DST)]).inputs == (9,)
 
 
 def test_two_rows_that_the_meter_calls_parts_are_added() -> None:
@@ -135,6 +136,8 @@ def test_rows_beside_the_grid_are_parts_of_the_interval_that_they_end_in() -> No
     value = one([row(4, cut, "0.4"), row(5, ENDS[0], "0.5")])
     assert (value.at, value.amount, value.status) == (ENDS[0], Decimal("0.9"), DISTORTED)
     assert value.flags == Flag.PARTIAL_INTERVAL
+    ratios = row(4, cut, "1", ratio=ct("100/5")), row(5, ENDS[0], "1", ratio=ct("50/5"))
+    assert one(list(ratios)) == one(list(reversed(ratios)))
     lone = one([row(4, cut, "0.4")])
     assert (lone.at, lone.amount, lone.status, lone.flags) == (
         ENDS[0],
@@ -155,7 +158,8 @@ def test_only_intervals_of_the_points_meters_and_of_its_period_are_taken() -> No
         point(),
         [
             row(1, ENDS[0], "1"),
-            row(2, ENDS[1], "2", meter="em-2"),
+            row(2, ENDS[1], "2", meter="em-2", obis=Obis.parse("1-0:2.29.0")),
+            row(7, ENDS[1], "2", meter="em-2", seconds=3600),
             row(3, ENDS[2], "3", kind=Kind.REGISTER),
             row(4, ENDS[-1], "4", seconds=86400),
             row(5, ENDS[3], "5", obis=Obis.parse("0-0:96.10.1"), unit=""),
@@ -215,6 +219,19 @@ def test_a_total_that_is_missing_or_goes_back_makes_no_energy() -> None:
     assert "the total goes back in it, from 101 to 99" in values[2].reason
 
 
+def test_totals_of_a_cut_interval_are_not_added() -> None:
+    archived = [
+        row(1, ENDS[0], "100", obis=TOTAL, status=DISTORTED),
+        row(2, ENDS[1] - timedelta(minutes=8), "101", obis=TOTAL),
+        row(3, ENDS[1], "102", obis=TOTAL, flags=Flag.PARTIAL_INTERVAL, exchange=7),
+        row(4, ENDS[1], "103", obis=TOTAL, flags=Flag.PARTIAL_INTERVAL, exchange=7),
+    ]
+    value = one(archived)
+    assert (value.amount, value.status, value.inputs) == (D(3), DISTORTED, (1, 3, 4))
+    sound = one([archived[0], row(3, ENDS[1], "102", obis=TOTAL)])
+    assert (sound.amount, sound.status) == (D(2), DISTORTED)
+
+
 def test_of_energy_and_totals_in_one_profile_the_energy_counts() -> None:
     archived = [
         *rows(ENDS[:2], "1.0"),
@@ -244,6 +261,10 @@ def test_a_dated_ratio_of_the_configuration_counts_from_its_day_on_whatever_was_
         ENDS[0],
         ENDS[2],
         3,
+    )
+    assert remark.text() == (
+        "point north: meter em-1 1.29.0, 3 intervals from 2026-03-03 00:15 to 2026-03-03 00:45: archived with the "
+        "ratio 100/5, counted with 400/5, as the configuration says now"
     )
 
 

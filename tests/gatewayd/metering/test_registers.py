@@ -66,6 +66,7 @@ def test_totals_and_tariffs_are_told_apart_and_nothing_else_belongs_to_them() ->
 def test_another_meter_ratio_or_serial_number_is_another_register() -> None:
     exchanged = point(Installed("em-1"), Installed("em-2", legal("09:00")))
     found = [read(1, "08:00", "900"), read(2, "10:00", "5", meter="em-2"), read(3, "07:00", "1", meter="em-2")]
+    found.append(read(4, "09:30", "901"))  # after its time at the point
     totals, _ = registers(exchanged, found, CHANNEL)
     assert [(one.meter, [state.amount for state in one.states]) for one in totals] == [
         ("em-1", [Decimal(900)]),

@@ -146,6 +146,23 @@ def test_a_day_is_compared_with_the_median_of_its_class(amount: str, told: str) 
         assert (one.start, one.end) == (at("2026-11-24 00:00"), at("2026-11-25 00:00"))
 
 
+def test_a_day_of_23_hours_is_compared_by_its_mean_power() -> None:
+    day = date(2026, 3, 29)
+
+    def evidence(amount: str) -> Evidence:
+        return Evidence(
+            quarters(
+                day - timedelta(days=28),
+                day,
+                lambda local: Decimal(amount) if local.date() == day else Decimal(2),
+            )
+        )
+
+    (one,) = found(evidence("6.001"), Rule.COMPARABLE, day)
+    assert one.limit == Decimal(184)
+    assert not found(evidence("6"), Rule.COMPARABLE, day)
+
+
 def test_a_day_that_is_not_whole_is_not_compared() -> None:
     def amount(local: datetime) -> Decimal | None:
         return None if local.date() == DAY and local.hour == 3 and not local.minute else mean(local, "99")
@@ -265,6 +282,14 @@ def test_what_is_missing_takes_the_upper_bound_away_and_leaves_the_lower_one() -
         states = [state("2026-11-24 00:00", "100"), state("2026-11-25 00:00", last)]
         evidence = Evidence(quarters(DAY, DAY, amount), (register(states),), digit=Decimal("0.001"))
         assert bool(found(evidence, Rule.REGISTER_ADVANCE)) is not fits
+
+
+def test_what_is_not_even_told_missing_has_no_upper_bound_either() -> None:
+    whole = flat("1")
+    holed = Series(whole.channel, Layer.INTERVAL, whole.values[:40] + whole.values[44:])
+    states = [state("2026-11-24 00:00", "100"), state("2026-11-25 00:00", "500")]
+    assert not found(Evidence(holed, (register(states),), digit=Decimal("0.001")), Rule.REGISTER_ADVANCE)
+    assert found(Evidence(whole, (register(states),), digit=Decimal("0.001")), Rule.REGISTER_ADVANCE)
 
 
 def test_a_register_that_began_again_on_the_way_is_not_compared() -> None:

@@ -86,6 +86,15 @@ def test_eight_quarters_are_interpolated_and_nine_are_not() -> None:
     assert done(holed(WHOLE, nine[:1]), none)[nine[0]].method is Method.COMPARABLE
 
 
+def test_hours_are_interpolated_over_as_long_a_time() -> None:
+    hour = timedelta(hours=1)
+    ends = [at for day in (DAY - timedelta(days=1), DAY) for at in interval_ends(day, hour)]
+    whole = Series(POINT, Layer.INTERVAL, tuple(Value(at, 3600, Decimal(4), RawStatus.TRUE) for at in ends))
+    for count, method in ((2, Method.INTERPOLATED), (3, Method.NONE)):
+        holes = [missing(at, 3600) for at in ends[30 : 30 + count]]
+        assert done(changed(whole, holes), period=hour)[ends[30]].method is method
+
+
 def test_a_gap_over_midnight_is_one_gap() -> None:
     evening, morning = gap("23:30", 3), gap("00:15", 4, DAY + timedelta(days=1))
     series = holed(WHOLE, evening + morning)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -237,6 +237,11 @@ def test_ratios_and_names_are_quoted() -> None:
     statement = insert_ratios("o'gw", {4: ratio})
     assert "VALUES ('o''gw', 4, '200/5', NULL, 0.000000005, 'primary', '2026-01-02')" in statement
     assert "SELECT 'o''gw', seq" in insert("o'gw")
+
+
+def test_of_a_ratio_that_begins_in_mid_day_the_database_has_the_day() -> None:
+    ratio = Ratio("200/5", since=datetime(2026, 1, 2, 0, 30, tzinfo=timezone(timedelta(hours=1))))
+    assert "'secondary', '2026-01-02')" in insert_ratios("gw", {4: ratio})
 
 
 # -------------------------------------------------------------------------------------------------- words for faults
