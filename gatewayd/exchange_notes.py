@@ -7,7 +7,6 @@ transaction.
 """
 
 import dataclasses
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -16,7 +15,6 @@ from gatewayd.archive.records import Bundle, Entry
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.chatter import Chatter
 from gatewayd.driver import Clock
-from gatewayd.legal_time import legal_day
 from gatewayd.model import DIRECT, Answer, Exchange, Kind, Meter, Outcome, Ratio, Reading, Request
 
 
@@ -144,11 +142,7 @@ class Notes:
         before: Reading | None = None
         for reading in readings:
             if before is None or reading.at is not before.at or reading.kind is not before.kind:
-                before, ratio = reading, meter.ratio_on(_day(reading, self._zone))
+                interval = reading.kind is Kind.INTERVAL
+                before, ratio = reading, meter.ratio_at(reading.at, self._zone, interval=interval)
             found.append(ratio)
         return tuple(found)
-
-
-def _day(reading: Reading, zone: ZoneInfo) -> date:
-    """The legal-time day of a reading; an interval that ends at midnight belongs to the day before."""
-    return legal_day(reading.at, zone) if reading.kind is Kind.INTERVAL else reading.at.astimezone(zone).date()

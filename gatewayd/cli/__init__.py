@@ -16,6 +16,7 @@ from types import FrameType, ModuleType
 
 import click
 
+from gatewayd.cli import streams
 from gatewayd.cli.exit_codes import ExitCode
 
 # Command -> module of gatewayd.cli that has a click command of that name, and the line of help for the overview.
@@ -94,6 +95,7 @@ def gatewayd(ctx: click.Context, config_path: Path) -> None:
 
 def main() -> None:
     """Entry point: run a command and turn the project's errors into messages and exit codes."""
+    streams.provide()
     from gatewayd.errors import ConfigError, GatewayError
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -119,8 +121,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except _NobodyReads:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
+        streams.discard()
         sys.exit(ExitCode.DONE)
+    except OSError as error:
+        if not streams.is_full(error):
+            raise
+        streams.tell_full(error)
+        sys.exit(ExitCode.FAULT)
 
 
 _came: list[int] = []

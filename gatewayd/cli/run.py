@@ -6,6 +6,7 @@ was.
 """
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 from pathlib import Path
@@ -31,5 +32,6 @@ def run(config_path: Path, verbose: bool) -> None:
         for finding in config.warnings:
             log.warning("%s", finding.text(str(config_path)))
     else:
-        warn(config_path, config.warnings)
+        with contextlib.suppress(OSError):  # where messages go the disk may be full: that is no reason not to read
+            warn(config_path, config.warnings)
     asyncio.run(daemon.run(config, config_path.absolute()))
