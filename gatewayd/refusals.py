@@ -3,10 +3,13 @@
 Rules: a meter that has refused is not sent anything until its driver's `credentials` change. With credentials that is
 remembered on the disk, so that neither a restart nor a command that is repeated tries them again; without, until the
 process ends. What cannot be written down is remembered in the process all the same. Where it was not clear what came of
-them (PasswordUnclear), they are tried once more, at the regular time of a job; the second time is a refusal.
+them (PasswordUnclear), they are tried once more, at the regular time of a job; the second time is a refusal. But for
+credentials that the meter has taken before: a process that ends before the answer, as by a power cut of the gateway,
+says nothing against them.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -18,6 +21,9 @@ from gatewayd.archive.store import Store
 from gatewayd.driver import Clock
 from gatewayd.errors import ArchiveError, MeterRefused, PasswordUnclear
 from gatewayd.options import CREDENTIAL
+
+_TAKEN = "login taken"
+"""Key of the memory: the credentials that a meter has taken."""
 
 log = logging.getLogger("gatewayd.refusals")
 
@@ -85,13 +91,13 @@ class Login:
             return
         self._before = await self._refusals.entry(self._meter)
         self._pending = True
-        text = f"meter {self._meter}: its password was sent, and the session ended before the meter had answered"
-        await self._refusals.note(self._meter, self._credentials, PasswordUnclear(text))
+        await self._refusals.sending(self._meter, self._credentials)
 
     async def accepted(self) -> None:
         """The meter has taken it."""
         self._pending = False
         await self._refusals.lift(self._meter)
+        await self._refusals.taken(self._meter, self._credentials)
 
     async def refused(self, fault: MeterRefused) -> None:
         """The meter has refused it, or nobody knows what it made of it: that counts once a session."""
@@ -116,6 +122,7 @@ class Refusals:
         self._store = store
         self._clock = clock
         self._known: dict[str, Refused] | None = None
+        self._taken: dict[str, str] = {}
         self._first = asyncio.Lock()
 
     async def standing(self, meter: str, line: str, credentials: str) -> LeftAlone | None:
@@ -137,6 +144,26 @@ class Refusals:
         final = again or not isinstance(fault, PasswordUnclear)
         known[meter] = entry = Refused(meter, credentials, self._clock(), str(fault), final)
         await self._write_down(entry)
+
+    async def sending(self, meter: str, credentials: str) -> None:
+        """A password is about to be sent: what would have to be known if the process ended now."""
+        known = await self._all()
+        before = known.get(meter)
+        fault = PasswordUnclear(
+            f"meter {meter}: its password was sent, and the session ended before the meter had answered"
+        )
+        if before is None or before.text != str(fault) or self._taken.get(meter) != credentials:
+            await self.note(meter, credentials, fault)
+
+    async def taken(self, meter: str, credentials: str) -> None:
+        """The meter has taken these credentials."""
+        if not credentials or self._taken.get(meter) == credentials:
+            return
+        self._taken[meter] = credentials
+        try:
+            await self._store.remember_all([(meter, _TAKEN, credentials.encode())])
+        except ArchiveError as error:
+            log.error("%s; two power cuts in the moment of a password would count against meter %s", error, meter)
 
     async def _write_down(self, entry: Refused) -> None:
         if entry.credentials:
@@ -205,5 +232,8 @@ class Refusals:
                 except ArchiveError as error:
                     log.error("%s; meters that refused before are asked again", error)
                     found = []
+                with contextlib.suppress(ArchiveError):  # then nobody is known to have taken any
+                    taken = await self._store.recall_all(_TAKEN)
+                    self._taken |= {meter: value.decode(errors="replace") for (meter, _), value in taken.items()}
                 self._known = {entry.meter: entry for entry in found}
         return self._known

@@ -382,6 +382,32 @@ def test_a_session_that_is_killed_behind_the_password_counts(tmp_path: Path) -> 
     assert meter.asked == 2
 
 
+def test_a_session_that_is_killed_says_nothing_against_credentials_that_were_taken_before(tmp_path: Path) -> None:
+    """Power cuts of the gateway, whenever they come; a meter that hangs up behind them counts as ever."""
+    meter = Refusing()
+    meter.fault = None
+    assert meter.ask(tmp_path) == [None]
+    meter.killed = True
+    for _ in range(3):
+        with pytest.raises(asyncio.CancelledError):
+            meter.ask(tmp_path)
+    (left,) = refused.listed(tmp_path)
+    assert not left.final
+    meter.killed, meter.fault = False, UNCLEAR
+    assert [type(fault) for fault in meter.ask(tmp_path, 3)] == [PasswordUnclear, PasswordUnclear, LeftAlone]
+
+
+def test_what_was_taken_before_the_password_was_changed_says_nothing_for_the_new_one(tmp_path: Path) -> None:
+    meter = Refusing()
+    meter.fault = None
+    assert meter.ask(tmp_path) == [None]
+    meter.driver.credentials, meter.killed = "another file", True
+    for _ in range(2):
+        with pytest.raises(asyncio.CancelledError):
+            meter.ask(tmp_path)
+    assert isinstance(meter.ask(tmp_path)[0], LeftAlone)
+
+
 def test_word_is_left_before_the_password_is_sent(tmp_path: Path) -> None:
     meter = Refusing()
     noted: list[tuple[str, bool]] = []
