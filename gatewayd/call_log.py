@@ -14,8 +14,9 @@ CATEGORY = "call"
 TYPE = "modem-call"
 
 
-def audit_of(record: CallRecord, meter: str) -> Audit:
-    """The entry of the archive: subject is the meter, result that of the call, detail a JSON object.
+def audit_of(record: CallRecord, meter: str, source: str = "gateway") -> Audit:
+    """The entry of the archive: source is who had the call made, subject the meter, result that of the call, detail a
+    JSON object.
 
     Instants are RFC 3339 in UTC, `connected` is null for a call that never connected; `seconds` runs from CONNECT to
     the end of the hang-up; `signal` is in dBm.
@@ -38,7 +39,7 @@ def audit_of(record: CallRecord, meter: str) -> Audit:
         "rejected": list(status.rejected),
     }
     text = json.dumps(detail, ensure_ascii=False, separators=(", ", ": "))
-    return Audit(record.ended_at, "gateway", CATEGORY, TYPE, meter, record.result.value, text)
+    return Audit(record.ended_at, source, CATEGORY, TYPE, meter, record.result.value, text)
 
 
 def log_line(record: CallRecord, meter: str) -> tuple[int, str]:

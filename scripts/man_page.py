@@ -37,8 +37,9 @@ terminal. Whatever takes longer than a second says on a terminal how far it is.
 """
 _ENVIRONMENT = {
     "GATEWAYD_CONFIG": "The configuration file, where `-c` does not name one.",
-    "GATEWAYD_LANG": "`cs` or `en`: language of words and headings in `status`, `read`, `profile`, `clock`, `tail` and "
-    "`archive`. Without it LC_ALL, LC_MESSAGES and LANG decide, in this order.",
+    "GATEWAYD_LANG": "`cs` or `en`: language of words and headings in `status`, `read`, `profile`, `clock`, `tail`, "
+    "`archive`, `point`, `explain`, `compare` and `substitute`. Without it LC_ALL, LC_MESSAGES and LANG decide, in this "
+    "order.",
     "NO_COLOR": "When set, nothing is printed in colours.",
 }
 _FILES = {
@@ -52,6 +53,7 @@ gatewayd read em-1001 1.8.0 2.8.0
 gatewayd profile em-1001 1-0:99.1.0 --from yesterday --plot
 gatewayd tail em-1001 --json | jq .value
 gatewayd archive gaps em-1001 --from 2026-11-01
+gatewayd export points north --layout csv --from 2026-11-01 -o north.csv
 gatewayd archive export --since 2026-11-01 --format csv -o november.csv
 """
 

@@ -20,15 +20,17 @@ from gatewayd.cli.archive_gaps import gaps
 from gatewayd.cli.archive_selection import selection, selection_options
 from gatewayd.cli.archive_stats import stats
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option
 from gatewayd.cli.output import print_json, print_readings
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import patience, progress
+from gatewayd.daemon.derived import derived_folder
 
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9A-Fa-f]{64})", re.ASCII)
 
 
-@click.group()
+@click.group(cls=Group)
 def archive() -> None:
     """Look into the archive."""
 
@@ -65,15 +67,16 @@ def show(config_path: Path, /, as_json: bool, **options: Any) -> None:  # Any: t
     help="A head that is known from elsewhere, as in a published batch, or a copy of the archive's file `head`: "
     "whatever it covers must still be there.",
 )
+@click.option("--derived", is_flag=True, help="The archive of derived values instead of that of readings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def verify(config_path: Path, public_key: Path | None, anchor: str | None, as_json: bool) -> None:
+def verify(config_path: Path, public_key: Path | None, anchor: str | None, derived: bool, as_json: bool) -> None:
     """Prove that the archive is what the gateway wrote: hash chain, signatures, seals, head, structure of the files.
 
     One line for each finding on standard error; exit code 1 on any damage.
     """
     config = daemon.load_config(config_path)
-    folder = config.archive.path
+    folder = derived_folder(config.archive.path) if derived else config.archive.path
     known = _anchor(anchor) if anchor is not None else None
     total = sum(extent.ends[1] - extent.ends[0] + 1 for extent in extents(folder) if extent.ends is not None)
     with progress("verifying", total) as show_progress:

@@ -12,16 +12,19 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.archive.query import Reader
 from gatewayd.archive.records import Audit
-from gatewayd.cli.output import NARROW, console, local_time, print_json, print_table, short_time, visible
+from gatewayd.cli.output import NARROW, Screen, console, local_time, print_json, print_table, short_time, visible
 from gatewayd.cli.progress import patience
 from gatewayd.cli.times import instant_of
 from gatewayd.sink.payload import rfc3339
+
+_INDENT = 4
 
 
 @click.command()
@@ -34,8 +37,8 @@ from gatewayd.sink.payload import rfc3339
 def audit(
     config_path: Path, category: str | None, subject: str | None, since: str | None, last: int | None, as_json: bool
 ) -> None:
-    """Print the audit log: calls and what they cost, clocks that were set, sealed and damaged segments, what was
-    dropped."""
+    """Print the audit log: what people have had the gateway do, calls and what they cost, alarms, clocks that were
+    set, configurations that were taken or refused, sealed and damaged segments, what was dropped."""
     config = daemon.load_config(config_path)
     zone = config.gateway.zone
     reader = Reader(config.archive.path)
@@ -82,16 +85,28 @@ def _decoded(detail: str) -> dict[str, object] | None:
 
 def _print(found: Sequence[Audit], zone: ZoneInfo) -> None:
     screen = console()
-    narrow = screen.is_terminal and screen.width < NARROW
+    if screen.is_terminal and screen.width < NARROW:
+        for entry in found:
+            _print_narrow(screen, entry, zone)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("time", "source", "category", "type", "subject", "result", "detail"):
         table.add_column(name, no_wrap=name == "time", overflow="fold")
     for entry in found:
-        names = (entry.source, entry.category, entry.type, entry.subject, entry.result)
-        time = short_time(entry.at, zone) if narrow else local_time(entry.at, zone)
-        cells: list[str | Text] = [time, *map(visible, names), visible(_detail(entry.detail))]
+        cells: list[str | Text] = [local_time(entry.at, zone), *_names(entry), visible(_detail(entry.detail))]
         table.add_row(*cells)
     print_table(screen, table)
+
+
+def _print_narrow(screen: Screen, entry: Audit, zone: ZoneInfo) -> None:
+    """The detail below the rest: in a column of its own it would be a word wide."""
+    screen.print(Text("  ").join([Text(short_time(entry.at, zone)), *_names(entry)]))
+    if entry.detail:
+        screen.print(Padding(visible(_detail(entry.detail)), (0, 0, 0, _INDENT)))
+
+
+def _names(entry: Audit) -> list[Text]:
+    return [visible(name) for name in (entry.source, entry.category, entry.type, entry.subject, entry.result)]
 
 
 def _detail(detail: str) -> str:

@@ -1,8 +1,8 @@
 """`gatewayd completion`: what a shell needs to complete command lines, and the names that it asks for.
 
-Rules: the scripts know commands and options by themselves; only for names of meters, lines and sinks do they ask, with
-`gatewayd completion meters`, which has to be quick and is never noisy: the file is looked through, not loaded, and what
-cannot be read has no names.
+Rules: the scripts know commands and options by themselves; only for names of meters, points, lines and sinks do they
+ask, with `gatewayd completion meters`, which has to be quick and is never noisy: the file is looked through, not
+loaded, and what cannot be read has no names.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 SHELLS = ("bash", "zsh", "fish")
-NAMES = ("meters", "lines", "sinks")
+NAMES = ("meters", "points", "lines", "sinks")
 _MOST = 64 * 1024 * 1024
 _ID = re.compile(r"(?:^[ \t]*(?:-[ \t]+)?|[{,][ \t]*)id[ \t]*:[ \t]*[\"']?([0-9A-Za-z][0-9A-Za-z._-]*)")
 _KEY = re.compile(r"^([ \t]+)([0-9A-Za-z][0-9A-Za-z._-]*)[ \t]*:")
@@ -45,8 +45,8 @@ def completion(config_path: Path, what: str) -> None:
 
 
 def names(path: Path, what: str) -> list[str]:
-    """The ids of meters (metering points, too), lines (pools, too) or sinks in a configuration file, as they stand in
-    it; none where it cannot be read. A guess: it is for suggestions."""
+    """The ids of meters (points of registrars, too), points, lines (pools, too) or sinks in a configuration file, as
+    they stand in it; none where it cannot be read. A guess: it is for suggestions."""
     text = ""
     with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
         text = file.read(_MOST).decode("utf-8-sig", "replace")

@@ -19,6 +19,9 @@ _NAMES = {
     "LINE": ("lines",),
     "METER|LINE": ("meters", "lines"),
     "NUMBER|METER": ("meters",),
+    "POINT": ("points", "meters"),
+    "[POINT]": ("points", "meters"),
+    "POINT...": ("points", "meters"),
     "SINK": ("sinks",),
     "[SINK]...": ("sinks",),
 }

@@ -13,6 +13,7 @@ import click
 from gatewayd import daemon
 from gatewayd.cli.check import Verdict, judged
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.groups import Group
 from gatewayd.cli.output import print_json
 from gatewayd.config import json_schema, parse
 
@@ -20,7 +21,7 @@ _STDIN = Path("-")
 DRIVERS = tuple(daemon.DRIVER_OPTIONS)
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """The definition of the configuration, examples, lint."""
 

@@ -194,8 +194,8 @@ async def _live(view: View, terminal: bool, *, silent: bool) -> AsyncIterator[Ca
         yield lambda _counts: None
         return
     if terminal:
-        with Live(view.table(Counts(0, 0, 0)), console=screen, auto_refresh=False) as live:
-            yield lambda counts: live.update(view.table(counts), refresh=True)
+        with Live(view.table(Counts(0, 0, 0), screen.width), console=screen, auto_refresh=False) as live:
+            yield lambda counts: live.update(view.table(counts, screen.width), refresh=True)
         return
     last = Counts(0, 0, 0)
 
@@ -204,7 +204,7 @@ async def _live(view: View, terminal: bool, *, silent: bool) -> AsyncIterator[Ca
         last = counts
 
     yield remember
-    screen.print(view.table(last))
+    screen.print(view.table(last, screen.width))
 
 
 def _counts(folder: Path) -> Counts:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import aiomqtt
 import msgspec
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,10 @@ from gatewayd.cli.plural import counted
 
 TOPICS = "gatewayd/#"
 SHOWN = ("1-0:1.8.0*255", "1-0:1.8.1*255", "1-0:2.8.0*255", "1-0:1.6.0*255", "1-0:1.7.0*255", "0-1:24.2.1*255")
+_COLUMNS = ("meter", "obis", "raw", "value", "unit", "primary", "status", "flags", "at (UTC)", "messages")
+_LEFT_OUT = ("raw", "primary", "messages")
+_WIDE = 120
+"""Screens that are narrower do not have these: nothing would be left of any."""
 
 
 class _Value(msgspec.Struct):
@@ -102,27 +107,20 @@ class View:
     def status_counts(self) -> str:
         return ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing yet"
 
-    def table(self, counts: Counts) -> RenderableType:
+    def table(self, counts: Counts, width: int) -> RenderableType:
+        """For a screen of so many columns."""
+        narrow = width < _WIDE
         table = Table(
+            box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
             title="gatewayd demo: what a subscriber sees",
             caption=f"archived {counted(counts.readings, 'reading')} in {counted(counts.exchanges, 'exchange')}, "
             f"delivered {self.delivered} ({self.status_counts()})",
         )
-        for name in (
-            "meter",
-            "obis",
-            "raw",
-            "value",
-            "unit",
-            "primary",
-            "status",
-            "flags",
-            "at (UTC)",
-            "messages",
-        ):
-            table.add_column(
-                name, justify="right" if name in ("value", "primary", "messages") else "left", no_wrap=True
-            )
+        for name in _COLUMNS:
+            if narrow and name in _LEFT_OUT:
+                continue
+            right = name in ("value", "primary", "messages")
+            table.add_column(name, justify="right" if right else "left", no_wrap=name != "flags", overflow="fold")
         before = ""
         for (meter, obis), row in sorted(self._rows.items()):
             if obis not in SHOWN:
@@ -130,9 +128,9 @@ class View:
             if before and meter != before:
                 table.add_section()
             value = row.value
-            table.add_row(
+            cells: tuple[str | Text, ...] = (
                 meter if meter != before else "",
-                obis,
+                obis.removesuffix("*255"),
                 Text(value.raw),
                 "" if value.value is None else str(value.value),
                 row.unit,
@@ -141,6 +139,9 @@ class View:
                 " ".join(value.flags),
                 value.at[11:19],
                 str(row.count),
+            )
+            table.add_row(
+                *(cell for name, cell in zip(_COLUMNS, cells, strict=True) if not narrow or name not in _LEFT_OUT)
             )
             before = meter
         return table

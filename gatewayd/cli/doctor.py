@@ -27,7 +27,7 @@ from gatewayd.control import NotRunning, ask
 from gatewayd.daemon.fitness import judge_secrets
 from gatewayd.daemon.roles import group_number
 from gatewayd.daemon.threads import DaemonThreads
-from gatewayd.doctor import Finding, Level, Look, Looks, Scene, Unseen, secret_files, serial_ports, sinks
+from gatewayd.doctor import Finding, Level, Look, Looks, Scene, Unseen, secret_files, serial_ports, sinks, verification
 from gatewayd.doctor import archive as archives
 from gatewayd.doctor import clock as clocks
 from gatewayd.doctor import configuration as configurations
@@ -97,6 +97,7 @@ def _looked(path: Path, *, network: bool) -> list[Finding]:
 
 def _looks(scene: Scene, why: str, *, network: bool) -> list[Look]:
     config = scene.config
+    today = daemon.now().astimezone(config.gateway.zone).date()
     found = [
         Look("gateway", "running", lambda: gateways.gateway(scene, why)),
         Look("service", scene.unit, lambda: service(scene.unit, scene.running)),
@@ -104,6 +105,7 @@ def _looks(scene: Scene, why: str, *, network: bool) -> list[Look]:
         Look("secrets", "files", lambda: secret_files.secret_files(scene, partial(judge_secrets, config))),
         Look("serial", "ports", lambda: networks.gathered(serial_ports.serial_ports(scene))),
         Look("network", "listening", lambda: networks.gathered(networks.listening_ports(scene))),
+        Look("metering", "verification", lambda: verification.judged(config.points, today)),
         Look("archive", "files", lambda: archives.files(scene)),
         Look("archive", "beside it", lambda: archives.aside(scene)),
         Look("disk", "file system", lambda: disks.mounts(scene)),

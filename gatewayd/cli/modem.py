@@ -8,6 +8,7 @@ no PIN is printed.
 
 import asyncio
 import contextlib
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import ArchiveError, ChannelError
+from gatewayd.peer import user_name
 from gatewayd.refusals import Refusals, sim_of
 
 _REGISTRATION = {
@@ -124,7 +126,7 @@ class _Asked:
                 self.fault = error
             finally:
                 if store is not None and self._call is not None:
-                    store.submit(audit_of(self._call, self._called))
+                    store.submit(audit_of(self._call, self._called, user_name(os.geteuid())))
                 if refusals is not None and self._before is None:
                     await refusals.judge(self._modem.settings.id, self._modem)
 

@@ -24,7 +24,7 @@ from gatewayd.cli.output import console, print_json, print_lines, print_table, s
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
-from gatewayd.legal_time import day_bounds, end_label, ends_between
+from gatewayd.legal_time import day_bounds, end_label, ends_between, start_label
 from gatewayd.metering.aggregate import month_bounds
 from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.statistics import Extreme, Statistics, statistics
@@ -87,9 +87,8 @@ def point(
         print_json(_document(shown))
         return
     if not shown.series:
-        raise click.ClickException(
-            f"nothing was derived of point {point} from {end_label(start, shown.zone)} to {end_label(end, shown.zone)}"
-        )
+        span = f"from {start_label(start, shown.zone)} to {end_label(end, shown.zone)}"
+        raise click.ClickException(f"nothing was derived of point {point} {span}")
     if as_plot:
         _plot(shown)
     else:
@@ -254,7 +253,8 @@ def _numbers(shown: _Shown) -> None:
     """One line for each channel, below the table or chart."""
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("obis", "total", "mean", "highest", "at", "load factor", "complete", "not true"):
+    highest = "highest day" if shown.layer is Layer.DAY else "highest"
+    for name in ("obis", "total", "mean", highest, "at", "load factor", "complete", "not true"):
         table.add_column(said(name), justify="left" if name in ("obis", "at", "not true") else "right", no_wrap=True)
     for one in shown.series:
         table.add_row(*_numbers_row(one.channel.obis, one.channel.unit, _statistics(shown, one), shown.zone))

@@ -91,7 +91,7 @@ def probe(
         raise click.UsageError(f"nothing is left to try: line '{line}' is fixed to {settings.framing}")
     tried = asyncio.run(_probe(config, settings, attempts, with_trace=with_trace))
     findings = [one.finding for one in tried if one.finding is not None]
-    hints = () if findings else advice(tried)
+    hints = () if findings else advice(tried, line if isinstance(settings, TcpLine) else "")
     if as_json:
         print_json(
             {

@@ -19,6 +19,7 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive.neighbours import Neighbours
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import console, local_time, print_json, status_style, visible
 from gatewayd.cli.reading_import import import_, maximum_option, template
@@ -36,7 +37,7 @@ from gatewayd.sink.payload import reading_object
 _TYPES = ", ".join(f"{kind.value} {kind.meaning}" for kind in ReadingType)
 
 
-@click.group()
+@click.group(cls=Group)
 def reading() -> None:
     """Readings that a person has taken: enter one, import a table, list them."""
 

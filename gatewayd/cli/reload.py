@@ -4,6 +4,7 @@ Rules: the gateway loads and checks its own file; with a fault in it everything 
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -37,10 +38,19 @@ def reload(config_path: Path, as_json: bool) -> None:
         click.echo(found["fault"], err=True)
         click.echo("nothing was changed: the gateway goes on with the configuration that it has", err=True)
         raise click.exceptions.Exit(ExitCode.USAGE)
-    for warning in found["warnings"]:
+    for warning in found["warnings"] if not _in_the_log() else ():
         click.echo(f"warning: {warning}", err=True)
     if not as_json:
         click.echo(f"{file}: {found['summary']}")
+
+
+def _in_the_log() -> bool:
+    """Whether standard error is the journal, where the gateway has told its warnings, with their priority."""
+    if "JOURNAL_STREAM" not in os.environ:
+        return False
+    from gatewayd.daemon.journal import STANDARD_ERROR, is_journal
+
+    return is_journal(STANDARD_ERROR, os.environ)
 
 
 async def _reloaded(folder: Path) -> tuple[str, Mapping[str, Any]]:  # whatever JSON has

@@ -1,7 +1,7 @@
 """`gatewayd sink`: is a broker or database fit for readings, what it did not get, and giving it something again."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -12,18 +12,19 @@ from gatewayd import daemon
 from gatewayd.archive import set_aside as asides
 from gatewayd.archive.follow import Follower
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.groups import Group
 from gatewayd.cli.output import console, local_time, print_json, print_table
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import patience, progress
 from gatewayd.config import Config, SinkSettings
-from gatewayd.errors import SinkError
+from gatewayd.errors import GatewayError, SinkError
 from gatewayd.sink.check import Level, Remark
 from gatewayd.sink.payload import rfc3339
 
 _COLOURS = {Level.FINE: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
-@click.group()
+@click.group(cls=Group)
 def sink() -> None:
     """Brokers and databases."""
 
@@ -63,7 +64,7 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
     if clear:
         if not sinks:
             raise click.UsageError("--clear needs the name of a sink")
-        cleared = {name: asides.clear(config.archive.path, name) for name in dict.fromkeys(sinks)}
+        cleared = {name: _forgotten(config, name) for name in dict.fromkeys(sinks)}
         if as_json:
             print_json({"cleared": [{"sink": name, "rows": count} for name, count in cleared.items()]})
             return
@@ -106,8 +107,8 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
 def replay(config_path: Path, name: str, first: int, last: int | None, as_json: bool) -> None:
     """Give a sink readings of the archive again, for instance after it has lost them.
 
-    It may be run beside the gateway, whose own deliveries go on. Over MQTT nothing is retained: the latest value of a
-    register stays what it is."""
+    It may be run beside the gateway, whose own deliveries go on; it is in the audit log. Over MQTT nothing is retained:
+    the latest value of a register stays what it is."""
     config = daemon.load_config(config_path)
     (settings,) = _chosen(config, (name,))
     if last is not None and last < first:
@@ -117,7 +118,7 @@ def replay(config_path: Path, name: str, first: int, last: int | None, as_json: 
         raise click.UsageError(f"--from {first} is behind the end of the archive ({end})")
     last = min(end if last is None else last, end)
     with progress("readings", max(last - first + 1, 0)) as show:
-        replayed = asyncio.run(daemon.replay(config, settings, first, last, show))
+        replayed = asyncio.run(_replayed(config, settings, first, last, show))
     if as_json:
         refused = [{"seq": number, "reason": reason} for number, reason in replayed.refused]
         print_json({"sink": name, "from": first, "to": last, "readings": replayed.count, "refused": refused})
@@ -127,6 +128,39 @@ def replay(config_path: Path, name: str, first: int, last: int | None, as_json: 
         click.echo(f"{name}: reading {number} is refused: {reason}", err=True)
     if replayed.refused:
         raise click.exceptions.Exit(ExitCode.FAULT)
+
+
+def _forgotten(config: Config, name: str) -> int:
+    """Of how many rows the list of a sink was."""
+    count = asides.clear(config.archive.path, name)
+    if count:
+        asyncio.run(_note(config, daemon.FORGOTTEN, name, "done", counted(count, "row")))
+    return count
+
+
+async def _replayed(
+    config: Config, settings: SinkSettings, first: int, last: int, show: Callable[[int], None]
+) -> daemon.Replayed:
+    """The same as `daemon.replay`, which is in the audit log then, whatever came of it."""
+    result, detail = "cancelled", ""
+    try:
+        found = await daemon.replay(config, settings, first, last, show)
+        refused = f", {len(found.refused)} refused" if found.refused else ""
+        result, detail = "done", f": {found.count} delivered again{refused}"
+        return found
+    except GatewayError as fault:
+        result, detail = "fault", f": {fault}"
+        raise
+    finally:
+        await _note(config, daemon.REPLAYED, settings.id, result, f"readings {first} to {last}{detail}")
+
+
+async def _note(config: Config, kind: str, name: str, result: str, detail: str) -> None:
+    """What is done is done: that it is not in the audit log is told, and no reason to say that it has failed."""
+    try:
+        await daemon.note(config, kind, name, result, detail)
+    except (GatewayError, OSError) as fault:
+        click.echo(f"this is not in the audit log: {fault}", err=True)
 
 
 def _chosen(config: Config, names: Iterable[str]) -> list[SinkSettings]:

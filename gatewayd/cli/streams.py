@@ -1,8 +1,8 @@
 """The three standard streams of a command: there, and no reason for a traceback.
 
-Rules: whoever starts a command may have closed them (`2>&-`). Each that is missing becomes /dev/null before anything else
-is opened: otherwise a file of the archive would get the number of standard error, and what a library writes there with
-it. A character that the encoding of the terminal does not have is shown as `?`. Light: every command line loads it.
+Rules: whoever starts a command may have closed them (`2>&-`). Each that is missing becomes /dev/null before anything
+else is opened: otherwise a file of the archive would get the number of standard error, and what a library writes there
+with it. A character that the encoding of the terminal does not have is shown as `?`. Light: every command loads it.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ def provide() -> None:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  until the process ends
+            setattr(sys, name, os.fdopen(os.dup(number), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and (stream.errors == "strict" or stream.encoding != "utf-8"):
             stream.reconfigure(errors="replace")

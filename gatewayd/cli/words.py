@@ -166,7 +166,7 @@ HEADINGS = {
     "profile": "profil",
     "pushing": "zasílá samo",
     "queue": "fronta",
-    "raw": "zápis měřidla",
+    "raw": "zápis",
     "remarks": "poznámky",
     "result": "výsledek",
     "row": "řádek",
@@ -271,6 +271,70 @@ SENTENCES = {
     "following the archive {path}; Ctrl-C ends": "sleduji archiv {path}; konec Ctrl-C",
 }
 
+METERING = {
+    # layers
+    "evaluation": "vyhodnocovací interval",
+    "gas_day": "plynárenský den",
+    "interval": "interval",
+    "loss": "ztráty",
+    "maximum": "maximum",
+    "month": "měsíc",
+    # methods
+    "aggregate": "součet intervalů",
+    "comparable": "srovnatelné období",
+    "control": "kontrolní měření",
+    "estimate": "odhad",
+    "interpolated": "interpolace",
+    "netted": "saldo fází",
+    "none": "žádné",
+    "primary": "primární",
+    "sum": "součet odběrných míst",
+    # point, explain
+    "at": "kdy",
+    "because": "proč",
+    "computed": "vypočteno",
+    "coverage": "pokrytí",
+    "exchange": "výměna",
+    "highest": "nejvyšší",
+    "highest day": "nejvyšší den",
+    "instant": "okamžik",
+    "load factor": "využití",
+    "mean": "průměr",
+    "no value": "bez hodnoty",
+    "no: no rules were applied, or the value is not sound": "ne: bez pravidel, nebo hodnota není v pořádku",
+    "not true": "není skutečná",
+    "outcome": "průběh",
+    "parameters": "parametry",
+    "read": "odečteno",
+    "readings": "odečty",
+    "readings that it is made of": "odečty, z nichž vznikla",
+    "reason": "důvod",
+    "request": "dotaz",
+    "rules": "pravidla",
+    "to": "do",
+    "validated": "ověřena",
+    "version": "verze",
+    "versions": "verze",
+    # compare
+    "difference": "rozdíl",
+    "intervals": "intervaly",
+    "limit": "mez",
+    "main": "hlavní měření",
+    "not compared": "neporovnáno",
+    "ok": "v mezi",
+    "verdict": "výsledek",
+    "{layer}: {main} against {control}, {obis}, class {accuracy}: {compared} compared, {outside} outside, "
+    "{not_compared} not compared": "{layer}: {main} proti {control}, {obis}, třída {accuracy}: porovnáno {compared}, "
+    "mimo mez {outside}, neporovnáno {not_compared}",
+    "and {count} more intervals outside; --all shows all": "a dalších {count} intervalů mimo mez; vše ukáže --all",
+    # substitute
+    "entered by": "zadal",
+    "no substitute values by hand": "žádné zadané náhradní hodnoty",
+    "note": "poznámka",
+    "point": "odběrné místo",
+}
+"""Of derived values: `point`, `explain`, `compare`, `substitute`."""
+
 PLURALS = {
     "alarm": ("alarm", "alarmy", "alarmů"),
     "attempt": ("pokus", "pokusy", "pokusů"),
@@ -290,4 +354,16 @@ PLURALS = {
     "session": ("relace", "relace", "relací"),
 }
 
-CZECH = {**SENTENCES, **HEADINGS, **SEVERITIES, **REASONS, **CALLS, **SINKS, **LINES, **OUTCOMES, **FLAGS, **STATUSES}
+CZECH = {
+    **METERING,
+    **SENTENCES,
+    **HEADINGS,
+    **SEVERITIES,
+    **REASONS,
+    **CALLS,
+    **SINKS,
+    **LINES,
+    **OUTCOMES,
+    **FLAGS,
+    **STATUSES,
+}

@@ -23,16 +23,21 @@ from gatewayd.daemon.journal import STANDARD_ERROR, log_to_standard_error
 from gatewayd.daemon.manual import Handing, hand_in
 from gatewayd.daemon.modems import Modem
 from gatewayd.daemon.no_dump import forbid_dumps
+from gatewayd.daemon.noting import FORGOTTEN, REPLAYED, note
 from gatewayd.daemon.probe import iec_words, probe
-from gatewayd.daemon.replay import replay
+from gatewayd.daemon.replay import Replayed, replay
 from gatewayd.daemon.run import run
 from gatewayd.daemon.scan_line import SCAN_UNITS, LineScan, Unit, scan_line
 from gatewayd.daemon.status import status_on_disk
+from gatewayd.daemon.substitute_orders import Order, Result
+from gatewayd.daemon.substitutes import place
 from gatewayd.daemon.technician import audited
 from gatewayd.daemon.trace import event_from, event_object, hear, hexadecimal, open_alone, printed
 
 __all__ = [
     "DRIVER_OPTIONS",
+    "FORGOTTEN",
+    "REPLAYED",
     "SCAN_UNITS",
     "SINK_OPTIONS",
     "STANDARD_ERROR",
@@ -40,7 +45,10 @@ __all__ = [
     "Handing",
     "LineScan",
     "Modem",
+    "Order",
     "Question",
+    "Replayed",
+    "Result",
     "Unit",
     "audited",
     "build_acquisition",
@@ -58,9 +66,11 @@ __all__ = [
     "iec_words",
     "load_config",
     "log_to_standard_error",
+    "note",
     "now",
     "open_alone",
     "opened",
+    "place",
     "printed",
     "probe",
     "question_text",

@@ -27,9 +27,9 @@ from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
 from gatewayd.metering.derivation import Derivation, Known, Standing
-from gatewayd.metering.record import Derived, derived_of
+from gatewayd.metering.record import Derived, More, derived_from
 from gatewayd.metering.values import Channel, Layer, Value
-from gatewayd.model import DIRECT, NOWHERE, Flag, Kind, MeteringType, Point, RawStatus, Reading
+from gatewayd.model import DIRECT, NO_FLAGS, NOWHERE, Flag, MeteringType, Point, RawStatus
 from gatewayd.obis import Obis
 
 FOLDER = "derived"
@@ -99,7 +99,8 @@ class _HistoryRow(NamedTuple):
 
 
 _DECODER = msgspec.json.Decoder(list[_Row])
-_MORE = msgspec.json.Decoder(tuple[str, ...])
+_MORE = msgspec.json.Decoder(More)
+_STATUS = {int(status): status for status in RawStatus}
 _NUMBERS = msgspec.json.Decoder(list[int])
 
 SeriesName = tuple[str, Layer, Obis]
@@ -155,19 +156,22 @@ class DerivedReader:
             rows.to_us(last),
         )
         found: dict[SeriesName, dict[datetime, Standing]] = defaultdict(dict)
-        names: dict[tuple[str, str, str], SeriesName] = {}
+        series: dict[tuple[str, str, str], dict[datetime, Standing]] = {}
+        instants: dict[int, datetime] = {}
         for number in self._reaching(wanted[2], wanted[3]):
             with _reading(segments.segment_path(self.folder, number)) as connection:
                 batch = _DECODER.decode(str(connection.execute(_CURRENT, wanted).get))
             for row in batch:
                 key = row.meter, row.layer, row.obis
-                name = names.get(key)
-                if name is None:
-                    name = names[key] = row.meter, Layer(row.layer), Obis.parse(row.obis)
-                at = rows.from_us(row.at)
-                before = found[name].get(at)
+                known = series.get(key)
+                if known is None:
+                    known = series[key] = found[row.meter, Layer(row.layer), Obis.parse(row.obis)]
+                at = instants.get(row.at)
+                if at is None:
+                    at = instants[row.at] = rows.from_us(row.at)
+                before = known.get(at)
                 if before is None or before.seq < row.seq:  # the length of a day, or its unit, may have been another
-                    found[name][at] = Standing(row.seq, derived_of(_reading_of(row)), row.unit)
+                    known[at] = Standing(row.seq, _derived(row, at), row.unit)
         return dict(found)
 
     def current(self, point: str, layer: Layer, obis: Obis, first: datetime, last: datetime) -> dict[datetime, Value]:
@@ -260,28 +264,16 @@ def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield part
 
 
-def _reading_of(row: _Row | _HistoryRow) -> Reading:
-    return Reading(
-        row.meter,
-        Obis.parse(row.obis),
-        row.layer,
-        Kind(row.kind),
-        rows.from_us(row.at),
-        b"",
-        row.raw_text,
-        row.unit,
-        0,
-        RawStatus(row.status),
-        Flag(row.flags),
-        _MORE.decode(row.more),
-        row.interval_s,
-    )
+def _derived(row: _Row | _HistoryRow, at: datetime) -> Derived:
+    flags = Flag(row.flags) if row.flags else NO_FLAGS
+    more = _MORE.decode(row.more)
+    return derived_from(at, row.interval_s or 0, row.raw_text, _STATUS[row.status], flags, more)
 
 
 def _written(row: _HistoryRow) -> Written:
     channel = Channel(row.meter, Obis.parse(row.obis), row.unit)
     document = msgspec.json.decode(row.received, type=dict[str, object])
-    derived = derived_of(_reading_of(row))
+    derived = _derived(row, rows.from_us(row.at))
     when = rows.from_us(row.ended_at)
     return Written(row.seq, row.exchange, when, channel, Layer(row.layer), derived, row.detail, document)
 

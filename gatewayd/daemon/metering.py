@@ -12,6 +12,7 @@ tried again.
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,13 +21,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gatewayd.archive.follow import Follower
 from gatewayd.archive.records import Audit, Entry
 from gatewayd.archive.store import Store
 from gatewayd.daemon.derived import DerivedArchive
 from gatewayd.daemon.metering_compute import SETTLED, Compute
-from gatewayd.daemon.metering_steps import PointWork
-from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.daemon.metering_steps import Note, PointWork
+from gatewayd.errors import ArchiveError
 from gatewayd.legal_time import day_bounds, days, legal_day
 from gatewayd.metering.plan import Dirty, Plan, Task
 
@@ -45,7 +45,7 @@ REST = 0.5
 RETRY_SECONDS = 10.0
 LOOK_SECONDS = 600.0
 """Between two looks whether a day has become due."""
-_BATCH = 2000
+_BATCH = 10_000
 _READ_AHEAD = 50_000
 """Readings that are looked through before their days are computed, and then..."""
 _DAYS = 400
@@ -102,7 +102,10 @@ class Metering:
         self._loop = asyncio.get_running_loop()
         self._progress: Progress | None = None
         self._digests: dict[str, str] = {}
-        self._follower: Follower | None = None
+        self._warned: set[tuple[str, str]] = set()
+        """Points and rules of which the log has told since the start."""
+        self._lost: set[str] = set()
+        """What cannot be read, as it was told."""
         self.take(works)
 
     def take(self, works: Sequence[PointWork]) -> None:
@@ -168,24 +171,16 @@ class Metering:
 
     def _touched(self, seq: int, head: int) -> tuple[Dirty, int]:
         """In a thread: what the readings behind a number touch, up to which number. ArchiveError."""
-        if self._follower is None:
-            self._follower = Follower(self._raw.folder)
         dirty, start = Dirty(), seq
         while seq < head and seq - start < _READ_AHEAD and len(dirty) < _DAYS:
-            try:
-                batch = self._follower.after(seq, _BATCH, head)
-            except ArchiveDamaged as error:
-                lost = max(self._follower.lost_until(seq, head), seq + 1)
-                log.error(
-                    "metering: the readings %d-%d cannot be read, nothing is derived of them: %s", seq, lost, error
-                )
-                seq = lost
-                continue
-            if not batch:
-                seq = head
-                break
-            dirty.update(self._plan.touched(batch))
-            seq = batch[-1].seq
+            last = min(seq + _BATCH, head)
+            touches, faults = self.compute.touches(seq, last)
+            for fault in faults:
+                if fault not in self._lost:
+                    self._lost.add(fault)
+                    log.error("metering: nothing is derived of what cannot be read: %s", fault)
+            dirty.update(self._plan.touched(touches))
+            seq = last
         return dirty, seq
 
     async def _look(self, progress: Progress) -> None:
@@ -216,21 +211,29 @@ class Metering:
     async def _derive(self, dirty: Dirty, reason: str) -> None:
         """Compute and write. ArchiveError."""
         spread = await asyncio.to_thread(self._plan.spread, dirty, self.compute.affected)
-        tasks = self._plan.tasks(spread)
-        self.state.waiting = len(tasks)
         now = self._clock()
+        await self._days(spread, now, reason)
+        again = self.compute.again(spread)
+        if len(again):
+            spread.update(again := self._plan.spread(again))
+            await self._days(again, now, reason)
         pending: list[Entry] = []
-        for part in _slices(tasks):
-            pending += await self._slice(lambda part=part: self.compute.days(part, now, reason))  # type: ignore[misc]
-            self.state.waiting -= len(part)
-            pending = await self._write(pending, _WRITE)
-        await self._write(pending, 0)
-        pending = []
         for point, year, month in sorted(spread.months(), key=lambda one: (one[1:], self._plan.rank(one[0]), one[0])):
             first = date(year, month, 1)
             pending += await self._slice(
                 lambda point=point, first=first: self.compute.month(point, first, now, reason)  # type: ignore[misc]
             )
+            pending = await self._write(pending, _WRITE)
+        await self._write(pending, 0)
+
+    async def _days(self, dirty: Dirty, now: datetime, reason: str) -> None:
+        """Each after what it is made of. ArchiveError."""
+        tasks = self._plan.tasks(dirty)
+        self.state.waiting = len(tasks)
+        pending: list[Entry] = []
+        for part in _slices(tasks):
+            pending += await self._slice(lambda part=part: self.compute.days(part, now, reason))  # type: ignore[misc]
+            self.state.waiting -= len(part)
             pending = await self._write(pending, _WRITE)
         await self._write(pending, 0)
 
@@ -252,14 +255,18 @@ class Metering:
 
     def _tell(self) -> None:
         """What was found on what is written now, and where substitutes are used: in the audit log of the derived
-        archive, and in the log where somebody has to look."""
+        archive, once for each point, day and rule. In the log, where somebody has to look, when that is new."""
         told, self.compute.notes = self.compute.notes, []
-        for channel, day, note in told:
-            self._derived.store.submit(
-                Audit(self._clock(), "gateway", CATEGORY, note.type, channel.point, "done", f"{day}: {note.text}")
-            )
-            if note.warn:
-                log.warning("point %s, %s: %s: %s", channel.point, day, note.type, note.text)
+        found: defaultdict[tuple[str, date, str], list[Note]] = defaultdict(list)
+        for point, day, note in told:
+            found[point, day, note.type].append(note)
+        for (point, day, what), notes in found.items():
+            more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+            detail = f"{day}: {notes[0].text}{more}"
+            self._derived.store.submit(Audit(self._clock(), "gateway", CATEGORY, what, point, "done", detail))
+            if notes[0].warn and (point, what) not in self._warned:
+                self._warned.add((point, what))
+                log.warning("point %s: rule %s finds: %s; further ones are in the audit log alone", point, what, detail)
 
     # -- where it is --------------------------------------------------------------------------------------------------
 

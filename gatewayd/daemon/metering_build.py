@@ -6,6 +6,7 @@ values are computed again.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -85,10 +86,18 @@ def virtual_step(point: MeteringPoint, virtual: Virtual) -> Step:
 
     def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
         parts = {part: day.look.series(part, Layer.INTERVAL, day.start, day.end) for part in virtual.terms}
-        codes = point.channels or sorted({code for found in parts.values() for code in found})
+        codes = point.channels or _shared(parts, day)
         return tuple(Made(_combined(point, virtual, code, parts, day), facts=facts) for code in codes)
 
     return step
+
+
+def _shared(parts: Mapping[str, Mapping[Obis, Series]], day: Day) -> list[Obis]:
+    """The codes that all the points have. One of which there is nothing on this day has those of the day before; of one
+    that has nothing then either, nothing is known."""
+    each = [set(found or day.look.day(part, day.day - timedelta(days=1))) for part, found in parts.items()]
+    known = [codes for codes in each if codes]
+    return sorted(set.intersection(*known)) if known else []
 
 
 def _combined(

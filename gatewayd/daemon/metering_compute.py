@@ -10,8 +10,9 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,13 +21,13 @@ from gatewayd.daemon.derived import DerivedReader, SeriesName, entry_of
 from gatewayd.daemon.metering_raw import RawReader
 from gatewayd.daemon.metering_steps import Day, Made, Note, PointWork
 from gatewayd.daemon.metering_validation import around
-from gatewayd.legal_time import GAS_DAY_START, day_bounds, legal_day
+from gatewayd.legal_time import GAS_DAY_START, day_bounds, days, legal_day
 from gatewayd.metering.aggregate import Span, aggregate, cut, month_bounds, spans
 from gatewayd.metering.demand import maxima
 from gatewayd.metering.derivation import Derivation, Standing, news
 from gatewayd.metering.findings import Finding, apply
-from gatewayd.metering.plan import Task
-from gatewayd.metering.values import Channel, Layer, Series, Value
+from gatewayd.metering.plan import Dirty, Task, Touch
+from gatewayd.metering.values import Channel, Layer, Series, Value, missing
 from gatewayd.model import Archived, RawStatus
 from gatewayd.obis import Obis
 
@@ -37,6 +38,7 @@ _LOOKED = 300
 """Days of points that are remembered, about 0.1 MB each."""
 BEFORE = timedelta(hours=1, microseconds=1)
 """So much of the day before is looked at, for the state of totals at the beginning of the day."""
+_GONE = "the point has nothing of it as it is defined now"
 GAS = 7
 """Group A of gas."""
 _SUMMED = re.compile(r"[kMGT]?(Wh|varh|VAh|J|cal)|m3|m³|l|kg")
@@ -81,7 +83,9 @@ class Compute:
         self._failing: dict[str, str] = {}
         self._begun: dict[str, date] = {}
         self._looked: dict[tuple[str, date], Mapping[Obis, Series]] = {}
-        self.notes: list[tuple[Channel, date, Note]] = []
+        self._replaced: set[tuple[str, date]] = set()
+        """Days of points with substitution that have intervals that are not true, since the last `again`."""
+        self.notes: list[tuple[str, date, Note]] = []
         """What is to be told of what was computed and is new."""
 
     def begin(self) -> None:
@@ -137,6 +141,18 @@ class Compute:
         self.tally.months += 1
         return found
 
+    def touches(self, after: int, last: int) -> tuple[set[Touch], list[str]]:
+        """See RawReader."""
+        found, around, faults = self._raw.touches(after, last, self._zone)
+        return found | {one for one in around if self._derived_of(one)}, faults
+
+    def _derived_of(self, touch: Touch) -> bool:
+        """Whether a day was validated and substituted already, without the state of a register that came late. One that
+        is read now is there before its day is."""
+        points = [point for point, work in self._works.items() if touch[0] in work.plan.meters]
+        start, end = day_bounds(legal_day(touch[2], self._zone), self._zone)
+        return bool(points) and bool(self._derived.days_of(points, start, end, self._zone))
+
     def affected(self, point: str, day: date) -> list[date]:
         """The other days of a point that may change with this one: those that are compared with it, or may have
         substitutes of it; as far as anything was derived of them."""
@@ -147,6 +163,19 @@ class Compute:
         begin, end = day_bounds(min(later), self._zone)[0], day_bounds(max(later), self._zone)[1]
         there = self._derived.days_of((point,), begin, end, self._zone)
         return sorted(there.intersection(later))
+
+    def again(self, computed: Dirty) -> Dirty:
+        """Of what was computed in the order of the days, those that may have substitutes of a day behind them, which
+        was not there yet: where a gap reaches over midnight, or a register was read at its end only."""
+        found = Dirty()
+        for point, day in computed if self._replaced else ():
+            affected = self._works[point].affected if point in self._works else None
+            for other in affected(day) if affected is not None else ():
+                codes = computed.codes(point, other)
+                if other < day and codes is not None and (point, other) in self._replaced:
+                    found.add(point, other, codes)
+        self._replaced.clear()
+        return found
 
     def days_of(self, point: str) -> list[date]:
         """The days on which the meters of a point have anything; of a virtual point those of its parts."""
@@ -195,10 +224,25 @@ class Compute:
         """See Look. What was looked at lately is remembered: the days of a month are compared with the same ones."""
         known = self._looked.get((point, day))
         if known is None:
-            if len(self._looked) >= _LOOKED:
-                self._looked.clear()
-            known = self._looked[point, day] = self.series(point, Layer.INTERVAL, *day_bounds(day, self._zone))
+            known = self.series(point, Layer.INTERVAL, *day_bounds(day, self._zone))
+            self._look_at(point, day, known)
         return known
+
+    def _look_at(self, point: str, day: date, found: Mapping[Obis, Series]) -> None:
+        if len(self._looked) >= _LOOKED:
+            self._looked.clear()
+        self._looked[point, day] = found
+
+    def _month_of(self, point: str, start: datetime, end: datetime) -> dict[Obis, Series]:
+        """The intervals of all days of a month."""
+        parts: defaultdict[Obis, list[Series]] = defaultdict(list)
+        for day in days(legal_day(start + timedelta.resolution, self._zone), legal_day(end, self._zone)):
+            for code, series in self.day(point, day).items():
+                parts[code].append(series)
+        return {
+            code: Series(found[-1].channel, Layer.INTERVAL, tuple(chain.from_iterable(one.values for one in found)))
+            for code, found in parts.items()
+        }
 
     def _channel(self, name: SeriesName, standing: Mapping[datetime, Standing]) -> Channel:
         unit = max(standing.values(), key=lambda one: one.seq).unit
@@ -218,14 +262,21 @@ class Compute:
         known: Mapping[SeriesName, Mapping[datetime, Standing]],
         reason: str,
     ) -> Iterator[Derivation]:
+        found: dict[Obis, Series] = {}
         for made in work.intervals(at, task.codes):
+            made = replace(made, series=_whole(made.series, known, at.end))
+            found[made.series.channel.obis] = made.series
             self._fresh.put(made.series)
+            if work.dues is not None and any(one.status for one in made.series.values):
+                self._replaced.add((at.point, at.day))
             fresh = list(self._new(made.series, known, made, reason))
             yield from fresh
             if fresh:
-                self.notes += [(made.series.channel, at.day, note) for note in made.notes]
+                self.notes += [(at.point, at.day, note) for note in made.notes]
             for layer, intervals in self._sums_of_day(at, made.series, work):
                 yield from self._sums(made, layer, intervals, at.now, work, known, reason)
+        if found.keys() >= {code for point, layer, code in known if (point, layer) == (at.point, Layer.INTERVAL)}:
+            self._look_at(at.point, at.day, found)
         for step in work.after:
             for made in step(at, ()):
                 self._fresh.put(made.series)
@@ -258,7 +309,8 @@ class Compute:
         ripe = [span for span in intervals if _ripe(series, span, now)]
         if ripe:
             summed = aggregate(series, layer, ripe, partial=work.partial, period=work.period)
-            summed = apply(summed, made.findings, self._zone) if made.findings else summed
+            told = [one for one in made.findings if one.layer is not Layer.INTERVAL]
+            summed = apply(summed, told, self._zone) if told else summed  # others came with the intervals they stand on
             self._fresh.put(summed)
             yield from self._new(summed, known, Made(summed, made.checked, work.facts), reason)
 
@@ -275,16 +327,16 @@ class Compute:
             for code, days in self.series(point, Layer.DAY, start, end).items()
             if _ripe(days, (start, end), now)
         }
-        intervals = self.series(point, Layer.INTERVAL, start, end) if ripe else {}
+        intervals = self._month_of(point, start, end) if ripe else {}
         findings: tuple[Finding, ...] = ()
         if work.month is not None and ripe:
             first = legal_day(start + timedelta.resolution, self._zone)
             read = self._registers(work, start, end)
             at = Day(point, first, start, end, {}, self, now, now >= end + SETTLED, self._zone, read)
             findings = work.month(at, list(intervals.values()))
-        for code, days in ripe.items():
+        for code, sums in ripe.items():
             checked = all(one.derived.validated for one in standing.get((point, Layer.DAY, code), {}).values())
-            series = [aggregate(days, Layer.MONTH, ((start, end),), partial=work.partial, period=work.period)]
+            series = [aggregate(sums, Layer.MONTH, ((start, end),), partial=work.partial, period=work.period)]
             if code in intervals:
                 series.append(maxima(intervals[code], ((start, end),), period=work.period))
             for one in series:
@@ -313,6 +365,19 @@ class Compute:
 
 
 _OF_DAYS = (Layer.INTERVAL, Layer.EVALUATION, Layer.DAY, Layer.GAS_DAY, Layer.LOSS)
+
+
+def _whole(series: Series, known: Mapping[SeriesName, Mapping[datetime, Standing]], end: datetime) -> Series:
+    """A day with what stands of it and is not made any more, as missing: the definition of the point has changed."""
+    standing = known.get((series.channel.point, Layer.INTERVAL, series.channel.obis))
+    if not standing:
+        return series
+    there = {one.at for one in series.values}
+    gone = [one.derived.value for at, one in standing.items() if at <= end and at not in there]
+    if not gone:
+        return series
+    values = [*series.values, *(missing(one.at, one.seconds, _GONE) for one in gone)]
+    return Series(series.channel, series.layer, tuple(sorted(values, key=lambda one: one.at)))
 
 
 def _ripe(series: Series, span: Span, now: datetime) -> bool:

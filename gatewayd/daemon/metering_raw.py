@@ -7,7 +7,7 @@ not there: `archive verify` tells of it.
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ import msgspec
 from gatewayd.archive import rows, segments
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
+from gatewayd.metering.plan import Touch
 from gatewayd.model import Archived, Flag, Kind, Point, Ratio, RawStatus, Reading
 from gatewayd.obis import Obis
 
@@ -39,6 +40,19 @@ FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1)
 """  # noqa: S608
 
+_TOUCHES = f"""
+SELECT json_group_array(json_array(s.meter, s.obis, t.hour))
+FROM (SELECT DISTINCT series, (at - 1 + ?) / {_HOUR_US} AS hour FROM reading WHERE seq > ? AND seq <= ?) AS t
+JOIN series AS s ON s.id = t.series
+WHERE s.kind = 'interval' AND s.is_obis = 1
+"""  # noqa: S608
+_LATE_STATES = f"""
+SELECT json_group_array(json_array(t.meter, t.obis, t.hour))
+FROM (SELECT DISTINCT s.meter, s.obis, (r.at - 1 + ?) / {_HOUR_US} AS hour
+      FROM reading AS r JOIN series AS s ON s.id = r.series JOIN exchange AS e ON e.id = r.exchange
+      WHERE r.seq > ? AND r.seq <= ? AND s.kind = 'register' AND s.is_obis = 1 AND s.obis LIKE '{_TOTALS}'
+        AND e.ended_at > r.at + {_HOUR_US}) AS t
+"""  # noqa: S608
 _FIRST = """
 SELECT min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id)) FROM series AS s
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1
@@ -75,6 +89,9 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
+_HOURLY = msgspec.json.Decoder(list[tuple[str, str, int]])
+_TODAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Some instant of these years: zones had other offsets long ago."""
 _NUMBERS = msgspec.json.Decoder(list[int])
 _MORE = msgspec.json.Decoder(tuple[str, ...])
 
@@ -86,6 +103,8 @@ class RawReader:
         self._folder = folder
         self._spans: dict[int, tuple[int, int]] = {}
         """Of sealed segments: the first and the last instant of their readings. They never change."""
+        self._starts: dict[int, int] = {}
+        """The numbers behind which segments begin."""
         self._ratios: dict[tuple[str, ...], Ratio] = {}
         self._flags: dict[int, Flag] = {}
 
@@ -114,6 +133,50 @@ class RawReader:
         found.sort(key=_seq)
         return found
 
+    def touches(self, after: int, last: int, zone: ZoneInfo) -> tuple[set[Touch], set[Touch], list[str]]:
+        """Of which meters, codes and hours the readings behind a number are, up to another one; hours of the days
+        around the registers among them that came late; and what cannot be read of it, in words. ArchiveError."""
+        found: set[Touch] = set()
+        around: set[Touch] = set()
+        faults: list[str] = []
+        shift = rows.to_us(_TODAY + (_TODAY.astimezone(zone).utcoffset() or timedelta())) % _HOUR_US
+        codes: dict[str, Obis] = {}
+        instants: dict[int, datetime] = {}
+        for number in self._behind(after, last):
+            try:
+                batch = _HOURLY.decode(self._text(number, _TOUCHES, (shift, after, last)))
+                late = _HOURLY.decode(self._text(number, _LATE_STATES, (shift, after, last)))
+            except ArchiveDamaged as error:
+                faults.append(str(error))
+                continue
+            for meter, code, hour in batch:
+                obis = codes.get(code)
+                if obis is None:
+                    obis = codes[code] = Obis.parse(code)
+                end = instants.get(hour)
+                if end is None:
+                    end = instants[hour] = rows.from_us((hour + 1) * _HOUR_US - shift)
+                found.add((meter, obis, end))
+            for meter, code, hour in late:
+                obis, within = Obis.parse(code), rows.from_us((hour + 1) * _HOUR_US - shift) - timedelta(minutes=30)
+                total = Obis(obis.a, obis.b, obis.c, obis.d)
+                around |= {(meter, total, within + timedelta(days=days)) for days in (-1, 0, 1)}
+        return found, around, faults
+
+    def _behind(self, after: int, last: int) -> list[int]:
+        """The segments that may hold readings with numbers above `after`, up to `last`."""
+        found: list[int] = []
+        for number in reversed(segments.segment_numbers(self._folder)):
+            start = self._starts.get(number)
+            if start is None:
+                with suppress(ArchiveDamaged):
+                    start = self._starts[number] = int(self._text(number, "SELECT last_seq FROM segment", ()))
+            if start is None or start < last:
+                found.append(number)
+            if start is not None and start <= after:
+                break
+        return found[::-1]
+
     def days(self, meters: Collection[str], zone: ZoneInfo) -> list[date]:
         """The legal-time days on which these meters have intervals, whatever their status. ArchiveError."""
         hours: set[int] = set()
@@ -140,6 +203,7 @@ class RawReader:
         batch = _ROWS.decode(self._text(number, _INTERVALS, wanted))
         instants: dict[int, datetime] = {}
         codes: dict[str, Obis] = {}
+        points: dict[str, Point] = {}
         for row in batch:
             at = instants.get(row.at)
             if at is None:
@@ -169,7 +233,9 @@ class RawReader:
                 row.interval_s,
                 row.meter_time or "",
             )
-            point = Point(row.eic, row.ean)
+            point = points.get(row.eic + row.ean)
+            if point is None:
+                point = points[row.eic + row.ean] = Point(row.eic, row.ean)
             yield Archived(row.seq, reading, ended_at, row.serial, row.ratio, self._ratio(row), row.exchange, point)
 
     def _ratio(self, row: _Row) -> Ratio:

@@ -4,14 +4,17 @@ Rules: each step hands its series to the pure functions of gatewayd.metering, to
 out of the raw archive, comparable days and the control metering through `Look`. Only days that are looked at are read.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from gatewayd.daemon.metering_steps import Day, Made, Note, Step
-from gatewayd.metering.basis import Basis, advances, affected
+from gatewayd.legal_time import legal_day
+from gatewayd.metering.basis import Advance, Basis, advances, affected
 from gatewayd.metering.day_class import comparable_days, later_days
 from gatewayd.metering.derivation import Facts
 from gatewayd.metering.findings import Finding, Rule, Severity
@@ -23,12 +26,14 @@ from gatewayd.metering.rules import Rules
 from gatewayd.metering.substitute import substituted, used
 from gatewayd.metering.substitution_terms import SubstitutionTerms
 from gatewayd.metering.validation import Seen, month_findings, validated_day
-from gatewayd.metering.values import Layer, Series
-from gatewayd.model import Archived
+from gatewayd.metering.values import Channel, Layer, Series
+from gatewayd.model import Archived, Kind
 from gatewayd.obis import Obis
 
 _DAY = timedelta(days=1)
-REGISTERS_BEFORE, REGISTERS_AFTER = timedelta(hours=36), timedelta(hours=12)
+_TOTAL = 8
+"""Group D of the state of a total."""
+REGISTERS_BEFORE, REGISTERS_AFTER = timedelta(hours=36), timedelta(hours=26)
 """Around a day, or a month, within which states of registers are looked for."""
 
 
@@ -136,8 +141,10 @@ class Substitution:
     ) -> Made:
         series = _joined(made.series, before)
         totals, _ = registers(self.point, readings, made.series.channel, day.zone)
-        known = tuple(chain.from_iterable(advances(one.states) for one in totals))
-        basis = Basis(series, control.get(made.series.channel.obis), known, self.point.period, day.zone)
+        known = [one for total in totals for one in advances(total.states) if _seen_from_both(one, day.zone)]
+        if self.terms.scale and any(one.status for one in made.series.values):
+            known += self._over_gaps(made.series.channel, day)
+        basis = Basis(series, control.get(made.series.channel.obis), tuple(known), self.point.period, day.zone)
         found = substituted(basis, day.day, self.terms, day.now, closed=day.settled)
         events = used(made.series.by_end(), found)
         notes = tuple(
@@ -145,6 +152,18 @@ class Substitution:
             for method, count in _counted(one.method.value for one in events).items()
         )
         return replace(made, series=found, facts=(*made.facts, *self.facts), notes=(*made.notes, *notes))
+
+    def _over_gaps(self, channel: Channel, day: Day) -> Iterator[Advance]:
+        """A profile of totals says itself by how much they went up over a gap within the day."""
+        states = [
+            msgspec.structs.replace(one, reading=msgspec.structs.replace(one.reading, kind=Kind.REGISTER))
+            for one in chain.from_iterable(day.raw.values())
+            if one.reading.obis is not None and one.reading.obis.d == _TOTAL and day.start <= one.reading.at <= day.end
+        ]
+        totals, _ = registers(self.point, states, channel, day.zone)
+        for one in chain.from_iterable(advances(total.states) for total in totals):
+            if one.end - one.start > self.point.period:
+                yield one
 
 
 def losses_step(point: MeteringPoint, transformer: SupplyTransformer) -> Step:
@@ -190,6 +209,11 @@ def _joined(series: Series, others: Mapping[Obis, Sequence[Series]]) -> Series:
         return series
     values = sorted(chain(series.values, *(one.values for one in first)), key=lambda value: value.at)
     return Series(series.channel, series.layer, tuple(values))
+
+
+def _seen_from_both(one: Advance, zone: ZoneInfo) -> bool:
+    """Whether an advance reaches over two days at most: each of them sees all of it, and so both share out the same."""
+    return legal_day(one.end, zone) - legal_day(one.start + timedelta.resolution, zone) <= _DAY
 
 
 def _notes(findings: Iterable[Finding]) -> dict[Obis, tuple[Note, ...]]:

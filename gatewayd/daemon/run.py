@@ -23,7 +23,7 @@ from gatewayd.archive.store import Store
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, SinkSettings
 from gatewayd.control import Request, listening
-from gatewayd.daemon import manual
+from gatewayd.daemon import manual, noting, substitutes
 from gatewayd.daemon.build import (
     build_acquisition,
     build_clock,
@@ -147,6 +147,8 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway, reloads: Reloads) -> 
 
     streams = {"trace": trace_stream(gateway.taps, looked_on), "ask": ask_stream(gateway), "reload": reloads.stream()}
     streams[manual.REQUEST] = manual.manual_stream(gateway)
+    streams[noting.REQUEST] = noting.note_stream(gateway.store)
+    streams[substitutes.REQUEST] = substitutes.substitute_stream(gateway)
     try:
         group = gateway.config.control.group
         keeper = doorkeeper(group, gateway.store.submit, now)

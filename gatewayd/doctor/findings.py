@@ -16,6 +16,7 @@ AREAS = (
     "serial",
     "network",
     "meters",
+    "metering",
     "archive",
     "disk",
     "clock",

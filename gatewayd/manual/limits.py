@@ -26,6 +26,8 @@ _PLACES = 500_000
 """Cells of all rows up to the last one of each: so many would be made."""
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII)
+_XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\0\s]*(?:<|\Z)")
+"""How every part begins that an XML parser would take, in UTF-8 or UTF-16; pictures and the like do not."""
 _PACKED = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _CHUNK = 1 << 16
@@ -85,9 +87,10 @@ def _check_parts(book: zipfile.ZipFile) -> None:
     for part in parts:
         if part.flag_bits & 1:
             raise _refused("it is protected by a password; save it without one")
-        if part.filename.lower().endswith((".xml", ".rels", ".vml")):
-            with book.open(part) as stream:
-                _Scan(part.filename).run(stream)
+        with book.open(part) as stream:
+            begin = stream.read(_CHUNK)
+            if _XML.match(begin):  # whatever its name: a sheet is what the workbook says is one
+                _Scan(part.filename).run(begin, stream)
 
 
 class _Scan:
@@ -103,10 +106,12 @@ class _Scan:
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
 
-    def run(self, stream: IO[bytes]) -> None:
+    def run(self, chunk: bytes, stream: IO[bytes]) -> None:
+        """`chunk` is the first of it."""
         try:
-            while chunk := stream.read(_CHUNK):
+            while chunk:
                 self._parser.Parse(chunk, False)
+                chunk = stream.read(_CHUNK)
             self._parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise _refused(f"its part {self._name[:80]} is damaged: {error}") from error

@@ -3,8 +3,8 @@
     entered -> sent -> accepted | rejected, and superseded by the next one of the same point, channel and day
 
 Rules: pure; a fold over entries in the order in which they were archived, of which none is ever changed (requirements
-N3, N4, U11). The last one that was entered is the valid one; when it is rejected there is none, and no former one comes
-back. A step that the table does not allow is refused with words, and stands in no archive.
+N3, N4, U11). The last one that was entered is the valid one; when it is rejected or taken back there is none, and no
+former one comes back. A step that the table does not allow is refused with words, and stands in no archive.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,13 +41,13 @@ _CZECH = {
     State.SUPERSEDED: "Anulováno",
 }
 _NEXT = {
-    State.ENTERED: (State.SENT,),
+    State.ENTERED: (State.SENT, State.SUPERSEDED),
     State.SENT: (State.ACCEPTED, State.REJECTED),
     State.ACCEPTED: (),
     State.REJECTED: (),
     State.SUPERSEDED: (),
 }
-"""What somebody may tell of a value; superseded it is by itself."""
+"""What somebody may tell of a value. Superseded it is by the next one, or because somebody takes it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def folded(entries: Iterable[Entry]) -> dict[int, Submission]:
             known[entry.number] = _with(known[entry.number], step)
             continue
         former = last.get(entry.subject)
-        if former is not None:
+        if former is not None and known[former].state is not State.SUPERSEDED:
             by = Step(State.SUPERSEDED, entry.author, entry.at, f"by number {entry.number}")
             known[former] = _with(known[former], by)
         known[entry.number] = Submission(entry.number, entry.subject, entry.amount, entry.seq, (step,))

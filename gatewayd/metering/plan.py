@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import PRAGUE, legal_day
 from gatewayd.metering.sources import channels
-from gatewayd.model import Archived, Kind
 from gatewayd.obis import Obis
 
 Codes = frozenset[Obis]
+Touch = tuple[str, Obis, datetime]
+"""A meter, a code of its intervals, and the end of the hour in which there is something new."""
 EVERY: Codes = frozenset()
 """All channels of a point."""
 _TOTAL = 8
@@ -109,22 +110,20 @@ class Plan:
         """0 for a point that needs no other one."""
         return self._rank[point]
 
-    def touched(self, readings: Iterable[Archived]) -> Dirty:
-        """What these readings of the raw archive touch themselves: intervals of channels that belong to points. The
-        state of a total at the end of a day is the beginning of the next one as well."""
+    def touched(self, touches: Iterable[Touch]) -> Dirty:
+        """What new readings touch themselves: channels that belong to points. The state of a total at the end of a day
+        is the beginning of the next one as well."""
         found = Dirty()
-        known: dict[tuple[datetime, Obis], tuple[Codes, tuple[date, ...]]] = {}
-        for archived in readings:
-            reading = archived.reading
-            if reading.kind is not Kind.INTERVAL or reading.obis is None or reading.meter not in self._of_meter:
+        known: dict[Obis, Codes] = {}
+        for meter, obis, end in touches:
+            if meter not in self._of_meter:
                 continue
-            key = reading.at, reading.obis
-            if key not in known:
-                known[key] = frozenset(channels((reading.obis,)) or (reading.obis,)), self._days(*key)
-            codes, touched = known[key]
-            for point in self._of_meter[reading.meter]:
+            codes = known.get(obis)
+            if codes is None:
+                codes = known[obis] = frozenset(channels((obis,)) or (obis,))
+            for point in self._of_meter[meter]:
                 if not point.codes or not codes.isdisjoint(point.codes):
-                    for day in touched:
+                    for day in self._days(end, obis):
                         found.add(point.id, day, codes)
         return found
 

@@ -2,7 +2,7 @@
 
     meter  the point          obis_raw    the layer: interval, day, month, ...
     obis   the code           raw_text    the amount in plain digits, "" for none
-    at     the end            more        what `explain` shows: see _MORE
+    at     the end            more        what `explain` shows: see More
 
 Rules: pure. What goes in comes out equal. The inputs are written as ranges of sequence numbers of the raw archive, so
 that a month takes a few bytes: `17-20,25`, and `17-397/4` for every fourth. A derived value has a version; its number
@@ -13,18 +13,33 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from gatewayd.metering.values import Channel, Layer, Method, Value
-from gatewayd.model import Kind, Reading
+from gatewayd.model import Flag, Kind, RawStatus, Reading
 
-_MORE = ("method", "inputs", "version", "supersedes", "coverage", "rules", "instant", "validated", "reason")
-"""What stands in `more` of a derived reading, in this order."""
+VALIDATED = "validated"
 _KINDS = {layer: Kind.MAXIMUM if layer is Layer.MAXIMUM else Kind.INTERVAL for layer in Layer}
 _LAYERS = {layer.value: layer for layer in Layer}
 _METHODS = {method.value: method for method in Method}
 _WHOLE = "1/1"
+
+
+class More(NamedTuple):
+    """What stands in `more` of a derived reading. `inputs` are ranges, `coverage` is have/want, `rules` are divided by
+    commas; `supersedes` and `instant` may be empty."""
+
+    method: str
+    inputs: str
+    version: str
+    supersedes: str
+    coverage: str
+    rules: str
+    instant: str
+    validated: str
+    reason: str
 
 
 class Derived(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +64,7 @@ def reading_of(channel: Channel, layer: Layer, derived: Derived) -> Reading:
         coverage,
         ",".join(value.rules),
         "" if value.instant is None else value.instant.isoformat(),
-        "validated" if derived.validated else "",
+        VALIDATED if derived.validated else "",
         value.reason,
     )
     amount = "" if value.amount is None else format(value.amount, "f")
@@ -87,25 +102,42 @@ def channel_of(reading: Reading) -> Channel:
 
 def derived_of(reading: Reading) -> Derived:
     """The value of a reading of the derived archive. ValueError for what is none."""
-    if len(reading.more) != len(_MORE) or reading.interval_s is None:
-        raise ValueError(f"a derived value of {reading.meter} at {reading.at.isoformat()} is not written as one")
-    method, inputs, version, supersedes, coverage, rules, instant, validated, reason = reading.more
-    have, _, want = coverage.partition("/")
-    value = Value(
-        reading.at,
-        reading.interval_s,
-        Decimal(reading.raw_text) if reading.raw_text else None,
-        reading.status,
-        reading.flags,
-        numbers(inputs),
-        _METHODS[method],
-        int(have),
-        int(want),
-        datetime.fromisoformat(instant) if instant else None,
-        tuple(rules.split(",")) if rules else (),
-        reason,
+    if reading.interval_s is None:
+        raise ValueError(f"a derived value of {reading.meter} at {reading.at.isoformat()} has no length")
+    return derived_from(
+        reading.at, reading.interval_s, reading.raw_text, reading.status, reading.flags, more_of(reading.more)
     )
-    return Derived(value, int(version), int(supersedes) if supersedes else None, validated == "validated")
+
+
+def more_of(more: Sequence[str]) -> More:
+    """What stands in `more`. ValueError where that is no derived value."""
+    if len(more) != len(More._fields):
+        raise ValueError(f"a derived value is not written as one: {len(more)} texts instead of {len(More._fields)}")
+    return More._make(more)
+
+
+def derived_from(at: datetime, seconds: int, amount: str, status: RawStatus, flags: Flag, more: More) -> Derived:
+    """A value of what is written of it. ValueError for what is none."""
+    have = want = 1
+    if more.coverage != _WHOLE:
+        have, want = map(int, more.coverage.split("/"))
+    value = Value(
+        at,
+        seconds,
+        Decimal(amount) if amount else None,
+        status,
+        flags,
+        (int(more.inputs),) if more.inputs.isdigit() else numbers(more.inputs),
+        _METHODS[more.method],
+        have,
+        want,
+        datetime.fromisoformat(more.instant) if more.instant else None,
+        tuple(more.rules.split(",")) if more.rules else (),
+        more.reason,
+    )
+    return Derived(
+        value, int(more.version), int(more.supersedes) if more.supersedes else None, more.validated == VALIDATED
+    )
 
 
 def same(known: Derived, value: Value, *, validated: bool) -> bool:

@@ -4,13 +4,13 @@
     check_month(evidence, month, rules)   -> those that only a whole month shows
     rules_of({"zero": {"hours": 12}})     -> Rules, out of what the configuration says
 
-Rules: pure. Rules look at primary values before anything is substituted. Each has its parameters in a dataclass of its
-own with the defaults; control metering and verification are not looked at here (control.py, verification.py), but have
-their parameters beside the others.
+Rules: pure. Rules look at primary values before anything is substituted; what is above the maximum is not true for the
+others. Each has its parameters in a dataclass of its own with the defaults; control metering and verification are not
+looked at here (control.py, verification.py), but have their parameters beside the others.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import get_type_hints
@@ -27,7 +27,7 @@ from gatewayd.metering import (
 from gatewayd.metering.aggregate import month_bounds
 from gatewayd.metering.control import ControlTerms
 from gatewayd.metering.evidence import Evidence
-from gatewayd.metering.findings import Finding, Rule, Severity, Terms
+from gatewayd.metering.findings import Finding, Rule, Severity, Terms, apply
 from gatewayd.metering.rule_backward import BackwardTerms
 from gatewayd.metering.rule_comparable import ComparableTerms
 from gatewayd.metering.rule_maximum import MaximumTerms
@@ -73,6 +73,8 @@ def check_day(evidence: Evidence, day: date, rules: Rules = DEFAULTS) -> tuple[F
     found: list[Finding] = []
     if rules.above_maximum.enabled:
         found += rule_maximum.check(evidence, rules.above_maximum, start, end)
+        if found:
+            evidence = replace(evidence, series=apply(evidence.series, found, evidence.zone))
     if rules.zero.enabled:
         found += rule_zero.check(evidence, rules.zero, start, end)
     if rules.comparable.enabled:

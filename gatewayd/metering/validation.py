@@ -10,7 +10,7 @@ the same one at the control metering is not compared.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -62,7 +62,10 @@ def validated_day(seen: Seen, day: date, rules: Rules) -> Validated:
     found: list[Finding] = []
     for evidence in _evidence(seen):
         found += check_day(evidence, day, rules)
-    found += _control(seen, day, rules, Layer.INTERVAL, Layer.DAY)
+    sound = seen
+    if any(one.severity.turns for one in found):  # what is distorted is not compared
+        sound = replace(seen, series=[apply(one, found, seen.zone) for one in seen.series])
+    found += _control(sound, day, rules, Layer.INTERVAL, Layer.DAY)
     if rules.verification.enabled:
         found += annotations(seen.point.id, seen.point.verified, day, day, rules.verification, seen.zone)
     start, end = day_bounds(day, seen.zone)

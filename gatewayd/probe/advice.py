@@ -61,8 +61,8 @@ def _modbus(finding: Finding, line: str) -> str:
     return f"{rated}# gatewayd scan {line} --units {finding.address}    # finds its map and writes its entry\n"
 
 
-def advice(tried: Sequence[Tried]) -> tuple[str, ...]:
-    """What may be wrong when nobody answered, the likeliest first."""
+def advice(tried: Sequence[Tried], tcp_line: str = "") -> tuple[str, ...]:
+    """What may be wrong when nobody answered, the likeliest first. `tcp_line`: the name of one that has no rate."""
     found = []
     heard = [one for one in tried if one.foreign]
     echoed = any(one.echoed for one in tried)
@@ -91,7 +91,8 @@ def advice(tried: Sequence[Tried]) -> tuple[str, ...]:
         if Protocol.DLMS in protocols:
             found.append("DLMS over HDLC: meters that share a bus have a physical device as well: --address 1/17")
         if Protocol.MODBUS in protocols:
-            found.append("Modbus: another unit (--units 1-247), or another rate (--baud)")
+            other = f"Modbus TCP (gatewayd scan {tcp_line})" if tcp_line else "another rate (--baud)"
+            found.append(f"Modbus: another unit (--units 1-247), or {other}")
         if not echoed:
             found.append(
                 "is this the right device of the machine? an optical head returns an echo when paper lies on it"

@@ -7,11 +7,12 @@ validation rules and none has found anything; all values of a message are of one
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from gatewayd.metering.record import derived_of, layer_of, ranges
+from gatewayd.metering.record import VALIDATED, layer_of, more_of
 from gatewayd.model import Archived, Point, RawStatus, Reading
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import Message, head_object, point_object, rfc3339
@@ -53,8 +54,9 @@ class DerivedComposer:
         tail += b',"values":['
         latest: dict[_Series, _Group] = {}
         groups: list[_Group] = []
+        instants: dict[datetime, str] = {}
         for archived in batch:
-            document, validated = _value(archived)
+            document, validated = _value(archived, instants)
             text = _ENCODER.encode(document)
             series = _series(archived)
             group = latest.get(series)
@@ -106,31 +108,57 @@ def _frame(archived: Archived, gateway: str, validated: bool) -> dict[str, objec
     }
 
 
-def _value(archived: Archived) -> tuple[dict[str, object], bool]:
-    derived = derived_of(archived.reading)
-    value = derived.value
-    gone = value.status is RawStatus.MISSING
-    document: dict[str, object] = {
-        "seq": archived.seq,
-        "at": rfc3339(value.at),
-        "value": None if gone or value.amount is None else _plain(value.amount),
-        "status": value.status.text,
-        "flags": value.flags.texts if value.flags else [],
-        "method": value.method.value,
-        "inputs": ranges(value.inputs),
-        "have": value.have,
-        "want": value.want,
-        "rules": list(value.rules),
-        "reason": value.reason,
-        "version": derived.version,
-        "supersedes": derived.supersedes,
-        "computed_at": rfc3339(archived.received_at),
-    }
-    if gone and value.amount is not None:
-        document["partial"] = _plain(value.amount)
-    if value.instant is not None:
-        document["instant"] = rfc3339(value.instant)
-    return document, derived.validated
+class _Value(msgspec.Struct, gc=False):
+    """One value as it stands in a message: encoded in half the time of a dictionary."""
+
+    seq: int
+    at: str
+    value: msgspec.Raw | None
+    status: str
+    flags: list[str]
+    method: str
+    inputs: str
+    have: int
+    want: int
+    rules: list[str]
+    reason: str
+    version: int
+    supersedes: int | None
+    computed_at: str
+    partial: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    instant: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def _value(archived: Archived, instants: dict[datetime, str]) -> tuple[_Value, bool]:
+    """Of the texts as they are archived: nothing has to be understood to be handed on. `instants` are texts that are
+    known already."""
+    reading = archived.reading
+    more = more_of(reading.more)
+    gone = reading.status is RawStatus.MISSING
+    amount = reading.value
+    have, _, want = more.coverage.partition("/")
+    for instant in (reading.at, archived.received_at):
+        if instant not in instants:
+            instants[instant] = rfc3339(instant)
+    value = _Value(
+        archived.seq,
+        instants[reading.at],
+        None if gone or amount is None else _plain(amount),
+        reading.status.text,
+        reading.flags.texts if reading.flags else [],
+        more.method,
+        more.inputs,
+        int(have),
+        int(want),
+        more.rules.split(",") if more.rules else [],
+        more.reason,
+        int(more.version),
+        int(more.supersedes) if more.supersedes else None,
+        instants[archived.received_at],
+        _plain(amount) if gone and amount is not None else msgspec.UNSET,
+        rfc3339(datetime.fromisoformat(more.instant)) if more.instant else msgspec.UNSET,
+    )
+    return value, more.validated == VALIDATED
 
 
 def _plain(value: Decimal) -> msgspec.Raw:

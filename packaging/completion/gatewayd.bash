@@ -12,7 +12,7 @@ _gatewayd() {
             continue
         fi
         case $at:$word in
-            ':-c' | ':--config' | 'read:--lang' | 'profile:--from' | 'profile:--to' | 'profile:--csv' | 'profile:--lang' | 'scan:--units' | 'scan:--timeout-ms' | 'scan:--transport' | 'scan:--block' | 'clock:--lang' | 'probe:--protocol' | 'probe:--baud' | 'probe:--address' | 'probe:--units' | 'probe:--listen' | 'trace:--read' | 'trace:--for' | 'trace:--count' | 'trace:--baud' | 'trace:--framing' | 'trace:--save' | 'tail:--obis' | 'tail:--since' | 'tail:--count' | 'tail:--for' | 'tail:--lang' | 'modem:--call' | 'status:--meter' | 'status:--lang' | 'sink replay:--from' | 'sink replay:--to' | 'archive audit:--category' | 'archive audit:--subject' | 'archive audit:--since' | 'archive audit:--last' | 'archive export:--obis' | 'archive export:--kind' | 'archive export:--point' | 'archive export:--status' | 'archive export:--since' | 'archive export:--until' | 'archive export:--last' | 'archive export:--format' | 'archive export:-o' | 'archive export:--output' | 'archive gaps:--from' | 'archive gaps:--to' | 'archive gaps:--interval' | 'archive gaps:--lang' | 'archive show:--obis' | 'archive show:--kind' | 'archive show:--point' | 'archive show:--status' | 'archive show:--since' | 'archive show:--until' | 'archive show:--last' | 'archive show:--lang' | 'archive verify:--public-key' | 'archive verify:--anchor' | 'point:--day' | 'point:--month' | 'point:--layer' | 'point:--lang' | 'explain:--layer' | 'explain:--lang' | 'reading add:--at' | 'reading add:--type' | 'reading add:--number' | 'reading add:--unit' | 'reading add:--method' | 'reading add:--request' | 'reading add:--maximum' | 'reading add:--author' | 'reading add:--note' | 'reading add:--lang' | 'reading import:--report' | 'reading import:--obis' | 'reading import:--unit' | 'reading import:--maximum' | 'reading import:--author' | 'reading import:--note' | 'reading import:--lang' | 'reading list:--lang' | 'witness:--file' | 'demo:--seconds') asked=$at:$word ;;
+            ':-c' | ':--config' | 'read:--lang' | 'profile:--from' | 'profile:--to' | 'profile:--csv' | 'profile:--lang' | 'scan:--units' | 'scan:--timeout-ms' | 'scan:--transport' | 'scan:--block' | 'clock:--lang' | 'probe:--protocol' | 'probe:--baud' | 'probe:--address' | 'probe:--units' | 'probe:--listen' | 'trace:--read' | 'trace:--for' | 'trace:--count' | 'trace:--baud' | 'trace:--framing' | 'trace:--save' | 'tail:--obis' | 'tail:--since' | 'tail:--count' | 'tail:--for' | 'tail:--lang' | 'modem:--call' | 'status:--meter' | 'status:--lang' | 'sink replay:--from' | 'sink replay:--to' | 'archive audit:--category' | 'archive audit:--subject' | 'archive audit:--since' | 'archive audit:--last' | 'archive export:--obis' | 'archive export:--kind' | 'archive export:--point' | 'archive export:--status' | 'archive export:--since' | 'archive export:--until' | 'archive export:--last' | 'archive export:--format' | 'archive export:-o' | 'archive export:--output' | 'archive gaps:--from' | 'archive gaps:--to' | 'archive gaps:--interval' | 'archive gaps:--lang' | 'archive show:--obis' | 'archive show:--kind' | 'archive show:--point' | 'archive show:--status' | 'archive show:--since' | 'archive show:--until' | 'archive show:--last' | 'archive show:--lang' | 'archive verify:--public-key' | 'archive verify:--anchor' | 'point:--day' | 'point:--month' | 'point:--layer' | 'point:--lang' | 'explain:--layer' | 'explain:--lang' | 'compare:--day' | 'compare:--month' | 'compare:--obis' | 'compare:--lang' | 'export meters:--month' | 'export meters:--format' | 'export meters:-o' | 'export meters:--output' | 'export points:--layout' | 'export points:--layer' | 'export points:--obis' | 'export points:--from' | 'export points:--to' | 'export points:-o' | 'export points:--output' | 'reading add:--at' | 'reading add:--type' | 'reading add:--number' | 'reading add:--unit' | 'reading add:--method' | 'reading add:--request' | 'reading add:--maximum' | 'reading add:--author' | 'reading add:--note' | 'reading add:--lang' | 'reading import:--report' | 'reading import:--obis' | 'reading import:--unit' | 'reading import:--maximum' | 'reading import:--author' | 'reading import:--note' | 'reading import:--lang' | 'reading list:--lang' | 'substitute list:--lang' | 'substitute mark:--author' | 'substitute mark:--note' | 'substitute mark:--lang' | 'substitute set:--day' | 'substitute set:--author' | 'substitute set:--note' | 'substitute set:--lang' | 'witness:--file' | 'demo:--seconds') asked=$at:$word ;;
             ':run') at='run' ;;
             ':check') at='check' ;;
             ':read') at='read' ;;
@@ -40,11 +40,19 @@ _gatewayd() {
             'archive:verify') at='archive verify' ;;
             ':point') at='point' ;;
             ':explain') at='explain' ;;
+            ':compare') at='compare' ;;
+            ':export') at='export' ;;
+            'export:meters') at='export meters' ;;
+            'export:points') at='export points' ;;
             ':reading') at='reading' ;;
             'reading:add') at='reading add' ;;
             'reading:import') at='reading import' ;;
             'reading:list') at='reading list' ;;
             'reading:template') at='reading template' ;;
+            ':substitute') at='substitute' ;;
+            'substitute:list') at='substitute list' ;;
+            'substitute:mark') at='substitute mark' ;;
+            'substitute:set') at='substitute set' ;;
             ':config') at='config' ;;
             'config:example') at='config example' ;;
             'config:lint') at='config lint' ;;
@@ -58,8 +66,8 @@ _gatewayd() {
     done
     if [[ -n $asked ]]; then
         case $asked in
-            ':-c' | ':--config' | 'profile:--csv' | 'scan:--block' | 'trace:--save' | 'archive export:-o' | 'archive export:--output' | 'archive verify:--public-key' | 'reading import:--report' | 'witness:--file') kind='files' ;;
-            'read:--lang' | 'profile:--lang' | 'clock:--lang' | 'tail:--lang' | 'status:--lang' | 'archive gaps:--lang' | 'archive show:--lang' | 'point:--lang' | 'explain:--lang' | 'reading add:--lang' | 'reading import:--lang' | 'reading list:--lang') kind='words en cs' ;;
+            ':-c' | ':--config' | 'profile:--csv' | 'scan:--block' | 'trace:--save' | 'archive export:-o' | 'archive export:--output' | 'archive verify:--public-key' | 'export meters:-o' | 'export meters:--output' | 'export points:-o' | 'export points:--output' | 'reading import:--report' | 'witness:--file') kind='files' ;;
+            'read:--lang' | 'profile:--lang' | 'clock:--lang' | 'tail:--lang' | 'status:--lang' | 'archive gaps:--lang' | 'archive show:--lang' | 'point:--lang' | 'explain:--lang' | 'compare:--lang' | 'reading add:--lang' | 'reading import:--lang' | 'reading list:--lang' | 'substitute list:--lang' | 'substitute mark:--lang' | 'substitute set:--lang') kind='words en cs' ;;
             'scan:--transport') kind='words rtu tcp' ;;
             'probe:--protocol') kind='words push iec dlms modbus' ;;
             'trace:--read' | 'modem:--call' | 'status:--meter') kind='names meters' ;;
@@ -68,7 +76,9 @@ _gatewayd() {
             'archive export:--status' | 'archive show:--status') kind='words true substitute provisional distorted missing' ;;
             'archive export:--format') kind='words csv jsonl parquet xlsx' ;;
             'point:--layer') kind='words interval evaluation day loss' ;;
-            'explain:--layer') kind='words interval evaluation day month gas_day maximum loss' ;;
+            'explain:--layer' | 'export points:--layer') kind='words interval evaluation day month gas_day maximum loss' ;;
+            'export meters:--format') kind='words csv jsonl' ;;
+            'export points:--layout') kind='words csv jsonl xlsx parquet cez-pnd pre iec61968-9' ;;
             'reading add:--type') kind='words K F Z P N U' ;;
             'reading add:--method') kind='words visual hand-terminal' ;;
         esac
@@ -77,7 +87,7 @@ _gatewayd() {
             '') kind='words --config --version --help' ;;
             'run') kind='words --verbose --help' ;;
             'check' | 'reload' | 'sink check' | 'archive public-key' | 'archive stats' | 'config schema') kind='words --json --help' ;;
-            'read' | 'reading list') kind='words --lang --json --help' ;;
+            'read' | 'reading list' | 'substitute list') kind='words --lang --json --help' ;;
             'profile') kind='words --from --to --plot --csv --lang --json --help' ;;
             'scan') kind='words --units --timeout-ms --transport --block --json --help' ;;
             'clock') kind='words --set --lang --json --help' ;;
@@ -87,36 +97,45 @@ _gatewayd() {
             'modem') kind='words --call --trace --json --help' ;;
             'status') kind='words --meters --meter --watch --lang --json --help' ;;
             'doctor') kind='words --json --network --quiet --help' ;;
-            'sink' | 'archive' | 'reading' | 'reading template' | 'config' | 'config example' | 'completion') kind='words --help' ;;
+            'sink' | 'archive' | 'export' | 'reading' | 'reading template' | 'substitute' | 'config' | 'config example' | 'completion') kind='words --help' ;;
             'sink replay') kind='words --from --to --json --help' ;;
             'sink set-aside') kind='words --json --clear --help' ;;
             'archive audit') kind='words --category --subject --since --last --json --help' ;;
             'archive export') kind='words --obis --kind --point --status --since --until --current --last --format --output --even-damaged --help' ;;
             'archive gaps') kind='words --from --to --interval --days --lang --json --help' ;;
             'archive show') kind='words --obis --kind --point --status --since --until --current --last --lang --json --help' ;;
-            'archive verify') kind='words --public-key --anchor --json --help' ;;
+            'archive verify') kind='words --public-key --anchor --derived --json --help' ;;
             'point') kind='words --day --month --layer --plot --json --lang --help' ;;
             'explain') kind='words --layer --json --lang --help' ;;
+            'compare') kind='words --day --month --obis --all --lang --json --help' ;;
+            'export meters') kind='words --month --format --output --help' ;;
+            'export points') kind='words --layout --layer --obis --from --to --output --even-damaged --help' ;;
             'reading add') kind='words --at --type --number --unit --decimals --correct --method --request --maximum --author --note --yes --lang --json --help' ;;
             'reading import') kind='words --dry-run --report --obis --unit --maximum --author --note --yes --lang --json --help' ;;
+            'substitute mark') kind='words --author --note --lang --json --help' ;;
+            'substitute set') kind='words --day --author --note --lang --json --help' ;;
             'config lint') kind='words --strict --json --help' ;;
             'witness') kind='words --once --file --help' ;;
             'demo') kind='words --seconds --json --help' ;;
         esac
     else
         case $at:$count in
-            ':0') kind='words run check read profile scan clock probe trace tail modem status doctor reload sink archive point explain reading config witness demo completion' ;;
+            ':0') kind='words run check read profile scan clock probe trace tail modem status doctor reload sink archive point explain compare export reading substitute config witness demo completion' ;;
             'read:0' | 'profile:0' | 'clock:0' | 'tail:'* | 'archive export:0' | 'archive gaps:0' | 'archive show:0' | 'reading add:0' | 'reading list:0') kind='names meters' ;;
             'scan:0') kind='names meters lines' ;;
             'probe:0' | 'trace:0' | 'modem:0') kind='names lines' ;;
             'sink:0') kind='words check replay set-aside' ;;
             'sink check:'* | 'sink replay:0' | 'sink set-aside:'*) kind='names sinks' ;;
             'archive:0') kind='words audit export gaps public-key show stats verify' ;;
+            'point:0' | 'explain:0' | 'compare:0' | 'export points:'* | 'substitute list:0' | 'substitute set:0') kind='names points meters' ;;
+            'export:0') kind='words meters points' ;;
             'reading:0') kind='words add import list template' ;;
             'reading import:0' | 'reading template:0' | 'config lint:'*) kind='files' ;;
+            'substitute:0') kind='words list mark set' ;;
+            'substitute mark:1') kind='words sent accepted rejected withdrawn' ;;
             'config:0') kind='words example lint schema' ;;
             'config example:0') kind='words dlms iec62056_21 modbus' ;;
-            'completion:0') kind='words bash zsh fish meters lines sinks' ;;
+            'completion:0') kind='words bash zsh fish meters points lines sinks' ;;
         esac
     fi
     case $kind in

@@ -94,5 +94,5 @@ def test_checks_and_states_by_hand() -> None:
     assert rows == [[f"`{one.text}`", *(text.format(**names) for text in one.value)] for one in Check]
     assert table("state | in Czech | then") == [
         [f"`{state.value}`", state.czech, then]
-        for state, then in zip(State, ("`sent`", "`accepted` or `rejected`", "", "", ""), strict=True)
+        for state, then in zip(State, ("`sent` or `superseded`", "`accepted` or `rejected`", "", "", ""), strict=True)
     ]

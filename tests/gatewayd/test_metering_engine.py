@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from gatewayd.archive.segments import segment_path
 from gatewayd.archive.store import Store
 from gatewayd.archive.verify import verify
 from gatewayd.daemon.derived import DerivedReader, derived_folder
@@ -256,6 +257,7 @@ PIECES = [
     [quarter("em-1", ENDS[7], "")],
     [quarter("em-1", ENDS[7], "0.300")],
     day_of("em-1", code=EXPORT),
+    day_of("em-2", amount="0.050", code=EXPORT),
 ]
 
 
@@ -278,7 +280,10 @@ EXPECTED: list[list[tuple[object, ...]]] = []
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=6,
+    deadline=None,
+    phases=(Phase.reuse, Phase.generate),  # each example takes a second: a failure is told as it is
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.permutations(range(len(PIECES))), st.integers(1, len(PIECES)))
 def test_any_order_of_arrival_ends_in_the_same_values(
@@ -341,3 +346,39 @@ def test_the_method_and_reason_say_what_was_done(tmp_path: Path) -> None:
             assert "backward" in parameters["rules"]
 
     run(body())
+
+
+def test_raw_readings_of_all_segments_are_followed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with world(tmp_path) as here:
+            for place in range(3):
+                await here.raw.append(brought(day_of("em-1", DAY - timedelta(days=place))))
+                await here.raw.seal()
+            await here.engine.catch_up()
+            assert len(here.values("north", Layer.DAY)) == 3
+            await here.bring([quarter("em-1", ENDS[3], "0.300")])
+            assert here.values("north")[ENDS[3]].inputs == (4, 289), "of the first segment and of the last"
+
+    run(body())
+
+
+def test_a_raw_segment_that_is_damaged_is_told_and_the_rest_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> None:
+        async with world(tmp_path) as here:
+            await here.raw.append(brought(day_of("em-1", DAY - timedelta(days=1))))
+            await here.raw.seal()
+            await here.raw.append(brought(day_of("em-1")))
+            broken = segment_path(tmp_path, 1)
+            broken.chmod(0o640)
+            data = bytearray(broken.read_bytes())
+            data[4096:] = bytes(len(data) - 4096)
+            broken.write_bytes(bytes(data))
+            await here.engine.catch_up()
+            await here.engine.catch_up()
+            assert list(here.values("north", Layer.DAY)) == [WHOLE]
+
+    run(body())
+    told = [one.message for one in caplog.records if "nothing is derived of what cannot be read" in one.message]
+    assert len(told) == 1 and "segment-000001" in told[0]

@@ -7,7 +7,7 @@ the list of everything that was archived.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,10 +18,10 @@ from gatewayd.model import Flag
 from tests.system import month_raw as raw
 from tests.system.month_raw import BEGIN, DAYS, END, ENDS, PRAGUE, QUARTER, Row, oct_, wall
 
+NONE = Flag(0)
 TRUE, SUBSTITUTE, PROVISIONAL, DISTORTED, MISSING = range(5)
 HOLIDAYS = {date(2025, 9, 28), date(2025, 10, 28)}
 ROOT_3 = Decimal(3).sqrt()
-OWN_METHODS = ("control", "interpolated", "comparable")
 Key = tuple[str, str, str, datetime]
 """Point, layer, code, end."""
 
@@ -32,7 +32,7 @@ class Val:
 
     amount: Fraction | None
     status: int
-    flags: Flag = Flag(0)
+    flags: Flag = NONE
     rules: frozenset[str] = frozenset()
     need: frozenset[int] = frozenset()
     allow: frozenset[int] = frozenset()
@@ -43,8 +43,6 @@ class Val:
     instant: datetime | None = None
     told: bool = True
     """False where nothing was archived of an interval: there may be no value of it, or one that says missing."""
-    digits: int = 3
-    """After the point, of what it was made of."""
 
 
 Channel = dict[datetime, Val]
@@ -60,6 +58,9 @@ class Month:
     day_findings: dict[tuple[str, str, date], list[tuple[str, bool]]] = field(default_factory=lambda: defaultdict(list))
     """What was found on a day as a whole: the rule, and whether it makes the day distorted."""
     states: dict[tuple[str, str], dict[datetime, Decimal]] = field(default_factory=dict)
+    """Of registers, at midnight, by point and C of the code."""
+    read: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
+    """The readings of these states, and of the shop at noon."""
 
 
 def legal_day(end: datetime) -> date:
@@ -67,9 +68,13 @@ def legal_day(end: datetime) -> date:
     return (end - QUARTER).astimezone(PRAGUE).date()
 
 
-def label(end: datetime) -> time:
-    """What the clock shows when the interval begins."""
-    return (end - QUARTER).astimezone(PRAGUE).time()
+LABELS = {end: (end - QUARTER).astimezone(PRAGUE).time() for end in ENDS}
+"""What the clock shows when an interval begins."""
+OF_DAY = {day: [end for end in ENDS if legal_day(end) == day] for day in DAYS}
+AT: dict[tuple[date, time], list[datetime]] = defaultdict(list)
+"""The ends of the intervals that begin at that time of that day: two of them in the hour that comes twice."""
+for _end in ENDS:
+    AT[legal_day(_end), LABELS[_end]].append(_end)
 
 
 # -- readings to primary values ---------------------------------------------------------------------------------------
@@ -99,7 +104,7 @@ def month(rows: Sequence[Row]) -> Month:
             quarter_of = Fraction(40, 4)
             power = raw.POWERS[code]
             found.channels["north-control", code] = {
-                end: _chosen(table["em-2", power, end], quarter_of, digits=5) for end in ENDS
+                end: _chosen(table["em-2", power, end], quarter_of) for end in ENDS
             }
             found.channels["own", code] = {end: _chosen(table["em-4", name, end], kwh) for end in ENDS}
     found.channels["shop", "1"] = _risen(table)
@@ -121,7 +126,7 @@ def _south(end: datetime) -> Fraction:
     return Fraction(1, 10_000) * ct * Fraction(22000, 100)
 
 
-def _chosen(rows: Sequence[tuple[int, Row]], factor: Fraction, digits: int = 3) -> Val:
+def _chosen(rows: Sequence[tuple[int, Row]], factor: Fraction) -> Val:
     """What counts of several readings of one interval."""
     everything = frozenset(n for n, _ in rows)
     numbers = [(n, row) for n, row in rows if row.text]
@@ -136,7 +141,7 @@ def _chosen(rows: Sequence[tuple[int, Row]], factor: Fraction, digits: int = 3) 
     else:
         n, newest = min(numbers, key=lambda one: one[1].status)
         status, flags = int(newest.status), newest.flags
-    return Val(Fraction(newest.text) * factor, status, flags, need=frozenset({n}), allow=everything, digits=digits)
+    return Val(Fraction(newest.text) * factor, status, flags, need=frozenset({n}), allow=everything)
 
 
 def _risen(table: dict[tuple[str, str, datetime], list[tuple[int, Row]]]) -> Channel:
@@ -155,17 +160,19 @@ def _risen(table: dict[tuple[str, str, datetime], list[tuple[int, Row]]]) -> Cha
 
 
 def _states(found: Month, rows: Sequence[Row]) -> None:
-    for row in rows:
-        if row.kind == "register" and row.meter in ("em-3", "em-4"):
-            point = "own" if row.meter == "em-4" else "south"
-            code = row.code[4]
-            found.states.setdefault((point, code), {})[row.at] = Decimal(row.text)
+    points = {"em-3": "south", "em-4": "own", "em-5": "shop"}
+    for number, row in enumerate(rows):
+        if row.kind == "register" and row.code.endswith(".8.0"):
+            point, code = points[row.meter], row.code[4]
+            found.read[point, code, row.at] = number
+            if point != "shop":
+                found.states.setdefault((point, code), {})[row.at] = Decimal(row.text)
 
 
 # -- validation -------------------------------------------------------------------------------------------------------
 
 
-def _named(value: Val, rule: str, flags: Flag = Flag(0)) -> None:
+def _named(value: Val, rule: str, flags: Flag = NONE) -> None:
     value.rules |= {rule}
     value.flags |= flags
 
@@ -178,6 +185,12 @@ def comparable_days(day: date) -> list[date]:
 
     before = [day - timedelta(days=n) for n in range(1, 29)]
     return [one for one in before if one in DAYS and kind(one) == kind(day)]
+
+
+def alike(channel: Channel, end: datetime) -> list[Val]:
+    """What was truly metered at the same time of comparable days."""
+    ends = [at for day in comparable_days(legal_day(end)) for at in AT[day, LABELS[end]]]
+    return [channel[at] for at in ends if channel[at].status == TRUE]
 
 
 def median(amounts: Iterable[Fraction]) -> Fraction:
@@ -201,7 +214,7 @@ def _validate(found: Month) -> None:
         _advance(found, point, code, found.channels[point, code], states)
     for code in "12":
         _compare(found, code)
-    found.day_findings["shop", "1", date(2025, 10, 17)].append(("tariff_sum", False))
+    _named(found.channels["shop", "1"][oct_(17, "12:00")], "tariff_sum")  # registers of noon
     for code in "1234":  # the verification of the meter ends on the 29th
         for day in DAYS[29:]:
             found.day_findings["south", code, day].append(("verification", False))
@@ -213,8 +226,7 @@ def _validate(found: Month) -> None:
 
 
 def _of_day(channel: Channel, day: date) -> Channel:
-    start, end = wall(day), wall(day + timedelta(days=1))
-    return {at: one for at, one in channel.items() if start < at <= end}
+    return {end: channel[end] for end in OF_DAY[day]}
 
 
 def _zero(channel: Channel) -> None:
@@ -225,12 +237,7 @@ def _zero(channel: Channel) -> None:
             continue
         usual = Fraction(0)
         for end in ends:
-            others = [
-                one.amount
-                for day in comparable_days(legal_day(end))
-                for at, one in _of_day(channel, day).items()
-                if label(at) == label(end) and one.status == TRUE and one.amount is not None
-            ]
+            others = [one.amount for one in alike(channel, end) if one.amount is not None]
             usual += median(others) if len(others) >= 2 else 0
         if usual > 0:
             for end in ends:
@@ -305,14 +312,25 @@ def substitute(found: Month) -> None:
             if bad:
                 _gap(ends, channel, control, drafts, exact)
         if point == "own":
-            _meet(channel, drafts, exact, found.states[point, code])
-        if point == "shop":
-            _meet_totals(channel, drafts, exact)
+            states = found.states[point, code]
+            for first, last in pairwise(sorted(states)):
+                ends = [end for end in ENDS if first < end <= last]
+                advance = Fraction(states[last]) - Fraction(states[first])
+                both = frozenset({found.read[point, code, first], found.read[point, code, last]})
+                _share(advance, ends, channel, drafts, exact, both)
+        if point == "shop":  # the totals on both sides of the gap say how much it was altogether
+            noon = frozenset(n for (name, _, _), n in found.read.items() if name == "shop")
+            for bad, run in groupby(ENDS, key=lambda end: end in drafts):
+                ends = list(run)
+                if bad:
+                    advance = Fraction(raw.TOTALS[ends[-1]] - raw.TOTALS[ends[0] - QUARTER], 1000)
+                    _share(advance, ends, channel, drafts, exact, frozenset())
+                    for end in ends:  # those of noon say the same
+                        near = [one for at, one in channel.items() if abs(at - end) <= timedelta(days=1)]
+                        drafts[end].allow |= noon.union(*(one.allow for one in near))
         for end, one in drafts.items():
             before = channel[end]
-            channel[end] = replace(
-                one, flags=before.flags, rules=before.rules, allow=one.need | before.allow, told=True
-            )
+            channel[end] = replace(one, flags=before.flags, allow=one.allow | one.need | before.allow, told=True)
             found.substituted += 1
 
 
@@ -331,15 +349,9 @@ def _gap(
             exact[end] = low + (high - low) * place / (len(ends) + 1)
             drafts[end] = Val(_rounded(exact[end]), SUBSTITUTE, need=before.need | after.need, method="interpolated")
             continue
-        alike = [
-            one
-            for day in comparable_days(legal_day(end))
-            for at, one in _of_day(channel, day).items()
-            if label(at) == label(end) and one.status == TRUE
-        ]
-        if alike:
-            exact[end] = median(one.amount for one in alike if one.amount is not None)
-            need = frozenset(n for one in alike for n in one.need)
+        if others := alike(channel, end):
+            exact[end] = median(one.amount for one in others if one.amount is not None)
+            need = frozenset(n for one in others for n in one.need)
             drafts[end] = Val(_rounded(exact[end]), SUBSTITUTE, need=need, method="comparable")
 
 
@@ -348,38 +360,32 @@ def _rounded(number: Fraction) -> Fraction:
     return Fraction(round(number * 10**6), 10**6)
 
 
-def _meet(
-    channel: Channel, drafts: Channel, exact: dict[datetime, Fraction], states: dict[datetime, Decimal]
+def _share(
+    advance: Fraction,
+    ends: list[datetime],
+    channel: Channel,
+    drafts: Channel,
+    exact: dict[datetime, Fraction],
+    states: frozenset[int],
 ) -> None:
-    for first, last in pairwise(sorted(states)):
-        ends = [end for end in ENDS if first < end <= last]
-        advance = Fraction(states[last]) - Fraction(states[first])
-        others = [channel[end].amount for end in ends if end not in drafts]
-        _share(advance - sum((one or Fraction(0) for one in others), Fraction(0)), ends, drafts, exact)
-
-
-def _meet_totals(channel: Channel, drafts: Channel, exact: dict[datetime, Fraction]) -> None:
-    """The totals on both sides of the gap say how much it was altogether."""
-    for bad, run in groupby(ENDS, key=lambda end: end in drafts):
-        if bad:
-            ends = list(run)
-            advance = Fraction(raw.TOTALS[ends[-1]] - raw.TOTALS[ends[0] - QUARTER], 1000)
-            _share(advance, ends, drafts, exact)
-
-
-def _share(rest: Fraction, ends: list[datetime], drafts: Channel, exact: dict[datetime, Fraction]) -> None:
-    """In proportion; what rounding leaves goes to those that lost most by it, of equal ones to the first."""
+    """In proportion, what the others leave of the advance; what rounding leaves goes to those that lost most by it, of
+    equal ones to the first."""
     mine = [end for end in ends if end in exact]
     if not mine:
         return
+    others = [channel[end] for end in ends if end not in drafts]
+    rest = advance - sum((one.amount or Fraction(0) for one in others), Fraction(0))
     whole = sum(exact[end] for end in mine)
     wanted = {end: rest * exact[end] / whole if whole else rest / len(mine) for end in mine}
     units = {end: wanted[end] * 10**6 // 1 for end in mine}
     left = int(rest * 10**6 - sum(units.values()))
     for end in sorted(mine, key=lambda one: (units[one] - wanted[one] * 10**6, one))[:left]:
         units[end] += 1
+    inputs = frozenset().union(*(drafts[end].need for end in mine), *(one.allow for one in others))
     for end in mine:
         drafts[end].amount = Fraction(units[end], 10**6)
+        drafts[end].need |= states
+        drafts[end].allow |= inputs
 
 
 # -- sums -------------------------------------------------------------------------------------------------------------
@@ -457,7 +463,8 @@ def _maximum(channel: Channel) -> Val:
     highest = channel[at].amount
     assert highest is not None
     both = summed([(1, one) for one in every], True, "aggregate")
-    return replace(both, amount=highest * 4, need=channel[at].need, instant=at, seconds=int((END - BEGIN).total_seconds()))
+    seconds = int((END - BEGIN).total_seconds())
+    return replace(both, amount=highest * 4, need=channel[at].need, instant=at, seconds=seconds)
 
 
 def _losses(found: Month) -> None:
@@ -475,7 +482,5 @@ def _losses(found: Month) -> None:
             lost = 8 + 50 * (active**2 + reactive**2) / Fraction(6300) ** 2
             both.amount = lost / 4
         both.have, both.want = (1, 1) if both.amount is not None else (0, 1)
+        both.method = "loss" if both.amount is not None else ""
         found.values["south", "loss", name, end] = both
-
-
-Judge = Callable[[Key, Val], None]

@@ -23,10 +23,7 @@ from tests.system.rig import Site
 LINES = "  office: {type: tcp, host: 127.0.0.1, port: 9}\n"
 _METER = "  - {{id: {id}, driver: iec62056_21, line: office, metering_type: {type}, {more}jobs: [{{profile: P.01}}]}}\n"
 _LV = "ratio: [{ct: 200/5}], voltage: low, "
-_MV = (
-    "voltage: medium, ratio: [{ct: 50/5, vt: 22000/100}, "
-    '{ct: 100/5, vt: 22000/100, since: "2025-10-16 13:20"}], '
-)
+_MV = 'voltage: medium, ratio: [{ct: 50/5, vt: 22000/100}, {ct: 100/5, vt: 22000/100, since: "2025-10-16 13:20"}], '
 METERS = "".join(
     _METER.format(id=name, type=kind, more=more)
     for name, kind, more in (
@@ -41,20 +38,24 @@ METERS = "".join(
 POINTS = """points:
   - id: north
     meters: [{meter: em-1}, {meter: em-7, since: "2025-10-14 10:07"}]
+    channels: [1-0:1.29.0, 1-0:2.29.0, 1-0:3.29.0, 1-0:4.29.0]
     accuracy: {meter: 0.5S, ct: 0.5S}
     substitution: {enabled: true}
   - {id: north-control, meter: em-2, control_of: north, accuracy: {meter: 1}}
   - id: south
     meter: em-3
+    channels: [1-0:1.29.0, 1-0:2.29.0, 1-0:3.29.0, 1-0:4.29.0]
     metering_side: secondary
     transformer: {kind: vvn_vn, sn_kva: 6300, dp0_kw: 8, dpk_kw: 50}
     verified_until: {meter: 2025-10-29}
   - id: own
     meter: em-4
+    channels: [1-0:1.29.0, 1-0:2.29.0]
     rated: {current_a: 63, voltage_v: 400}
     substitution: {enabled: true}
   - id: shop
     meter: em-5
+    channels: [1-0:1.29.0]
     metering_side: secondary
     rated: {current_a: 63, voltage_v: 400}
     substitution: {enabled: true}
@@ -87,9 +88,9 @@ class Plant:
         self.engine = Metering(raw, self.derived, works, zone, lambda: self.now, linger_s=0.0, sleep=_at_once)
         self.seqs: list[int] = []
 
-    async def bring(self, batches: Iterable[Batch]) -> None:
-        """Archive what came, in this order."""
-        pending = [self.raw.append(one.entry()) for one in batches]
+    async def bring(self, batches: Iterable[Batch], at: datetime | None = None) -> None:
+        """Archive what came, in this order; all of it at an instant, or each when it came."""
+        pending = [self.raw.append(one.entry(at)) for one in batches]
         for found in await asyncio.gather(*pending):
             self.seqs += [one.seq for one in found]
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT.parent / "shared" / "captures" / "iec62056-21"
 DEADLINE_S = 60.0
 READY_S = 20.0
-_GROUPS = ("archive", "config", "reading", "sink")
+_GROUPS = ("archive", "config", "export", "reading", "sink", "substitute")
 _KNOWN: set[tuple[str, ...]] = set()
 """Commands that have shown that they begin in an interpreter of their own."""
 QUICK = ("--no-pace", "--reaction-ms", "0", "--no-check-baud")

@@ -93,6 +93,8 @@ def test_killed_again_and_again_nothing_is_lost_nothing_written_twice_and_all_is
     assert set(arrived(subscriber)) == {one.seq for one in values}
     assert verify(derived_folder(site.archive)).ok
     assert site.json("archive", "verify")["ok"]
+    found = site.json("archive", "verify", "--derived")
+    assert (found["ok"], found["readings"]) == (True, VALUES + 8)
 
     (day,) = site.json("explain", "total", "1.29.0", MONTH[25].isoformat())["values"]
     assert (day["layer"], day["value"], day["status"], day["version"]) == ("day", "15.010", "distorted", 2)

@@ -4,6 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +21,7 @@ import pytest
 from tests.interop.http_server import HttpServer, Reply, Request
 from tests.system.dlms_rig import TOTALS, total
 from tests.system.forked import QuickSite, running
-from tests.system.rig import Daemon, Site, eventually
+from tests.system.rig import ROOT, Daemon, Site, eventually
 
 PRAGUE = ZoneInfo("Europe/Prague")
 COUNT = 8
@@ -163,6 +166,18 @@ def checked(found: list[tuple[str, str, int, str]], begun: datetime) -> None:
                 assert raw == str(total(datetime.fromtimestamp(at / 1e6, PRAGUE), channel, number + 1))
 
 
+def journalled(site: Site) -> bytes:
+    """What a reload by the service manager says: what has no priority would be an error."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        found = os.fstat(theirs.fileno())
+        command = [sys.executable, "-m", "gatewayd", "-c", str(site.config), "reload"]
+        environment = os.environ | {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        subprocess.run(command, stderr=theirs.fileno(), env=environment, cwd=ROOT, check=True)
+        theirs.close()
+        return ours.recv(65536)
+
+
 @pytest.mark.timeout(120)
 def test_what_only_a_start_can_change_is_refused_with_the_remedy(tmp_path: Path) -> None:
     site = Site(tmp_path)
@@ -178,7 +193,9 @@ def test_what_only_a_start_can_change_is_refused_with_the_remedy(tmp_path: Path)
         document = quick.json("status", code=1)
         assert document["gateway"] == "gw-test" and "gateway.id" in document["configuration"]["fault"]
         site.config.write_text(text)
-        assert quick.run("reload").stdout.strip() == f"{site.config}: nothing has changed"
+        done = quick.run("reload")
+        assert done.stdout.strip() == f"{site.config}: nothing has changed"
+        assert "warning: " in done.stderr and journalled(site) == b"", "the gateway has told the journal itself"
         assert quick.json("status")["configuration"]["fault"] is None
         assert daemon.terminate() == 0
 

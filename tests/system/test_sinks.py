@@ -26,6 +26,7 @@ from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import Store
 from gatewayd.model import DIRECT, Exchange, Kind, Outcome, Reading
 from gatewayd.obis import Obis
+from gatewayd.peer import user_name
 from tests.interop.certificates import Authority
 from tests.interop.mosquitto import Mosquitto, Subscriber, program
 from tests.interop.postgresql import PostgreSQL
@@ -194,6 +195,9 @@ def test_a_broker_that_was_wiped_gets_it_again_by_number(tmp_path: Path) -> None
             counter.wait(1500)
             assert set(counter.times) == set(range(501, count + 1))
             assert counter.repeated == 0
+        (noted,) = site.json("archive", "audit", "--category", "operator")["audit"]
+        assert (noted["source"], noted["type"], noted["subject"]) == (user_name(os.geteuid()), "sink-replay", "mqtt")
+        assert (noted["result"], noted["detail"]) == ("done", f"readings 501 to {count}: 1500 delivered again")
         eventually(lambda: sinks_of(site)["mqtt"]["state"] == "connected", "the gateway's own connection is back")
         assert daemon.terminate() == 0
 

@@ -25,6 +25,7 @@ from gatewayd.archive.query import Reader
 from gatewayd.config import parse
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
 from gatewayd.model import Outcome
+from gatewayd.peer import user_name
 from tests.crash.rig import audits
 from tests.system.rig import DEADLINE_S, QUICK, READY_S, ROOT, Site, end, eventually, simulator
 
@@ -472,8 +473,9 @@ def test_a_call_to_try_the_modem(site: Site) -> None:
         document = site.json("modem", "gsm", "--call", "em-1")
         done = site.run("modem", "gsm", "--call", "+420777000111")
         traced = site.run("trace", "gsm", "--read", "em-1")
-        accounted = [(row[5], row[6]) for row in audits(site.archive, "modem-call")]
-    assert accounted == [("em-1", "done"), ("test call", "done"), ("em-1", "done")]
+        accounted = [(row[2], row[5], row[6]) for row in audits(site.archive, "modem-call")]
+    user = user_name(os.geteuid())
+    assert accounted == [(user, "em-1", "done"), (user, "test call", "done"), ("gateway", "em-1", "done")]
     call = document["call"]
     assert (call["number"], call["result"], call["hung_up"]) == ("+42060****89", "done", True)
     assert "this costs money" in done.stderr

@@ -105,7 +105,7 @@ async def _rows(session: Session, database: str, statement: str) -> list[dict[st
         fault = result.get("error")
         if fault is not None:
             kind = _NotThere if str(fault).startswith("database not found") else SinkError
-            raise kind(f"{session.http.name} refuses a query: {str(fault)[:200]}")
+            raise kind(f"{session.http.name} refuses a query: {session.http.secrets.hidden(str(fault))[:200]}")
         series = result.get("series", [])
         return (
             [dict(zip(series[0]["columns"], row, strict=True)) for row in series[0].get("values", [])] if series else []

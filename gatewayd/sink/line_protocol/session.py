@@ -18,6 +18,7 @@ from gatewayd.sink.line_protocol.answers import judge, prove
 from gatewayd.sink.line_protocol.influx2 import Influx2
 from gatewayd.sink.line_protocol.options import LineProtocolOptions, parts
 from gatewayd.sink.line_protocol.transport import ANSWER_LIMIT, Answer, Http, in_thread
+from gatewayd.sink.secrets import Secrets
 from gatewayd.sink.tls import TlsOptions, tls_context
 
 _GREETING = {"influx1": "/ping", "influx2": "/ping", "victoriametrics": "/health", "questdb": "/ping"}
@@ -77,7 +78,8 @@ async def opened(sink: str, options: LineProtocolOptions, clock: Callable[[], da
     context = None
     if parts(options.url).scheme == "https":
         context = await in_thread(lambda: tls_context(options.tls or TlsOptions()), f"sink {sink} certificates")
-    http = Http(options.url, _authorization(options, password, token), options.timeout_s, context)
+    secrets = Secrets(password, token, username=options.username)
+    http = Http(options.url, _authorization(options, password, token), options.timeout_s, context, secrets)
     try:
         post = Influx2(http, options, token).write if options.dialect == "influx2" else _poster(http, options)
         path = _GREETING[options.dialect]

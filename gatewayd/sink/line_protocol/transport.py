@@ -1,8 +1,9 @@
 """HTTP for one connection to a database: one request at a time, in a thread, with a deadline over all of it.
 
 Rules: nothing is retried, redirects are not followed, proxies of the environment are not used. What is read of an
-answer is bounded. Whoever waits for a request can leave at any moment: the socket is shut down, and so the thread ends;
-one that hangs in the name service is left behind, and nobody waits for it at the end of the process.
+answer is bounded, and our secrets are hidden in what may be quoted of it. Whoever waits for a request can leave at any
+moment: the socket is shut down, and so the thread ends; one that hangs in the name service is left behind, and nobody
+waits for it at the end of the process.
 """
 
 import asyncio
@@ -15,17 +16,22 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TypeVar
 
+from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from gatewayd.errors import SinkError
 from gatewayd.sink.line_protocol.faults import too_slow, words
 from gatewayd.sink.line_protocol.options import parts
+from gatewayd.sink.secrets import Secrets
 
 T = TypeVar("T")
 
 ANSWER_LIMIT = 64 * 1024
 """Bytes that are read of an answer to a write."""
+_FAULT = 300
+_QUOTED = ("X-Influxdb-Error", "X-Influxdb-Version")
+"""Headers that messages have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +62,23 @@ def place(url: str) -> str:
 class Http:
     """One keep-alive connection, opened when needed. After `close`, or a request that took too long, it is of no use.
 
-    `headers` go with every request; `context` is for a URL with https."""
+    `headers` go with every request; `context` is for a URL with https; `secrets` are hidden in faults that are
+    answered."""
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], timeout_s: float, context: ssl.SSLContext | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        context: ssl.SSLContext | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         found = parts(url)
         host, port = address(url)
         self.name = place(url)
         self._base = (found.path or "").rstrip("/")
         self._headers = {"User-Agent": "gatewayd", **headers}
+        self.secrets = secrets or Secrets()
         self._timeout_s = timeout_s
         self._closed = False
         self._busy = False
@@ -135,7 +148,17 @@ class Http:
             content += piece
         if len(content) > limit:
             connection.close()
-        return Answer(response.status, response.headers, content[:limit])
+        kept = self._hidden(response.headers)
+        if response.status >= _FAULT:  # others are read, not quoted: nothing in them may change
+            content = self.secrets.hidden_octets(content[:limit])
+        return Answer(response.status, kept, content[:limit])
+
+    def _hidden(self, headers: HTTPHeaderDict) -> HTTPHeaderDict:
+        kept = headers.copy()
+        for name in _QUOTED:
+            if name in kept:
+                kept[name] = self.secrets.hidden(kept[name])
+        return kept
 
     def close(self) -> None:
         """Never waits; a request on its way fails at once."""

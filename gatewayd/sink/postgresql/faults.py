@@ -14,9 +14,12 @@ from pg8000.exceptions import DatabaseError  # type: ignore[import-untyped] # pg
 from gatewayd.errors import SinkError
 from gatewayd.sink.division import BatchRefused
 from gatewayd.sink.postgresql.sql import quoted
+from gatewayd.sink.secrets import Secrets
 
 _CONTENT = ("22", "23", "54")
 """Data exceptions, violated constraints, limits of the program: this row will be refused again."""
+_CODES = frozenset("SVC")
+"""Letters of a report that are no text of somebody: severity and SQLSTATE."""
 _NO_ANSWER = "is it overloaded, stopped or behind a firewall?"
 
 
@@ -97,6 +100,13 @@ def is_alive(error: BaseException) -> bool:
     """Whether the connection can still be used: the server refused a statement, and that was all."""
     report = database_report(error)
     return report is not None and report.get("V") == "ERROR"
+
+
+def hide(error: BaseException, secrets: Secrets) -> None:
+    """Take secrets out of what the server said; its codes stay."""
+    report = database_report(error) or {}
+    for letter in report.keys() - _CODES:
+        report[letter] = secrets.hidden(report[letter])
 
 
 def database_report(error: BaseException) -> dict[str, str] | None:

@@ -18,8 +18,9 @@ from pg8000.exceptions import InterfaceError  # type: ignore[import-untyped]
 from pg8000.native import Connection  # type: ignore[import-untyped]
 
 from gatewayd.errors import SinkError
-from gatewayd.sink.postgresql.faults import Target, database_report, is_alive, refusal, sink_fault
+from gatewayd.sink.postgresql.faults import Target, database_report, hide, is_alive, refusal, sink_fault
 from gatewayd.sink.postgresql.sql import quoted
+from gatewayd.sink.secrets import Secrets
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL manual, 55.7 "SSLRequest"
 _SERVER_FIRST = 0.9
@@ -38,6 +39,7 @@ class Session:
         self._socket = tcp
         self._context = context
         self._connection: Connection | None = None
+        self._secrets = Secrets()
         self._broken = False
         tcp.settimeout(target.timeout_s)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -46,6 +48,7 @@ class Session:
 
     def open(self, password: str | None) -> None:
         """Encrypt, log in, and set what a batch relies on. Raises SinkError."""
+        self._secrets = Secrets(password)
         with self._boundary():
             if self._context is not None:
                 self._encrypt(self._context)
@@ -68,7 +71,7 @@ class Session:
     @property
     def server_version(self) -> str:
         assert self._connection is not None
-        return str(self._connection.parameter_statuses.get("server_version", "?"))
+        return self._secrets.hidden(str(self._connection.parameter_statuses.get("server_version", "?")))
 
     def query(self, sql: str, *, remedy: str = "") -> Rows:
         """Run one or more statements; the rows that they return. `remedy` gives the right that they need.
@@ -182,6 +185,7 @@ class Session:
         # A peer may send anything, and pg8000 raises whatever its parser stumbles over (KeyError, struct.error, ...).
         except Exception as error:
             self._broken = self._broken or not is_alive(error)
+            hide(error, self._secrets)
             refused = refusal(error) if content else None
             raise refused or sink_fault(error, self.target, remedy) from error
 

@@ -99,6 +99,8 @@ def test_names_of_the_example_are_those_that_are_loaded() -> None:
     assert set(names(EXAMPLE, "meters")) == {meter.id for meter in loaded.metered}
     assert set(names(EXAMPLE, "lines")) == {*loaded.lines, *loaded.pools}
     assert names(EXAMPLE, "sinks") == [sink.id for sink in loaded.sinks]
+    by_themselves = set(names(EXAMPLE, "meters"))
+    assert names(EXAMPLE, "points") == [point.id for point in loaded.points if point.id not in by_themselves]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\0", b"meters", b"meters: [}\n  id", b""])

@@ -4,24 +4,32 @@ Rules: one running gateway, one set of simulated meters, a broker and a modem fo
 do not name fails the first test: write down what it does, and what it says when it cannot.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from gatewayd import daemon
 from gatewayd.cli import gatewayd
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.tree import nodes
 from gatewayd.manual.table import COLUMNS
+from tests.gatewayd.metering_world import day_of
+from tests.gatewayd.points_site import a_day, configured, filled, morning_zone
 from tests.system.dlms_rig import Manner, dlms_meter
 from tests.system.forked import Forked, forked, running
 from tests.system.rig import ROOT, eventually
 
 HOUSEHOLD = ROOT / "simulators" / "readouts" / "household.txt"
+POINTS, MORNING = "points/points.yaml", "morning/points.yaml"
+"""Metering points with derived values; and some of which substitute values are entered, where it is morning."""
 DONE, FAULT, USAGE = ExitCode.DONE, ExitCode.FAULT, ExitCode.USAGE
 
 
@@ -46,12 +54,17 @@ WELL = {
     "archive verify": Try("", DONE, "sound"),
     "check": Try("", DONE, "gateway gw-all: 7 lines, 2 meters"),
     "clock": Try("em-1", DONE, r"\(read "),
+    "compare": Try("north --day 2026-11-19", DONE, "96 compared, 0 outside", POINTS),
     "completion": Try("bash", DONE, "complete -F _gatewayd"),
     "config example": Try("modbus", DONE, "driver: modbus"),
     "config lint": Try("", DONE, "gateway gw-all"),
     "config schema": Try("", DONE, "json-schema.org"),
     "doctor": Try("--no-network", DONE, "gateway"),
+    "explain": Try("north 1.29.0 2026-11-20", DONE, "readings that it is made of", POINTS),
+    "export meters": Try("", DONE, "^north,27ZG600Z0424987D", POINTS),
+    "export points": Try("north --layout csv --to 2026-11-21", DONE, "^north,27ZG600Z0424987D", POINTS),
     "modem": Try("gsm", DONE, "registered at home"),
+    "point": Try("north --day 2026-11-20", DONE, "1 missing", POINTS),
     "probe": Try("front --protocol iec --listen 0 --baud 300", DONE, "iec62056_21"),
     "profile": Try("em-1 1-0:99.1.0 --from today --plot", DONE, "intervals? of 15 min|nothing"),
     "read": Try("em-1 1.8.0", DONE, r"1-0:1\.8\.0"),
@@ -65,6 +78,9 @@ WELL = {
     "sink replay": Try("broker --from 1 --to 2", DONE, "2 readings delivered again"),
     "sink set-aside": Try("", DONE, "nothing was set aside"),
     "status": Try("", DONE, "gateway gw-all: running"),
+    "substitute list": Try("", DONE, "number +point", MORNING),
+    "substitute mark": Try("1 sent", DONE, "number 1: north 1.29.0 .*, sent", MORNING),
+    "substitute set": Try("north 3.8.0 5 --day yesterday", DONE, "5 kvarh, entered", MORNING),
     "tail": Try("--since today --count 2", DONE, "em-[12]"),
     "trace": Try("house --count 2", DONE, "->|<-|--"),
     "witness": Try("--once --file {folder}/clock-state", DONE, ""),
@@ -79,13 +95,18 @@ WRONG = {
     "archive verify": Try("", FAULT, "no archive|nothing|segment", "lonely.yaml"),
     "check": Try("", USAGE, "broken.yaml:2: .*path", "broken.yaml"),
     "clock": Try("em-1 --set", FAULT, "set_clock"),
+    "compare": Try("total", USAGE, "none of the points has control_of: total", POINTS),
     "completion": Try("tcsh", USAGE, "tcsh"),
     "config example": Try("smoke-signals", USAGE, "smoke-signals"),
     "config lint": Try("{folder}/broken.yaml {folder}/gatewayd.yaml", USAGE, "broken.yaml:2: "),
     "config schema": Try("--yaml", USAGE, "no such option|No such option"),
     "demo": Try("--seconds 1", USAGE, "seconds"),
     "doctor": Try("--no-network", FAULT, "path", "broken.yaml"),
+    "explain": Try("nobody 1.29.0 2026-11-20", FAULT, "no metering point nobody", POINTS),
+    "export meters": Try("--month 2026-13", USAGE, "is no month", POINTS),
+    "export points": Try("north --layout xlsx", USAGE, "xlsx is no text", POINTS),
     "modem": Try("house", USAGE, "no modem"),
+    "point": Try("nobody", USAGE, "no metering point nobody", POINTS),
     "probe": Try("house", FAULT, "in use by the running gateway"),
     "profile": Try("em-1 1-0:99.1.0 --from today --to yesterday", USAGE, "is not after"),
     "read": Try("em-1 1-0:77.7.0", FAULT, r"1-0:77\.7\.0"),
@@ -100,6 +121,9 @@ WRONG = {
     "sink replay": Try("broker --from 999999999", USAGE, "behind the end of the archive"),
     "sink set-aside": Try("--clear", USAGE, "needs the name of a sink"),
     "status": Try("", FAULT, "not running", "lonely.yaml"),
+    "substitute list": Try("nobody", USAGE, "no metering point nobody", MORNING),
+    "substitute mark": Try("99 sent", FAULT, "no value with the number 99", MORNING),
+    "substitute set": Try("north 1.8.0 5 --day 2020-01-01", FAULT, "^deadline: ", MORNING),
     "tail": Try("em-9", USAGE, "meter 'em-9' is not configured"),
     "trace": Try("nowhere", USAGE, "line 'nowhere' is not configured"),
     "witness": Try("--once --file {folder}/none/clock-state", FAULT, "clock-state"),
@@ -110,7 +134,17 @@ ELSEWHERE = {
 }
 """Commands whose good case is another test."""
 WITHOUT_JSON = frozenset(
-    ("archive export", "completion", "config example", "reading template", "run", "witness")  # formats, texts, services
+    # formats, texts, services
+    (
+        "archive export",
+        "completion",
+        "config example",
+        "export meters",
+        "export points",
+        "reading template",
+        "run",
+        "witness",
+    )
 )
 
 
@@ -119,6 +153,7 @@ GOING_ON = frozenset(("trace", "tail"))
 ANEW = {
     "profile": Try("em-1 1-0:99.1.0 --from today", DONE, ""),
     "reading add": Try("em-2 1-0:1.8.0 1 --at now --yes", DONE, ""),
+    "substitute mark": Try("2 sent", DONE, "", MORNING),
 }
 """Commands that have other arguments for programs."""
 SLOW = frozenset(("probe", "scan"))
@@ -193,11 +228,27 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         (folder / "lonely.yaml").write_text(LONELY.format(folder=folder))
         (folder / "broken.yaml").write_text(BROKEN)
         (folder / "readings.csv").write_text(READINGS)
+        _metering_points(folder)
         gateway = stack.enter_context(running(folder, "gatewayd", "-c", str(folder / "gatewayd.yaml"), "run"))
         found = World(folder, gateway)
         status = Try("--json", DONE, "")
         eventually(lambda: _settled(found, found.run("status", status)), "meters are read, the sink is connected", 30.0)
         yield found
+
+
+def _metering_points(folder: Path) -> None:
+    """No gateway runs with these."""
+    for name in (POINTS, MORNING):
+        (folder / name).parent.mkdir()
+    configured((folder / POINTS).parent)
+    before = date(2026, 11, 19)
+    filled((folder / POINTS).parent, [day_of("em-1", before), day_of("em-2", before, "0.251"), *a_day()])
+    now = datetime.now(UTC)
+    zone = morning_zone(now)
+    morning = daemon.load_config(configured((folder / MORNING).parent, zone))
+    yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
+    for code in ("1-0:1.29.0", "1-0:2.29.0"):
+        assert asyncio.run(daemon.place(morning, daemon.Order("north", code, yesterday, "5"))).done
 
 
 def _settled(world: World, done: tuple[int, str, str]) -> bool:

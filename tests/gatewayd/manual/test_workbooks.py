@@ -209,6 +209,7 @@ def test_a_workbook_with_macros_under_another_name() -> None:
 
 
 ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+SHEET_RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"
 BOMB = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e0 "lol">{ENTITIES}]><x>&e9;</x>'
 
 
@@ -216,6 +217,29 @@ BOMB = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e0 "lol">{ENTITIES}]><x>&e9;
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_entities_are_never_expanded(part: str, encoding: str) -> None:
     critical(with_parts(data(GOOD), {part: BOMB.encode(encoding)}), Check.FILE, "document type")
+
+
+@pytest.mark.parametrize("before", ["", " " * 70_000])
+@pytest.mark.parametrize("name", ["sheet1.dat", "sheet1.png", "sheet1"])
+def test_a_sheet_is_looked_at_whatever_the_name_of_its_part(name: str, before: str) -> None:
+    relations = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" '
+    )
+    relations += f'Type="{SHEET_RELATION}" Target="worksheets/{name}"/></Relationships>'
+    parts = {
+        "xl/worksheets/sheet1.xml": None,
+        f"xl/worksheets/{name}": (before + BOMB.removeprefix('<?xml version="1.0"?>')).encode(),
+        "xl/_rels/workbook.xml.rels": relations.encode(),
+    }
+    critical(with_parts(data(GOOD), parts), Check.FILE, "document type")
+
+
+def test_pictures_are_no_xml() -> None:
+    picture = {
+        "xl/media/image1.png": b"\x89PNG\r\n\x1a\n<!DOCTYPE",
+        "xl/printerSettings/p1.bin": "Office <x>".encode("utf-16"),
+    }
+    assert len(read_sheet(with_parts(data(GOOD), picture))) == 1
 
 
 def test_an_entity_from_a_file_is_never_read() -> None:

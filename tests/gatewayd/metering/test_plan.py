@@ -6,19 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.metering.plan import EVERY, CycleError, Dirty, Plan, PointPlan
-from gatewayd.model import DIRECT, Archived, Kind, RawStatus, Reading
+from gatewayd.metering.plan import EVERY, CycleError, Dirty, Plan, PointPlan, Touch
 from gatewayd.obis import Obis
 
-IMPORT, EXPORT, VOLTAGE = (Obis.parse(code) for code in ("1-0:1.29.0", "1-0:2.29.0", "1-0:32.27.0"))
+IMPORT, EXPORT = Obis.parse("1-0:1.29.0"), Obis.parse("1-0:2.29.0")
 TOTAL = Obis.parse("1-0:1.8.0")
 DAY = date(2026, 11, 20)
 NOON, MIDNIGHT = datetime(2026, 11, 20, 11, 0, tzinfo=UTC), datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
 
 
-def archived(meter: str, code: Obis = IMPORT, at: datetime = NOON, kind: Kind = Kind.INTERVAL) -> Archived:
-    reading = Reading(meter, code, str(code), kind, at, b"", "1", "kWh", 0, RawStatus.TRUE, interval_s=900)
-    return Archived(1, reading, at, "", 1, DIRECT)
+def touch(meter: str, code: Obis = IMPORT, at: datetime = NOON) -> Touch:
+    return meter, code, at
 
 
 def days(dirty: Dirty) -> set[tuple[str, date]]:
@@ -27,7 +25,7 @@ def days(dirty: Dirty) -> set[tuple[str, date]]:
 
 def test_a_reading_touches_its_point_and_day_alone() -> None:
     plan = Plan([PointPlan("north", ("em-1",)), PointPlan("south", ("em-2",))])
-    found = plan.touched([archived("em-1")])
+    found = plan.touched([touch("em-1")])
     assert days(found) == {("north", DAY)}
     assert found.codes("north", DAY) == frozenset({IMPORT})
     assert found.codes("south", DAY) is None
@@ -35,28 +33,24 @@ def test_a_reading_touches_its_point_and_day_alone() -> None:
 
 def test_midnight_belongs_to_the_day_that_it_ends() -> None:
     plan = Plan([PointPlan("north", ("em-1",))])
-    assert days(plan.touched([archived("em-1", at=MIDNIGHT)])) == {("north", DAY)}
+    assert days(plan.touched([touch("em-1", at=MIDNIGHT)])) == {("north", DAY)}
 
 
 def test_the_total_of_midnight_begins_the_next_day_as_well() -> None:
     plan = Plan([PointPlan("north", ("em-1",))])
-    found = plan.touched([archived("em-1", TOTAL, MIDNIGHT)])
+    found = plan.touched([touch("em-1", TOTAL, MIDNIGHT)])
     assert days(found) == {("north", DAY), ("north", date(2026, 11, 21))}
     assert found.codes("north", DAY) == frozenset({IMPORT}), "the channel that is made of totals"
 
 
-@pytest.mark.parametrize(
-    "one",
-    [archived("em-9"), archived("em-1", EXPORT), archived("em-1", kind=Kind.REGISTER)],
-    ids=["meter", "code", "kind"],
-)
-def test_what_is_no_interval_of_a_channel_touches_nothing(one: Archived) -> None:
+@pytest.mark.parametrize("one", [touch("em-9"), touch("em-1", EXPORT)], ids=["meter", "code"])
+def test_what_is_no_interval_of_a_channel_touches_nothing(one: Touch) -> None:
     assert not len(Plan([PointPlan("north", ("em-1",), (IMPORT,))]).touched([one]))
 
 
 def test_a_meter_that_has_moved_touches_both_points() -> None:
     plan = Plan([PointPlan("north", ("em-1", "em-2")), PointPlan("south", ("em-2",))])
-    assert days(plan.touched([archived("em-2")])) == {("north", DAY), ("south", DAY)}
+    assert days(plan.touched([touch("em-2")])) == {("north", DAY), ("south", DAY)}
 
 
 def test_virtual_points_follow_through_all_levels() -> None:
@@ -69,7 +63,7 @@ def test_virtual_points_follow_through_all_levels() -> None:
             PointPlan("own", ("em-3",)),
         ]
     )
-    spread = plan.spread(plan.touched([archived("em-1")]))
+    spread = plan.spread(plan.touched([touch("em-1")]))
     assert days(spread) == {("north", DAY), ("site", DAY), ("all", DAY)}
     assert spread.codes("all", DAY) == frozenset({IMPORT})
     assert [task.point for task in plan.tasks(spread)] == ["north", "site", "all"]
@@ -77,7 +71,7 @@ def test_virtual_points_follow_through_all_levels() -> None:
 
 def test_what_is_looked_at_beside_concerns_all_of_a_point() -> None:
     plan = Plan([PointPlan("main", ("em-1",), beside=("check",)), PointPlan("check", ("em-2",))])
-    spread = plan.spread(plan.touched([archived("em-2")]))
+    spread = plan.spread(plan.touched([touch("em-2")]))
     assert days(spread) == {("check", DAY), ("main", DAY)}
     assert spread.codes("main", DAY) == EVERY
 
@@ -85,7 +79,7 @@ def test_what_is_looked_at_beside_concerns_all_of_a_point() -> None:
 def test_days_with_substitutes_follow_and_what_is_made_of_them() -> None:
     plan = Plan([PointPlan("north", ("em-1",)), PointPlan("all", parts=("north",))])
     later = date(2026, 11, 27)
-    spread = plan.spread(plan.touched([archived("em-1")]), lambda point, day: [later] if point == "north" else [])
+    spread = plan.spread(plan.touched([touch("em-1")]), lambda point, day: [later] if point == "north" else [])
     assert days(spread) == {("north", DAY), ("all", DAY), ("north", later), ("all", later)}
 
 
@@ -98,7 +92,7 @@ def test_substitutes_are_no_basis_of_others() -> None:
         return [date(2026, 11, 27)]
 
     plan = Plan([PointPlan("north", ("em-1",))])
-    plan.spread(plan.touched([archived("em-1")]), affected)
+    plan.spread(plan.touched([touch("em-1")]), affected)
     assert asked == [DAY]
 
 
@@ -125,8 +119,8 @@ def test_all_channels_are_more_than_one() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.permutations([archived("em-1"), archived("em-1", EXPORT), archived("em-2"), archived("em-1", at=MIDNIGHT)]))
-def test_the_order_of_readings_says_nothing(readings: list[Archived]) -> None:
+@given(st.permutations([touch("em-1"), touch("em-1", EXPORT), touch("em-2"), touch("em-1", at=MIDNIGHT)]))
+def test_the_order_of_readings_says_nothing(readings: list[Touch]) -> None:
     plan = Plan(
         [PointPlan("north", ("em-1",)), PointPlan("south", ("em-2",)), PointPlan("all", parts=("north", "south"))]
     )

@@ -103,3 +103,8 @@ def test_a_bus() -> None:
     assert "optical head:" not in text
     assert "--address 1/17" not in text
     assert "--address 1/17" in said(Tried(attempt(Protocol.DLMS), b""))
+
+
+def test_on_tcp_there_is_no_rate_and_another_kind_of_modbus() -> None:
+    text = "\n".join(advice([Tried(attempt(Protocol.MODBUS), b"")], "board"))
+    assert "Modbus TCP (gatewayd scan board)" in text and "--baud" not in text
