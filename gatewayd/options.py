@@ -4,7 +4,9 @@ Drivers and sinks declare their own options as subclasses; gatewayd.config puts 
 which the loader, its error messages and the JSON Schema come.
 """
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +31,8 @@ def has_load_profiles(options: type[BaseModel]) -> bool:
     return bool(getattr(options, "LOAD_PROFILES", True))
 
 
+_LONGEST = 64 * 1024
+"""Octets of a file with a password or token."""
 CREDENTIAL = "credential:"
 """How the name of a file begins that systemd hands to the service (LoadCredential=): `credential:broker-key`."""
 
@@ -46,6 +50,16 @@ def located(path: Path) -> Path:
             f"no systemd credentials for {text}; run as a service with LoadCredential={name}:FILE, or give a path"
         )
     return Path(folder) / name
+
+
+def beginning(path: Path) -> bytes:
+    """What a file with something secret begins with. OSError also for what is none: a pipe would be waited for, and the
+    whole gateway with it; a device may have no end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file but a folder, pipe or device")
+        return file.read(_LONGEST)
 
 
 def is_credential(path: Path) -> bool:
@@ -120,7 +134,7 @@ def _secret(kind: str, file: Path | None, env: str | None, credential: str | Non
 
 def _first_line(kind: str, path: Path) -> str:
     try:
-        return located(path).read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
+        return beginning(located(path)).decode("utf-8").split("\n", 1)[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SecretUnavailable(f"cannot read the {kind} file {path}: {reason}") from None

@@ -140,8 +140,8 @@ class Document(Options):
     meters: tuple[MeterEntry, ...] = ()
     """The meters."""
     points: tuple[MeteringPointEntry, ...] = ()
-    """The metering points, and what is computed of what their meters say; a meter with a load profile or intervals that
-    is at none of them is a point with its own id."""
+    """The metering points, and what is computed of what their meters say; without one nothing is derived. As soon as
+    there is one, a meter with a load profile or intervals that is at none of them is a point with its own id."""
     sinks: tuple[Any, ...] = ()  # of the class built for the sink's type: its options with id and type
     """Where readings are handed on to."""
 

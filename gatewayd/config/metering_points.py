@@ -88,7 +88,10 @@ def metered(meters: Sequence[MeterSettings]) -> Mapping[str, Metered]:
 def metering_points(
     entries: Sequence[MeteringPointEntry], meters: Sequence[MeterSettings], zone: ZoneInfo
 ) -> tuple[MeteringPoint, ...]:
-    """The points that are configured, and one for each other meter with intervals."""
+    """The points that are configured, and one for each other meter with intervals; () where none is configured: then
+    nothing is derived."""
+    if not entries:
+        return ()
     known = metered(meters)
     by_id = {entry.id: entry for entry in entries}
     placed = {one.meter for entry in entries for one in entry.installed}

@@ -64,6 +64,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     seq: int = 0
     looked: datetime | None = None
+    entered: int = 0
+    """The last exchange of the derived archive of which substitute values by hand were looked for."""
 
 
 @dataclass(slots=True)
@@ -151,6 +153,11 @@ class Metering:
                 break
             await self._remember(msgspec.structs.replace(before, seq=seq))
         await self._look(self._progress)
+        await self._enter(self._progress)
+
+    def wake(self) -> None:
+        """Something was entered by hand."""
+        self._more.set()
 
     # -- what is to be done -------------------------------------------------------------------------------------------
 
@@ -191,6 +198,17 @@ class Metering:
             if len(dirty):
                 await self._derive(dirty, "the day is due")
         await self._remember(msgspec.structs.replace(progress, looked=now))
+
+    async def _enter(self, progress: Progress) -> None:
+        """Days for which a substitute value was entered by hand, or taken back, since the last look."""
+        days_entered, upto = await asyncio.to_thread(self.compute.entered.after, progress.entered)
+        if days_entered:
+            dirty = Dirty()
+            for point, day in days_entered:
+                if point in self._works:
+                    dirty.add(point, day)
+            await self._derive(dirty, "a substitute value was entered by hand")
+            await self._remember(msgspec.structs.replace(self._progress or progress, entered=upto))
 
     def _due(self, looked: datetime, now: datetime) -> Dirty:
         """What has become due after `looked` and is by now."""

@@ -18,13 +18,15 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.archive.records import Entry
 from gatewayd.daemon.derived import DerivedReader, SeriesName, entry_of
+from gatewayd.daemon.entered import Entered
 from gatewayd.daemon.metering_raw import RawReader
 from gatewayd.daemon.metering_steps import Day, Made, Note, PointWork
 from gatewayd.daemon.metering_validation import around
 from gatewayd.legal_time import GAS_DAY_START, day_bounds, days, legal_day
 from gatewayd.metering.aggregate import Span, aggregate, cut, month_bounds, spans
 from gatewayd.metering.demand import maxima
-from gatewayd.metering.derivation import Derivation, Standing, news
+from gatewayd.metering.derivation import GATEWAY, Derivation, Standing, news
+from gatewayd.metering.entered import author_of, concerned, day_layer, with_entered
 from gatewayd.metering.findings import Finding, apply
 from gatewayd.metering.plan import Dirty, Task, Touch
 from gatewayd.metering.values import Channel, Layer, Series, Value, missing
@@ -77,6 +79,8 @@ class Compute:
         self.tally = Tally()
         self._raw = RawReader(raw)
         self._derived = DerivedReader(derived)
+        self.entered = Entered(derived)
+        """Substitute values by hand."""
         self._works = works
         self._zone = zone
         self._fresh = _Fresh()
@@ -95,6 +99,7 @@ class Compute:
     def days(self, tasks: Sequence[Task], now: datetime, reason: str) -> list[Entry]:
         """Of points that do not depend on each other, on one legal-time day: their intervals and sums of this day."""
         day = tasks[0].day
+        self.entered.known()
         start, end = day_bounds(day, self._zone)
         works = [(task, self._works[task.point]) for task in tasks if task.point in self._works]
         raw = self._raw.intervals({meter for _, work in works for meter in work.plan.meters}, start - BEFORE, end)
@@ -277,6 +282,11 @@ class Compute:
                 yield from self._sums(made, layer, intervals, at.now, work, known, reason)
         if found.keys() >= {code for point, layer, code in known if (point, layer) == (at.point, Layer.INTERVAL)}:
             self._look_at(at.point, at.day, found)
+        for code, unit in self.entered.channels(at.point, at.day).items():
+            if code not in found:  # nothing was read of it at all
+                empty = Made(Series(Channel(at.point, code, unit), Layer.INTERVAL, ()), bool(work.month))
+                for layer, intervals in self._sums_of_day(at, empty.series, work):
+                    yield from self._sums(empty, layer, intervals, at.now, work, known, reason)
         for step in work.after:
             for made in step(at, ()):
                 self._fresh.put(made.series)
@@ -306,13 +316,23 @@ class Compute:
             series = self.series(series.channel.point, Layer.INTERVAL, intervals[0][0], intervals[-1][1]).get(
                 series.channel.obis, series
             )
-        ripe = [span for span in intervals if _ripe(series, span, now)]
+        entered, channel = self.entered.latest, series.channel
+        by_hand = bool(entered) and layer is day_layer(channel.obis)
+        ripe = [
+            span
+            for span in intervals
+            if _ripe(series, span, now)
+            or (by_hand and concerned(entered, channel.point, channel.obis, span[1], self._zone))
+        ]
         if ripe:
             summed = aggregate(series, layer, ripe, partial=work.partial, period=work.period)
             told = [one for one in made.findings if one.layer is not Layer.INTERVAL]
             summed = apply(summed, told, self._zone) if told else summed  # others came with the intervals they stand on
+            summed = with_entered(summed, entered, self._zone)
             self._fresh.put(summed)
-            yield from self._new(summed, known, Made(summed, made.checked, work.facts), reason)
+            author = author_of(summed, entered, self._zone) or GATEWAY
+            for one in self._new(summed, known, Made(summed, made.checked, work.facts), reason):
+                yield replace(one, author=author)
 
     # -- a month ------------------------------------------------------------------------------------------------------
 

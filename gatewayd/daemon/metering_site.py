@@ -53,6 +53,11 @@ class MeteringSite:
         """How the engine does; None where there is none."""
         return self._engine.state if self._engine is not None else None
 
+    def wake(self) -> None:
+        """Something was entered by hand: the engine looks after it."""
+        if self._engine is not None:
+            self._engine.wake()
+
     @property
     def serving(self) -> Sequence[Serving]:
         """Who hands derived values on."""

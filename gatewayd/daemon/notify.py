@@ -26,6 +26,8 @@ class Notifier:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._fault = ""
         self._serves = False
+        self._owed = False
+        """READY was not taken: without it the manager would end a gateway that serves."""
         self.watchdog_seconds: float | None = None
         """Within how many seconds the manager expects a sign of life; None: it expects none."""
         if not address:
@@ -52,7 +54,7 @@ class Notifier:
     def ready(self, status: str = "") -> None:
         """The gateway serves."""
         self._serves = True
-        self._send("READY=1", *_status(status))
+        self._owed = not self._send("READY=1", *_status(status))
 
     def stopping(self, status: str = "") -> None:
         """The gateway has begun to stop."""
@@ -66,6 +68,8 @@ class Notifier:
     def alive(self) -> None:
         """The sign of life that the watchdog waits for."""
         if self._serves:
+            if self._owed:
+                self._owed = not self._send("READY=1", patient=False)
             self._send("WATCHDOG=1", patient=False)
 
     @contextlib.asynccontextmanager
@@ -79,7 +83,7 @@ class Notifier:
             yield
         finally:
             if self._serves:  # else the gateway has begun to stop meanwhile
-                self._send("READY=1")
+                self._owed = not self._send("READY=1")
 
     def close(self) -> None:
         """Say nothing more."""
@@ -87,9 +91,10 @@ class Notifier:
             self._socket.close()
             self._socket = None
 
-    def _send(self, *assignments: str, patient: bool = True) -> None:
+    def _send(self, *assignments: str, patient: bool = True) -> bool:
+        """Whether it was taken; without a manager there is nobody to take it, and nothing is owed."""
         if self._socket is None:
-            return
+            return True
         datagram = "\n".join(assignments).encode()
         self._socket.settimeout(_SECONDS if patient else 0)
         try:
@@ -99,8 +104,9 @@ class Notifier:
             if self._fault != text:
                 log.warning("the service manager cannot be told %s: %s", assignments[0], text)
             self._fault = text
-        else:
-            self._fault = ""
+            return False
+        self._fault = ""
+        return True
 
 
 def _status(text: str) -> tuple[str, ...]:

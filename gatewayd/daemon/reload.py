@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gatewayd.alarm_log import Turn
 from gatewayd.alarms import SESSION
@@ -179,10 +180,17 @@ class Reloads:
 async def _loaded(gateway: Gateway) -> Config:
     if gateway.path is None:
         raise ConfigError("", (Finding(0, "", "the gateway was not started from a file"),))
-    config = await asyncio.to_thread(load_config, gateway.path)
+    config = await asyncio.to_thread(_file_loaded, gateway.path)
     if findings := fixed(gateway.config, config):
         raise ConfigError(str(gateway.path), findings)
     return config
+
+
+def _file_loaded(path: Path) -> Config:
+    """Only a file: a pipe in its place would be waited for, and every reload after this one with it."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(str(path), (Finding(0, "", "is no file; put the configuration in its place"),))
+    return load_config(path)
 
 
 async def _change(gateway: Gateway, config: Config, lines: LinesPlan, sinks: SinksPlan) -> None:

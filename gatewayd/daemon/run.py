@@ -148,7 +148,9 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway, reloads: Reloads) -> 
     streams = {"trace": trace_stream(gateway.taps, looked_on), "ask": ask_stream(gateway), "reload": reloads.stream()}
     streams[manual.REQUEST] = manual.manual_stream(gateway)
     streams[noting.REQUEST] = noting.note_stream(gateway.store)
-    streams[substitutes.REQUEST] = substitutes.substitute_stream(gateway)
+    streams[substitutes.REQUEST] = substitutes.substitute_stream(
+        gateway, lambda: gateway.metering.wake() if gateway.metering is not None else None
+    )
     try:
         group = gateway.config.control.group
         keeper = doorkeeper(group, gateway.store.submit, now)

@@ -16,7 +16,8 @@ from tests.gatewayd.metering_world import brought, day_of
 
 METER = "meters:\n  - {id: em-1, driver: iec62056_21, line: a, jobs: [JOB]}\n"
 WITHOUT = METER.replace("JOB", "{registers: all, every: 1h}")
-WITH = METER.replace("JOB", '{profile: P.01, at: "03:00"}')
+METERED = METER.replace("JOB", '{profile: P.01, at: "03:00"}')
+WITH = METERED + "points: [{id: em-1-point, meter: em-1}]\n"
 
 
 def config(folder: Path, meters: str, more: str = "") -> Config:
@@ -45,8 +46,9 @@ async def ended(site: MeteringSite) -> None:
 def test_it_begins_with_the_first_point_and_not_before(tmp_path: Path) -> None:
     async def body(raw: Store) -> None:
         site = MeteringSite(raw, lambda: True)
-        await site.take(config(tmp_path, WITHOUT))
-        assert points(site) is None
+        for meters in (WITHOUT, METERED):
+            await site.take(config(tmp_path, meters))
+            assert points(site) is None
         assert not derived_folder(raw.folder).exists()
         await site.take(config(tmp_path, WITH))
         assert points(site) == 1
@@ -54,7 +56,7 @@ def test_it_begins_with_the_first_point_and_not_before(tmp_path: Path) -> None:
         store = site.store
         assert store is not None
         await until(lambda: store.head == 97)
-        await site.take(config(tmp_path, WITH, "points: [{id: north, meter: em-1}]\n"))
+        await site.take(config(tmp_path, METERED, "points: [{id: north, meter: em-1}]\n"))
         await until(lambda: store.head == 2 * 97)
         await ended(site)
 

@@ -1,6 +1,7 @@
 """The protocol of sd_notify, against a socket as systemd has it."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -165,3 +166,21 @@ def test_a_manager_that_is_busy_holds_nobody_up_for_long(tmp_path: Path, monkeyp
     assert told[0] == "READY=1" and set(told[1:]) == {"WATCHDOG=1"} and len(told) < 2000
     one.close()
     manager.socket.close()
+
+
+def test_ready_is_told_again_to_a_manager_that_was_too_busy(manager: Manager) -> None:
+    """Else it would end a gateway that serves, when its time for the start is over."""
+    one, crowd = notifier(manager), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with crowd:
+        crowd.setblocking(False)
+        address = manager.socket.getsockname()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                crowd.sendto(b"STATUS=others", address)
+    one.ready()
+    assert "READY=1" not in manager.told
+    one.alive()
+    assert manager.told == ["READY=1", "WATCHDOG=1"]
+    one.alive()
+    assert manager.told == ["WATCHDOG=1"]
+    one.close()

@@ -1,5 +1,6 @@
 """Options: strict about keys, and a password is never more than a reference."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_credential_of_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (tmp_path / "em-1001").write_text(f"{SECRET}\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert Sample(password_credential="em-1001").password() == SECRET
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """The event loop reads passwords: a pipe would stop the whole gateway."""
+    place = tmp_path / "em-1001.pw"
+    match kind:
+        case "pipe":
+            os.mkfifo(place)
+        case "device":
+            place.symlink_to("/dev/zero")
+        case _:
+            place.mkdir()
+    with pytest.raises(SecretUnavailable, match=r"em-1001\.pw: (it is no file but|Is a directory)"):
+        Sample(password_file=place).password()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """From one configuration to another while everything runs: what is touched, and what is not."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,8 +13,8 @@ from gatewayd import daemon
 from gatewayd.config import Config, parse
 from gatewayd.daemon import reload
 from gatewayd.daemon.lines import Lines, Worker
-from gatewayd.daemon.reload import Difference, differences, fixed, summary
-from gatewayd.errors import GatewayError
+from gatewayd.daemon.reload import Difference, _file_loaded, differences, fixed, summary
+from gatewayd.errors import ConfigError, GatewayError
 from gatewayd.live import LineState, UnderWay
 
 PATIENCE = 20.0
@@ -343,3 +345,10 @@ def test_a_defect_in_the_middle_of_a_change_leaves_no_line_unserved(
         assert told == [after]
 
     played(main)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Every reload after this one would wait with it."""
+    os.mkfifo(tmp_path / "gatewayd.yaml")
+    with pytest.raises(ConfigError, match=r"gatewayd\.yaml: is no file; put the configuration in its place"):
+        _file_loaded(tmp_path / "gatewayd.yaml")

@@ -66,9 +66,14 @@ def told(*points: str) -> list[str]:
 
 
 # -- what they become --------------------------------------------------------------------------------------------------
-def test_without_points_each_meter_with_intervals_is_one() -> None:
-    found = made()
-    assert list(found) == ["em-1", "em-2", "em-3", "reg-a", "reg-b"]
+def test_without_points_nothing_is_derived() -> None:
+    assert made() == {}
+
+
+def test_beside_a_point_each_other_meter_with_intervals_is_one() -> None:
+    found = made("  - {id: twice, sum: {em-1: 2}}\n")
+    assert list(found) == ["twice", "em-1", "em-2", "em-3", "reg-a", "reg-b"]
+    del found["twice"]
     changed = Ratio("200/5", since=datetime(2026, 3, 3, 9, 15, tzinfo=UTC))
     assert found["em-1"] == MeteringPoint(
         "em-1", Point(ean=EAN), MeteringType.A, (Installed("em-1", ratios=(Ratio("100/5"), changed)),)
@@ -130,7 +135,7 @@ def test_a_point_with_all_that_can_be_said() -> None:
     rules = rules_of(point.validation)
     assert (rules.zero.hours, rules.above_maximum.times, rules.verification.ahead) == (12, Decimal("1.2"), (60, 7))
     assert rules.above_maximum.severity is Severity.WARNING
-    assert rules_of(made()["em-1"].validation) == rules_of({})
+    assert rules_of(made("  - {id: north, meter: em-2}\n")["em-1"].validation) == rules_of({})
 
 
 def test_a_channel_is_called_by_the_energy_of_its_intervals() -> None:

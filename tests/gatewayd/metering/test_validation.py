@@ -47,8 +47,11 @@ def test_a_day_on_which_everything_is_in_order_is_validated() -> None:
 
 
 def test_each_finding_is_told_on_its_own_channel_and_time() -> None:
+    """What no connection carries at 10:00 is found by that rule alone; at 12:00 the others find something."""
+    spoiled = {"2026-11-24 10:00+01:00": Decimal("3.7"), "2026-11-24 12:00+01:00": Decimal("3.5")}
+
     def amount(local: datetime) -> Decimal:
-        return Decimal("3.7") if start_label(local) == "2026-11-24 10:00+01:00" else Decimal("1.000")
+        return spoiled.get(start_label(local), Decimal("1.000"))
 
     readings = [read(1, "2026-11-24 00:00", "100.000"), read(2, "2026-11-25 00:00", "196.000")]
     series = [quarters(MONTH_BEFORE, DAY, amount), flat("0.200", MONTH_BEFORE, channel=REACTIVE)]
@@ -60,6 +63,7 @@ def test_each_finding_is_told_on_its_own_channel_and_time() -> None:
         (Rule.ABOVE_MAXIMUM, Layer.INTERVAL),
         (Rule.CONTROL, Layer.INTERVAL),
     ]
+    assert start_label(done.findings[-1].start) == "2026-11-24 12:00+01:00"
     active, reactive = done.series
     worst = {one.at: one.rules for one in active.values if one.status is RawStatus.DISTORTED}
     assert worst == {at("2026-11-24 10:15"): ("above_maximum", "control", "register_advance")}
