@@ -38,8 +38,8 @@ terminal. Whatever takes longer than a second says on a terminal how far it is.
 _ENVIRONMENT = {
     "GATEWAYD_CONFIG": "The configuration file, where `-c` does not name one.",
     "GATEWAYD_LANG": "`cs` or `en`: language of words and headings in `status`, `read`, `profile`, `clock`, `tail`, "
-    "`archive`, `point`, `explain`, `compare` and `substitute`. Without it LC_ALL, LC_MESSAGES and LANG decide, in this "
-    "order.",
+    "`archive`, `point`, `explain`, `compare` and `substitute`. Without it LC_ALL, LC_MESSAGES and LANG decide, in "
+    "this order.",
     "NO_COLOR": "When set, nothing is printed in colours.",
 }
 _FILES = {

@@ -73,7 +73,8 @@ STUBS = """
     gatewayd/increments  gatewayd/fallen  gatewayd/silences  gatewayd/policy  gatewayd/chatter
     gatewayd/agenda  gatewayd/breaker
     gatewayd/duties  gatewayd/turns
-    gatewayd/coverage  gatewayd/runs  gatewayd/pulse  gatewayd/tallies  gatewayd/pieces  gatewayd/sifting  gatewayd/closing  gatewayd/watched
+    gatewayd/coverage  gatewayd/runs  gatewayd/pulse  gatewayd/tallies  gatewayd/pieces  gatewayd/sifting
+    gatewayd/closing  gatewayd/watched
     gatewayd/progress  gatewayd/rows_seen  gatewayd/attempts  gatewayd/clocks  gatewayd/identity  gatewayd/backward
     gatewayd/channel/at_dialogue  gatewayd/channel/at_hang_up  gatewayd/channel/at_results  gatewayd/channel/at_set_up
     gatewayd/daemon/__init__  gatewayd/config/__init__  gatewayd/channel/__init__  gatewayd/channel/tcp
@@ -84,7 +85,8 @@ STUBS = """
     drivers/iec62056_21/wire/__init__  drivers/iec62056_21/wire/framing
     gatewayd/channel/masking  gatewayd/holidays  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
     gatewayd/probe/advice
-    gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/portal  gatewayd/manual/dates  gatewayd/manual/fields
+    gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/portal  gatewayd/manual/dates
+    gatewayd/manual/fields
     gatewayd/manual/units  gatewayd/manual/plausible  gatewayd/manual/submission  gatewayd/manual/table
     gatewayd/manual/table_csv
     gatewayd/metering/__init__  gatewayd/metering/values
