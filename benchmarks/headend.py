@@ -25,10 +25,12 @@ from benchmarks.headend_site import (
     read_until_yesterday,
 )
 from benchmarks.result import Result
+from gatewayd.config import AcquisitionSettings
 
 METERS = int(os.environ.get("GATEWAYD_BENCH_METERS", "2000"))
 FEW = 100
-DELAY_MS, SESSIONS, PROCESSES = 200, 256, 2
+DELAY_MS, PROCESSES = 200, 2
+SESSIONS = AcquisitionSettings().sessions
 ROWS, CHANNELS = 96, 4
 PROFILE = "1-0:99.1.0"
 TIME_BOUND, MEMORY_BOUND_MB = 1.5, 400.0

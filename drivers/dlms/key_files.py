@@ -11,10 +11,20 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gatewayd.options import CREDENTIAL, Options, PasswordReference, SecretUnavailable, is_credential, located
+from gatewayd.options import (
+    CREDENTIAL,
+    Options,
+    PasswordReference,
+    SecretUnavailable,
+    beginning,
+    is_credential,
+    located,
+)
 
 _HEX = re.compile(rb"[0-9A-Fa-f\s]+")
 _HEX_PREFIX = "0x"
+_LONGEST = 4096
+"""Octets of a file that are looked at: a key has its place in the beginning."""
 PASSWORD_LIMIT = 64
 """Octets. The standard names no limit; what is longer is the wrong file."""
 
@@ -118,8 +128,7 @@ def _credential_path(kind: str, credential: str) -> Path:
 
 def _content(kind: str, path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(4096)  # a key has its place in the beginning; /dev/zero has no end
+        return beginning(path)[:_LONGEST]
     except OSError as error:
         raise SecretUnavailable(f"cannot read {path} ({kind}): {error.strerror}") from None
 

@@ -37,6 +37,8 @@ from gatewayd.tallies import Commits
 
 GROUP_ROWS = 200
 GROUP_SECONDS = 0.25
+_MOST_ROWS = 4000
+"""What waits already goes along up to so many: days of profiles come together, and each COMMIT costs an fsync."""
 _QUICK_SECONDS, _QUICK_COMMITS = 0.02, 16
 """As long as there were fewer commits in the last second, nobody has to wait for a whole group time: who reads a bus of
 meters one after the other waits for each."""
@@ -264,14 +266,17 @@ class Store:
         self._sign_the_end()
 
     def _collect(self) -> tuple[list[_Work], bool]:
-        """The next group: up to GROUP_ROWS rows, or what comes within the group time. False when it is the last one.
+        """The next group: GROUP_ROWS rows, or what comes within the group time, and what is there by then. False when it
+        is the last one.
 
         Somebody waits for a change of state.sqlite before he goes on: nothing more is waited for, but what is there
         goes along, since each transaction costs the disk the same."""
         group: list[_Work] = []
         count = 0
         until: float | None = None
-        while count < GROUP_ROWS:
+        while count < _MOST_ROWS:
+            if count >= GROUP_ROWS:
+                until = 0.0
             try:
                 work = self._queue.get(timeout=None if until is None else max(until - time.monotonic(), 0))
             except queue.Empty:

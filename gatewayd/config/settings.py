@@ -66,8 +66,9 @@ class ArchiveSettings(Options):
 class AcquisitionSettings(Options):
     """How much is done at the same time."""
 
-    sessions: int = Field(default=256, ge=1, le=10_000)
-    """Conversations with meters at the same time, over all lines."""
+    sessions: int = Field(default=160, ge=1, le=10_000)
+    """Conversations with meters at the same time, over all lines. A processor of today serves about so many at 200 ms
+    for an answer; more help where answers take longer."""
     spread: Spread = timedelta(minutes=1)
     """Over how much time the daily and periodic jobs of different meters begin, from 0s to 6h."""
 

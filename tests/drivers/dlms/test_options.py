@@ -205,10 +205,12 @@ def test_what_is_no_key_is_refused_without_showing_it(files: Secrets, content: b
     assert content == b"" or content.decode("latin-1").strip() not in str(caught.value)
 
 
-def test_a_file_without_end_is_not_read_to_its_end() -> None:
-    options = made(security="encrypted", block_cipher_key_file="/dev/zero", system_title=TITLE)
-    with pytest.raises(SecretUnavailable):
-        options.keys()
+def test_a_file_without_end_and_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", str(tmp_path / "pipe")):
+        options = made(security="encrypted", block_cipher_key_file=path, system_title=TITLE)
+        with pytest.raises(SecretUnavailable, match="it is no file"):
+            options.keys()
 
 
 def test_keys_from_the_environment_and_from_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Several entries that belong together: one batch, all of them or none, and the readings back in their order."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,37 @@ def test_all_rows_of_a_bundle_count_for_the_group_and_stay_in_one_batch(
         return commit(self, records, now_us, **more)
 
     monkeypatch.setattr(OpenSegment, "commit", counting)
-    with opened(tmp_path, group_seconds=1.0) as store:
-        for written in [store.submit(bundle(first=first)) for first in (1, 5)]:
-            written.result(20)
+    with opened(tmp_path, group_seconds=60.0) as store:
+        for first in (1, 5):
+            store.submit(bundle(first=first)).result(20)  # nobody waits for the group time
         assert batches == [1, 1]
+    assert verify(tmp_path).ok
+
+
+@pytest.mark.parametrize(("most", "together"), [(4000, [1, 5]), (8, [1, 2, 2, 1])])
+def test_what_has_come_while_the_disk_was_busy_goes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, together: list[int]
+) -> None:
+    """Also beyond the rows of a group, up to a most: an fsync costs the same for many."""
+    monkeypatch.setattr("gatewayd.archive.store.GROUP_ROWS", 3)
+    monkeypatch.setattr("gatewayd.archive.store._MOST_ROWS", most)
+    batches: list[int] = []
+    busy, go_on = threading.Event(), threading.Event()
+    commit = OpenSegment.commit
+
+    def slow(self: OpenSegment, records: list[Bundle], now_us: int, **more: bool) -> object:
+        batches.append(len(records))
+        busy.set()
+        assert go_on.wait(20)
+        return commit(self, records, now_us, **more)
+
+    monkeypatch.setattr(OpenSegment, "commit", slow)
+    with opened(tmp_path, group_seconds=60.0) as store:
+        first = store.submit(bundle(first=1))
+        assert busy.wait(20)
+        rest = [store.submit(bundle(first=5 + 4 * number)) for number in range(5)]
+        go_on.set()
+        for written in (first, *rest):
+            written.result(20)
+        assert batches == together
     assert verify(tmp_path).ok

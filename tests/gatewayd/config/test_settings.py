@@ -270,7 +270,7 @@ def test_everything_under_whose_id_there_are_readings(everything: config.Config)
 
 def test_acquisition(everything: config.Config) -> None:
     assert everything.acquisition == config.AcquisitionSettings(sessions=100, spread=timedelta(0))
-    assert parse(HEAD).acquisition == config.AcquisitionSettings(sessions=256, spread=timedelta(seconds=60))
+    assert parse(HEAD).acquisition == config.AcquisitionSettings(sessions=160, spread=timedelta(seconds=60))
 
 
 def test_sinks(everything: config.Config) -> None:
