@@ -266,8 +266,8 @@ class Store:
         self._sign_the_end()
 
     def _collect(self) -> tuple[list[_Work], bool]:
-        """The next group: GROUP_ROWS rows, or what comes within the group time, and what is there by then. False when it
-        is the last one.
+        """The next group: GROUP_ROWS rows, or what comes within the group time, and what is there by then. False when
+        it is the last one.
 
         Somebody waits for a change of state.sqlite before he goes on: nothing more is waited for, but what is there
         goes along, since each transaction costs the disk the same."""
