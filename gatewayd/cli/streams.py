@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import sys
+from typing import TextIO
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -28,10 +29,11 @@ def provide() -> None:
             stream.reconfigure(errors="replace")
 
 
-def discard() -> None:
-    """Let what is still in the buffer of standard output go nowhere."""
+def discard(stream: TextIO | None = None) -> None:
+    """Let what is still in the buffer of a stream, of standard output by default, go nowhere: Python would try to write
+    it at the end, and end with 120."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def is_full(error: OSError) -> bool:
@@ -43,5 +45,7 @@ def tell_full(error: OSError) -> None:
     """Say that on standard error, as far as that still takes anything."""
     discard()
     what = error.filename or "the output"
-    with contextlib.suppress(OSError):
+    try:
         print(f"{what} cannot be written: {error.strerror}; is its disk full?", file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
