@@ -1,7 +1,8 @@
 """The service: how long an operator waits for `gatewayd status`, and systemd for the daemon.
 
 Rules: the real daemon and the real command line; the meters are never reached, as after a power cut of the town: what
-is measured is the gateway. The bounds are seconds, so that the ratio is against them.
+is measured is the gateway, when all of them have been tried once. The bounds are seconds, so that the ratio is against
+them.
 
 GATEWAYD_BENCH_METERS makes it smaller.
 """
@@ -22,6 +23,7 @@ from benchmarks.result import Result
 METERS = int(os.environ.get("GATEWAYD_BENCH_METERS", "2000"))
 STARTED = 200
 STATUS_BOUND_S, READY_BOUND_S = 0.5, 2.0
+SETTLED_S = 5.0
 _REPEATS = 5
 _PATIENCE_S = 60.0
 _METER = (
@@ -47,6 +49,7 @@ def _status(folder: Path) -> float:
     """Seconds of the slowest one, from outside."""
     with _nobody(METERS) as ports, daemon(folder, configuration(folder, ports, _METER, 256, "5m")):
         found = []
+        time.sleep(SETTLED_S)
         for _ in range(_REPEATS):
             began = time.perf_counter()
             told = subprocess.run(
