@@ -119,7 +119,7 @@ def test_signals_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
         wanted = expected(made.began)
         first = made.start()
         try:
-            eventually(lambda: made.site.json("archive", "show", "em-dlms", "--last", "1")["readings"], "it lets us in")
+            eventually(lambda: archived(made.archive, ("em-dlms",)), "it lets us in")
         finally:
             first.kill()
         for number in range(rounds(20, 200)):
