@@ -12,7 +12,6 @@ tried again.
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,11 +20,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gatewayd.archive.records import Audit, Entry
+from gatewayd.archive.records import Entry
 from gatewayd.archive.store import Store
 from gatewayd.daemon.derived import DerivedArchive
 from gatewayd.daemon.metering_compute import SETTLED, Compute
-from gatewayd.daemon.metering_steps import Note, PointWork
+from gatewayd.daemon.metering_notes import Notes
+from gatewayd.daemon.metering_steps import PointWork
 from gatewayd.errors import ArchiveError
 from gatewayd.legal_time import day_bounds, days, legal_day
 from gatewayd.metering.plan import Dirty, Plan, Task
@@ -34,8 +34,6 @@ MEMORY = "metering"
 """Under this name the derived archive remembers where the engine is (state.sqlite)..."""
 DEFINITIONS = "definitions"
 """...and which points it has computed."""
-CATEGORY = "metering"
-"""Of entries in the audit log of the derived archive."""
 BACK = timedelta(days=10)
 """So long after a day it may be due for the last time."""
 LINGER_SECONDS = 1.0
@@ -104,8 +102,7 @@ class Metering:
         self._loop = asyncio.get_running_loop()
         self._progress: Progress | None = None
         self._digests: dict[str, str] = {}
-        self._warned: set[tuple[str, str]] = set()
-        """Points and rules of which the log has told since the start."""
+        self._notes = Notes(derived.store, clock)
         self._lost: set[str] = set()
         """What cannot be read, as it was told."""
         self.take(works)
@@ -267,24 +264,10 @@ class Metering:
         if not entries or count < at_least:
             return entries
         self.compute.tally.written += await self._derived.append(entries)
-        self._tell()
+        told, self.compute.notes = self.compute.notes, []
+        self._notes.tell(told)
         self.compute.begin()
         return []
-
-    def _tell(self) -> None:
-        """What was found on what is written now, and where substitutes are used: in the audit log of the derived
-        archive, once for each point, day and rule. In the log, where somebody has to look, when that is new."""
-        told, self.compute.notes = self.compute.notes, []
-        found: defaultdict[tuple[str, date, str], list[Note]] = defaultdict(list)
-        for point, day, note in told:
-            found[point, day, note.type].append(note)
-        for (point, day, what), notes in found.items():
-            more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-            detail = f"{day}: {notes[0].text}{more}"
-            self._derived.store.submit(Audit(self._clock(), "gateway", CATEGORY, what, point, "done", detail))
-            if notes[0].warn and (point, what) not in self._warned:
-                self._warned.add((point, what))
-                log.warning("point %s: rule %s finds: %s; further ones are in the audit log alone", point, what, detail)
 
     # -- where it is --------------------------------------------------------------------------------------------------
 
