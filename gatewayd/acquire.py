@@ -80,6 +80,11 @@ class Acquisition:
         self._examiner = examiner or Examiner(store, clock)
         self._clocks_set: dict[str, datetime] = {}
 
+    @property
+    def refusals(self) -> Refusals:
+        """Whose passwords and PINs were refused."""
+        return self._refusals
+
     async def save(self, *, everything: bool = False) -> None:
         """Write down what is known of meters, what has changed or at the end `everything`: the short cut of the next
         start. ArchiveError."""

@@ -1,7 +1,8 @@
 """What technicians want of the meters of a line, while its worker runs.
 
 Rules: whoever asks waits until he has his turn, which is next; when he goes away, the session is ended, or not begun. A
-worker that ends leaves nobody waiting. A defect of ours is told to him as a fault.
+worker that ends leaves nobody waiting. A defect of ours is told to him as a fault. Who wants the line itself (loans.py)
+waits in the same queue.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatewayd.errors import GatewayError, ProtocolError
+from gatewayd.loans import Loan
 from gatewayd.model import Order
 from gatewayd.talk import Progress, Result
 
@@ -34,7 +36,7 @@ class Asks:
 
     def __init__(self) -> None:
         self.stirred = asyncio.Event()
-        self._waiting: deque[Ask] = deque()
+        self._waiting: deque[Ask | Loan] = deque()
         self._closed = ""
 
     def __len__(self) -> int:
@@ -56,8 +58,27 @@ class Asks:
                 ask.task.cancel()
                 await asyncio.wait({ask.task})
 
-    def take(self, ready: Callable[[Ask], bool] = lambda _: True) -> Ask | None:
-        """The first one whose meter can be asked now."""
+    async def lend(self, loan: Loan) -> None:
+        """Returns when the loan is over. GatewayError when it never began. Cancelled, the line is given back."""
+        if self._closed:
+            raise GatewayError(self._closed)
+        self._waiting.append(loan)
+        self.stirred.set()
+        try:
+            await loan.refused_or_over()
+        except asyncio.CancelledError:
+            loan.give_back()
+            raise
+        finally:
+            if loan in self._waiting:
+                self._waiting.remove(loan)
+
+    def waits_for(self, line: str) -> bool:
+        """Whether anybody waits for one of several lines: with a question for any of them, or for a loan of this."""
+        return any(not isinstance(one, Loan) or one.line == line for one in self._waiting)
+
+    def take(self, ready: Callable[[Ask | Loan], bool] = lambda _: True) -> Ask | Loan | None:
+        """The first one who can be served now."""
         ask = next((one for one in self._waiting if ready(one)), None)
         if ask is not None:
             self._waiting.remove(ask)
@@ -89,15 +110,18 @@ class Asks:
         return None
 
     def refuse(self, why: str) -> None:
-        """Those that wait cannot be served at present, for this reason."""
-        while self._waiting:
-            ask = self._waiting.popleft()
+        """The questions that wait cannot be answered at present, for this reason."""
+        for ask in [one for one in self._waiting if isinstance(one, Ask)]:
+            self._waiting.remove(ask)
             self._fail(ask, GatewayError(f"meter {ask.meter}: {why}"))
 
     def close(self, why: str) -> None:
         """Nobody is answered from here on, for this reason."""
         self._closed = why
         self.refuse(why)
+        for loan in [one for one in self._waiting if isinstance(one, Loan)]:
+            loan.refuse(why)
+        self._waiting.clear()
 
     def _fail(self, ask: Ask, error: GatewayError) -> None:
         if not ask.answer.done():

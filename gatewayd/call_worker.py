@@ -5,7 +5,8 @@ may be called when is decided in calls.py, what is due in agenda.py; a job that 
 not lost; no request begins outside the call windows, and one that has begun is finished. A modem that only
 a person can help is told of once and left alone until a restart. A number to which paid calls fail in a row is called
 at the regular times of its jobs only. A call that may still be up, left by a process that was killed or not hung up for
-certain, is ended before anything else. A technician goes before everything, in the call windows.
+certain, is ended before anything else. A technician goes before everything, in the call windows. A modem is lent to him
+alone, while the others call; outside the call windows and parked as well, because asking it costs nothing.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolEr
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.legal_time import start_label
 from gatewayd.live import LineState, Meters, UnderWay, Vital
+from gatewayd.loans import Loan
 from gatewayd.model import Order
 from gatewayd.places import first_of
 from gatewayd.pulse import Pulse
@@ -162,7 +164,11 @@ class CallWorker:
             self._asks.stirred.clear()
             if refusal := self._refusal(now):
                 self._asks.refuse(refusal)
-            ask = self._asks.take(lambda one: self._can_call(line, one, now))  # noqa: B023 - called at once
+            ask = self._asks.take(lambda one: self._can_serve(line, one, now))  # noqa: B023 - called at once
+            if isinstance(ask, Loan):
+                pulse.turn(asyncio.get_running_loop().time(), ask.seconds)
+                await self._lend(line, ask, stop)
+                continue
             if ask is not None:
                 await self._answer(line, ask)
                 continue
@@ -200,7 +206,8 @@ class CallWorker:
 
         def go_on() -> bool:
             at = self._clock()
-            return not stop.is_set() and not self._asks and self._ledger.open(line.id, at) and spell.fits(at)
+            waits = self._asks.waits_for(line.id)
+            return not stop.is_set() and not waits and self._ledger.open(line.id, at) and spell.fits(at)
 
         self._ledger.begin(due.number)
         self._under_way[line.id] = UnderWay(due.meter, line.id, now)
@@ -285,7 +292,22 @@ class CallWorker:
 
     # -- technicians ---------------------------------------------------------------------------------------------------
 
-    def _can_call(self, line: Line, ask: Ask, now: datetime) -> bool:
+    async def lend(self, loan: Loan) -> None:
+        """One of the modems for a technician: next, and outside of all schedules. See Asks.lend."""
+        await self._asks.lend(loan)
+
+    async def _lend(self, line: Line, loan: Loan, stop: asyncio.Event) -> None:
+        self._under_way[line.id] = UnderWay("", line.id, self._clock(), technician=True, lent=loan.what)
+        try:
+            await loan.serve(stop)
+        finally:
+            del self._under_way[line.id]
+            if not loan.settled:
+                self._doubts.suspect(line, self._clock())
+
+    def _can_serve(self, line: Line, ask: Ask | Loan, now: datetime) -> bool:
+        if isinstance(ask, Loan):
+            return ask.line == line.id
         phone = self._stations[ask.meter].phone
         assert phone is not None, "the configuration demands a number here"
         return self._ledger.open(line.id, now) and not self._ledger.parked(line.id) and not self._ledger.calling(phone)

@@ -42,6 +42,10 @@ class Doubts:
         if call.dialled and not call.hung_up:
             self._doubts[line.id] = _Doubt(0, call.ended_at)
 
+    def suspect(self, line: Line, now: datetime) -> None:
+        """Whoever had the modem has not said that he left it in no call."""
+        self._doubts[line.id] = _Doubt(0, now)
+
     async def dispel(self, line: Line, now: datetime) -> None:
         """End a call that may still be up, where that is to be tried now."""
         doubt = self._doubts.get(line.id)

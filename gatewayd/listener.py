@@ -3,7 +3,8 @@
 Rules: one task for each meter, and one connection of it at a time; a fault of one, a defect of ours included, ends
 nothing of the others. Each message is archived as its own exchange before anybody else sees it; what a connection had
 brought when it ended is archived, too. One log line for each change of a meter's state. Where meters call us, the end
-of a connection is nothing to tell of; a line that we open is opened again after a pause.
+of a connection is nothing to tell of; a line that we open is opened again after a pause. Such a line is lent to a
+technician at once: a meter that pushes says it again, and its silence counts anew afterwards.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gatewayd.acquire import Acquisition
+from gatewayd.asks import Asks
 from gatewayd.breaker import Condition
 from gatewayd.channel import Channel
 from gatewayd.channel.listening import ConnectionOver, Port
@@ -24,7 +26,9 @@ from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.driver import Clock, Driver
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, MeterDiffers, MeterRefused, ProtocolError
 from gatewayd.live import LineState, MeterState, UnderWay, Vital
+from gatewayd.loans import Loan
 from gatewayd.model import Answer, Listen, Request
+from gatewayd.places import first_of
 from gatewayd.pulse import Pulse
 from gatewayd.refusals import LeftAlone, remedy
 from gatewayd.station import Line, OnCall, Station
@@ -71,6 +75,8 @@ class ListenWorker:
         self._port = port
         self._rest = pause
         self._port_fault = ""
+        self._loans = Asks()
+        self._lent: UnderWay | None = None
 
     @property
     def name(self) -> str:
@@ -91,27 +97,57 @@ class ListenWorker:
             self.name,
             Condition.OPEN if self._port_fault else Condition.CLOSED,
             fault=self._port_fault,
-            under_way=tuple(
-                UnderWay(ear.meter, self.name, ear.connected_at) for ear in self.ears if ear.connected_at is not None
+            under_way=(
+                *(
+                    UnderWay(ear.meter, self.name, ear.connected_at)
+                    for ear in self.ears
+                    if ear.connected_at is not None
+                ),
+                *(() if self._lent is None else (self._lent,)),
             ),
+            queue=len(self._loans),
             meters=tuple(ear.state() for ear in self.ears) if meters else (),
         )
+
+    async def lend(self, loan: Loan) -> None:
+        """The line for a technician, where it is one that we open. See Asks.lend."""
+        if self._port is not None:
+            raise GatewayError(f"line {self.name} is a port on which meters call us: nobody can be asked there")
+        await self._loans.lend(loan)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; what is under way then is cancelled, and what it had received is archived."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._serve(), name=f"line {self.name}")]
+                tasks = [group.create_task(self._serve(stop), name=f"line {self.name}")]
                 tasks += [group.create_task(ear.watch(), name=f"silence of meter {ear.meter}") for ear in self.ears]
                 await stop.wait()
                 for task in tasks:
                     task.cancel()
         finally:
+            self._loans.close(f"line {self.name} is not served any more: the gateway stops, or its line was changed")
             if self._port is not None:
                 await self._port.close()
 
-    async def _serve(self) -> None:
+    async def _serve(self, stop: asyncio.Event) -> None:
         await self._opened()
+        while True:
+            await first_of(self._listen_all(), self._loans.stirred.wait())
+            self._loans.stirred.clear()
+            while isinstance(loan := self._loans.take(), Loan):
+                self._lent = UnderWay("", self.name, self._clock(), technician=True, lent=loan.what)
+                self._away(lent=True)
+                try:
+                    await loan.serve(stop)
+                finally:
+                    self._lent = None
+                    self._away(lent=False)
+
+    def _away(self, *, lent: bool) -> None:
+        for ear in self.ears:
+            ear.away = lent
+
+    async def _listen_all(self) -> None:
         async with asyncio.TaskGroup() as group:
             for ear in self.ears:
                 group.create_task(self._listen(ear), name=f"meter {ear.meter}")
@@ -201,6 +237,8 @@ class Ear:
         """When the last message came, sound or not; None: none since the start."""
         self.fault = ""
         """Why the meter counts as not heard; "" while it is."""
+        self.away = False
+        """The line is lent: that nothing comes is nobody's fault."""
         self.fault_since: datetime | None = None
         self._line = line
         self._silence = meter.silence
@@ -262,6 +300,8 @@ class Ear:
                 async with asyncio.timeout(self._silence.total_seconds()):
                     await self._came.wait()
             except TimeoutError:
+                if self.away:
+                    continue
                 self._missed()
                 await self._came.wait()
 

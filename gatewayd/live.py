@@ -19,12 +19,14 @@ log = logging.getLogger("gatewayd.worker")
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A conversation that is going on: with whom, on which line, since when, and whether a technician wants it."""
+    """A conversation that is going on: with whom, on which line, since when, and whether a technician wants it. `lent`:
+    what the line is lent to him for; then it is with no meter that is known, and `meter` is ""."""
 
     meter: str
     line: str
     since: datetime
     technician: bool = False
+    lent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 Rules: what comes next is decided in agenda.py, and whether a line that fails is tried in breaker.py; a technician goes
 before everything, save that what is due by the schedule has a turn between two of them, and what he does changes no
-schedule. A fault of one meter costs its own slot and nobody else's; a refusal is not retried. A session that may go on
-for long yields, between two requests, to what goes before it. Lines that call have a worker of their own:
-call_worker.py.
+schedule, also where he has the line to himself for a while. A fault of one meter costs its own slot and nobody else's;
+a refusal is not retried. A session that may go on for long yields, between two requests, to what goes before it. Lines
+that call have a worker of their own: call_worker.py.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from gatewayd.duties import Brought, Priority, Terms, end_of
 from gatewayd.errors import ArchiveError, ChannelError, GatewayError, ProtocolError
 from gatewayd.jobs import Job, Results, agenda_of, text_of
 from gatewayd.live import LineState, Meters, UnderWay, Vital
+from gatewayd.loans import Loan
 from gatewayd.model import LoadProfile, Order
 from gatewayd.places import Place, first_of
 from gatewayd.pulse import Pulse
@@ -125,6 +126,10 @@ class LineWorker:
             raise GatewayError(f"line {self.line.id} has no meter {meter}")
         return await self._asks.ask(meter, order, on_progress)
 
+    async def lend(self, loan: Loan) -> None:
+        """The line for a technician: next, and outside of all schedules. See Asks.lend."""
+        await self._asks.lend(loan)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the session that is under way then is finished or cancelled by the caller."""
         try:
@@ -146,7 +151,15 @@ class LineWorker:
         ask = None if owed else self._asks.take()
         if self._asks:
             self._asks.stirred.set()  # whoever is left waits for no place
-        if ask is not None:
+        if isinstance(ask, Loan):
+            self._answered = True
+            self._turns(ask.seconds)
+            self._under_way = UnderWay("", self.line.id, now, technician=True, lent=ask.what)
+            try:
+                await ask.serve(stop)
+            finally:
+                self._under_way = None
+        elif ask is not None:
             self._answered = True
             self._turns(self.line.session_seconds or SESSION_SECONDS)
             await self._answer(ask)

@@ -8,8 +8,6 @@ no PIN is printed.
 
 import asyncio
 import contextlib
-import os
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -18,19 +16,18 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.archive.refused import Refused, listed
-from gatewayd.archive.store import Store
-from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord, ModemStatus, PinUse, Registration
 from gatewayd.channel.tracing import Tap
+from gatewayd.cli.borrow import Borrowed, borrowed
 from gatewayd.cli.output import console, local_time, print_json
 from gatewayd.cli.progress import patience
-from gatewayd.cli.session import find_line, not_in_use
+from gatewayd.cli.session import find_line
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine
 from gatewayd.dialling import PhoneNumber
 from gatewayd.errors import ArchiveError, ChannelError
-from gatewayd.peer import user_name
-from gatewayd.refusals import Refusals, sim_of
+from gatewayd.loans import Ending
+from gatewayd.refusals import sim_of
 
 _REGISTRATION = {
     Registration.NOT_SEARCHING: "not registered, and not searching: is the SIM in, is there an antenna?",
@@ -112,23 +109,25 @@ class _Asked:
         self.fault: ChannelError | None = None
 
     async def ask(self) -> None:
-        """Set the modem up, and call when that is wanted. GatewayError when the line is in use."""
-        await not_in_use(self._config, self._modem.settings.id)
-        await self._heed()
-        async with AsyncExitStack() as stack:
-            store = await self._archive(stack)
-            refusals = None if store is None else Refusals(store, daemon.now)
-            if refusals is not None and self._before is None:
-                await refusals.heed(self._modem.settings.id, self._modem)
-            try:
-                await self._talk()
-            except ChannelError as error:
-                self.fault = error
-            finally:
-                if store is not None and self._call is not None:
-                    store.submit(audit_of(self._call, self._called, user_name(os.geteuid())))
-                if refusals is not None and self._before is None:
-                    await refusals.judge(self._modem.settings.id, self._modem)
+        """Set the modem up, and call when that is wanted. GatewayError when the line cannot be had."""
+        await self._heed()  # before the archive is opened, which makes what it cannot read anew
+        await borrowed(self._config, self._modem.settings.id, "modem", 0, self._on_line)
+
+    async def _on_line(self, line: Borrowed) -> None:
+        await self._heed()  # whoever had the line before may have met a refusal
+        name, pins = self._modem.settings.id, None if self._before is not None else line.pins
+        if pins is not None and self._modem.credentials:
+            await pins.heed(name, self._modem)
+        try:
+            await self._talk()
+        except ChannelError as error:
+            self.fault = error
+        finally:
+            line.call, line.called = self._call, self._called
+            if pins is not None and self._modem.credentials:
+                await pins.judge(name, self._modem)
+        line.result = Ending.DONE if self.fault is None else Ending.FAULT
+        line.detail = str(self.fault or ("a test call" if self._call is not None else "asked"))
 
     async def _talk(self) -> None:
         if self._number is None:
@@ -153,18 +152,6 @@ class _Asked:
             if one.meter == sim_of(line) and one.credentials == credentials:
                 self._before = one
                 self._modem.withhold()
-
-    async def _archive(self, stack: AsyncExitStack) -> Store | None:
-        """Where the call is accounted for and the PIN remembered; None, and said, where nothing can be written."""
-        if self._number is None and not self._modem.credentials:
-            return None
-        try:
-            store = daemon.build_store(self._config, group_seconds=0.0)
-            return await stack.enter_async_context(daemon.opened(store))
-        except (ArchiveError, OSError) as error:
-            what = "the call will not be in the archive" if self._number else "a refusal of the PIN is not remembered"
-            click.echo(f"warning: {what}: {error}", err=True)
-            return None
 
     def _done(self, record: CallRecord) -> None:
         self._call, self._status = record, record.status

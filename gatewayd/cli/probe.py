@@ -1,7 +1,8 @@
 """`gatewayd probe`: what is on a line, and how does it talk.
 
 Rules: asks and listens; sends no password and writes nothing. Each step is told on standard error as it goes; the
-result, with a proposal for the configuration, goes to standard output. Exit code 1 when nothing was found.
+result, with a proposal for the configuration, goes to standard output. Exit code 1 when nothing was found. A line that
+a running gateway reads is lent for it.
 """
 
 import asyncio
@@ -15,16 +16,19 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.channel import Framing
 from gatewayd.channel.tracing import Tap
+from gatewayd.cli.borrow import Borrowed, borrowed
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.output import console, print_json
 from gatewayd.cli.plural import counted
-from gatewayd.cli.session import find_line, modbus_units, not_in_use
+from gatewayd.cli.session import find_line, modbus_units
 from gatewayd.cli.trace import Screen
 from gatewayd.config import Config, ModemLine, Rfc2217Line, SerialLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.probe.advice import Tried, advice, snippet
 from gatewayd.probe.attempts import Attempt, Finding, Protocol, Scope, plan
 from gatewayd.probe.frames import Server
 
+_ANSWERS_SECONDS = 60.0
+"""What answers may take beyond the time of silence, when the line is borrowed."""
 _SERVER = re.compile(r"([0-9]{1,9})(?:/([0-9]{1,9}))?", re.ASCII)
 
 
@@ -139,24 +143,30 @@ def _scope(
 async def _probe(
     config: Config, settings: SerialLine | TcpLine | Rfc2217Line, attempts: tuple[Attempt, ...], *, with_trace: bool
 ) -> tuple[Tried, ...]:
-    await not_in_use(config, settings.id)
     total = sum(attempt.seconds for attempt in attempts)
     click.echo(f"line {settings.id}: {counted(len(attempts), 'attempt')}, {total:.0f} s when nobody answers", err=True)
     tap = Tap(settings.id, daemon.now)
     steps = _Steps(len(attempts), live=sys.stderr.isatty() and not with_trace)
 
-    async def work() -> tuple[Tried, ...]:
+    async def asking() -> tuple[Tried, ...]:
         channel = await daemon.open_alone(daemon.build_line(settings, tap))
         try:
             return await daemon.probe(channel, attempts, steps.begin, steps.end)
         finally:
             await channel.close()
 
-    if not with_trace:
-        return await work()
-    tried = await Screen(config, settings.id, as_json=False, err=True).showing(tap, work())
-    assert tried is not None  # nothing else ends it
-    return tried
+    async def work(line: Borrowed) -> tuple[Tried, ...]:
+        if with_trace:
+            shown = await Screen(config, settings.id, as_json=False, err=True).showing(tap, asking())
+            assert shown is not None  # nothing else ends it
+            tried = shown
+        else:
+            tried = await asking()
+        found = [one.finding.protocol for one in tried if one.finding is not None]
+        line.detail = f"{counted(len(tried), 'attempt')}; found: {', '.join(found) or 'nothing'}"
+        return tried
+
+    return await borrowed(config, settings.id, "probe", 2 * total + _ANSWERS_SECONDS, work)
 
 
 class _Steps:

@@ -2,7 +2,8 @@
 
 Rules: asks and writes nothing to a device. How long it takes is said first, on standard error; the table and the block
 go to standard output. What cannot be configured without somebody's decision stands in the block as a comment, so that
-the block loads as it is. Units that are configured already are not in it. Exit code 1 when nobody answers.
+the block loads as it is. Units that are configured already are not in it. Exit code 1 when nobody answers. A line that
+a running gateway reads is lent for it.
 """
 
 import asyncio
@@ -15,12 +16,13 @@ from rich.table import Table
 
 from gatewayd import daemon
 from gatewayd.channel import Framing
-from gatewayd.cli.archive_export import complete
+from gatewayd.cli.borrow import Borrowed, borrowed
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.meter_block import Value, found_block
 from gatewayd.cli.output import console, print_json, visible
+from gatewayd.cli.output_file import complete
+from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
-from gatewayd.cli.session import not_in_use
 from gatewayd.config import Config, Line, ModemLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.daemon import LineScan, Unit
 
@@ -28,6 +30,8 @@ DEFAULT_TIMEOUT_MS = 300
 _DRIVER = "modbus"
 _LONGEST_ID = _LONGEST_SERIAL = 64
 _MINUTE = 60
+_ANSWERS_SECONDS = 60.0
+"""What answers may take beyond the time of silence, when the line is borrowed."""
 _JOBS: tuple[Value, ...] = ({"registers": "all", "every": "15m"},)
 
 
@@ -98,16 +102,21 @@ def _how(settings: Line, options: LineOptions) -> LineScan:
 
 
 async def _scan(config: Config, settings: Line, how: LineScan) -> tuple[Unit, ...]:
-    await not_in_use(config, settings.id)
     first, last = how.units[0], how.units[-1]
     which = f"unit {first}" if first == last else f"units {first} to {last}"
     click.echo(f"line {settings.id}: {which} by {how.transport}, {_time(how.seconds)} when nobody answers", err=True)
-    channel = await daemon.open_alone(daemon.build_line(settings))
-    try:
-        with progress(f"units on {settings.id}", len(how.units)) as done:
-            return await daemon.scan_line(channel, how, done)
-    finally:
-        await channel.close()
+
+    async def work(line: Borrowed) -> tuple[Unit, ...]:
+        channel = await daemon.open_alone(daemon.build_line(settings))
+        try:
+            with progress(f"units on {settings.id}", len(how.units)) as done:
+                found = await daemon.scan_line(channel, how, done)
+        finally:
+            await channel.close()
+        line.detail = f"{which} by {how.transport}; {counted(len(found), 'answers', 'answer')}"
+        return found
+
+    return await borrowed(config, settings.id, "scan", 2 * how.seconds + _ANSWERS_SECONDS, work)
 
 
 def _time(seconds: float) -> str:

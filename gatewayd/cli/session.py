@@ -17,7 +17,7 @@ from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
 from gatewayd.cli.plural import counted
 from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
-from gatewayd.control import NotRunning, ask, follow
+from gatewayd.control import NotRunning, follow
 from gatewayd.errors import GatewayError
 from gatewayd.obis import Obis
 from gatewayd.peer import user_name
@@ -84,19 +84,6 @@ def find_line(config: Config, line: str) -> Line:
     raise click.UsageError(f"line '{line}' is not configured; known: {known}")
 
 
-async def not_in_use(config: Config, line: str) -> None:
-    """GatewayError when a running gateway reads meters on this line: two cannot talk at once."""
-    pools = [name for name, lines in config.pools.items() if any(member.id == line for member in lines)]
-    if not any(meter.line in (line, *pools) for meter in config.meters):
-        return
-    with contextlib.suppress(NotRunning):
-        await ask(config.archive.path, "status")
-        raise GatewayError(
-            f"line {line} is in use by the running gateway; stop it first (systemctl stop gatewayd), "
-            f"or look on with `gatewayd trace {line}`"
-        )
-
-
 async def session(config: Config, settings: MeterSettings, request: daemon.Question, tap: Tap | None = None) -> Result:
     """One session, archived: held by the running gateway where there is one, else here; a line on standard error tells
     how it goes on. With `tap`, which shows its traffic, always here."""
@@ -150,7 +137,9 @@ class _Progress:
         """What the running gateway says of a session that it holds."""
         others = [one for one in event.get("under_way", ()) if one != self._meter]
         received = event.get("received")
-        if others and not received:
+        if event.get("lent") and not received:
+            self._state = f"the line is lent for a {event['lent'][0]} first"
+        elif others and not received:
             self._state = f"the running gateway reads {', '.join(others)} first"
         else:
             self._state = f"{counted(received or 0, 'byte')} received by the running gateway"

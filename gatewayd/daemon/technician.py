@@ -16,7 +16,7 @@ from gatewayd.control import Request, Stream
 from gatewayd.daemon.asking import Question, kind_of, question_from, result_events
 from gatewayd.daemon.build import now
 from gatewayd.daemon.gateway import Gateway
-from gatewayd.daemon.lines import under_way
+from gatewayd.daemon.lines import lent, under_way
 from gatewayd.errors import GatewayError
 from gatewayd.listener import ListenWorker
 from gatewayd.talk import Result
@@ -46,7 +46,12 @@ def ask_stream(gateway: Gateway) -> Stream:
             yield {"event": "asked", "line": worker.name}
             while not (await asyncio.wait({asking}, timeout=_TOLD_SECONDS))[0]:
                 received = channel[-1].total if channel else 0
-                yield {"event": "progress", "under_way": under_way(worker), "received": received}
+                yield {
+                    "event": "progress",
+                    "under_way": under_way(worker),
+                    "lent": lent(worker),
+                    "received": received,
+                }
             if asking.cancelled():
                 raise GatewayError(f"meter {meter} is not asked any more: the gateway stops, or its line is changed")
             found = asking.result()
@@ -57,9 +62,10 @@ def ask_stream(gateway: Gateway) -> Stream:
             result, detail = "fault", str(error)
             raise
         finally:
+            # First of all: who closes the connection now cuts off every wait.
+            gateway.store.submit(audit_of(request.user, meter, question, result, detail, now()))
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            gateway.store.submit(audit_of(request.user, meter, question, result, detail, now()))
 
     return stream
 

@@ -1,0 +1,227 @@
+"""A line for a command alone: lent by the running gateway, or taken under its lock where none runs.
+
+Rules: who has the line before is told on standard error. A loan that the gateway ends, ends the work; one that the
+command ends is reported to the gateway, which has it in its audit log. Without a gateway the command writes that entry
+itself; an archive that cannot be opened keeps nobody from a line, and is said.
+"""
+
+import asyncio
+import contextlib
+import math
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+import msgspec
+
+from gatewayd import daemon
+from gatewayd.archive.store import Store
+from gatewayd.call_log import audit_of
+from gatewayd.channel.modem_options import CallRecord
+from gatewayd.config import Config
+from gatewayd.control import NotRunning, follow
+from gatewayd.errors import ArchiveError, GatewayError
+from gatewayd.loans import Ending
+from gatewayd.peer import user_name
+from gatewayd.refusals import Refusals, Sim
+
+T = TypeVar("T")
+
+Events = AsyncGenerator[dict[str, Any], None]
+
+
+class Pins(Protocol):
+    """Who remembers what became of the PIN of a line: see gatewayd.refusals."""
+
+    async def heed(self, line: str, sim: Sim) -> None: ...
+
+    async def judge(self, line: str, sim: Sim) -> None: ...
+
+
+class Borrowed:
+    """The line that a command has for itself. `detail` goes into the audit log; `pins` is None where nothing can be
+    remembered."""
+
+    def __init__(self, pins: Pins | None) -> None:
+        self.pins = pins
+        self.detail = ""
+        self.result = Ending.DONE
+        """FAULT where the work has met one that it does not raise."""
+        self.call: CallRecord | None = None
+        """A test call that was made."""
+        self.called = ""
+        """The meter that was called, or other words for it."""
+
+
+Work = Callable[[Borrowed], Coroutine[Any, Any, T]]
+
+
+async def borrowed(config: Config, line: str, what: str, seconds: float, work: Work[T]) -> T:
+    """Do the work on this line as soon as it is free; it takes about so many seconds, 0: not known. GatewayError when
+    the gateway does not lend it, or ends the loan."""
+    folder = config.archive.path
+    details = {"line": line, "what": what, "seconds": str(math.ceil(seconds) or "")}
+    async with aclosing(follow(folder, daemon.LEND, **details)) as events:
+        try:
+            await anext(events)
+        except NotRunning:
+            pass
+        except PermissionError as error:
+            if _has_meters(config, line):
+                raise
+            click.echo(f"warning: this will not be in the audit log: {error}", err=True)
+            return await work(Borrowed(None))
+        else:
+            lent = await _turn(events, line)
+            return await _lent(folder, line, lent, events, seconds, work)
+    return await _alone(config, line, what, work)
+
+
+def _has_meters(config: Config, line: str) -> bool:
+    pools = [name for name, lines in config.pools.items() if any(member.id == line for member in lines)]
+    return any(meter.line in (line, *pools) for meter in config.meters)
+
+
+# -- by the running gateway ------------------------------------------------------------------------------------------
+
+
+async def _turn(events: Events, line: str) -> dict[str, Any]:
+    """Wait for it; the event that says it is there."""
+    told = ""
+    async for event in events:
+        if event.get("event") == "lent":
+            return event
+        text = _before(event)
+        if text and text != told:
+            click.echo(f"line {line}: {text}, then it is yours", err=True)
+            told = text
+    raise GatewayError(f"the gateway has stopped before it could lend line {line}")
+
+
+def _before(event: dict[str, Any]) -> str:
+    if event.get("lent"):
+        return f"it is lent for a {event['lent'][0]}"
+    meters = event.get("under_way") or ()
+    return f"meter {', '.join(meters)} is being read" if meters else ""
+
+
+async def _lent(folder: Path, line: str, lent: dict[str, Any], events: Events, needed: float, work: Work[T]) -> T:
+    number, seconds = str(lent["loan"]), lent["seconds"]
+    if seconds is not None and seconds < needed:
+        click.echo(
+            f"line {line}: the running gateway lends it for {seconds:.0f} s at most; what takes longer has to be asked "
+            "for in parts",
+            err=True,
+        )
+    one = Borrowed(_LentPins(folder, number))
+    watching = asyncio.create_task(_called_in(events, served=seconds is not None), name=f"loan of line {line}")
+    working = asyncio.ensure_future(work(one))
+    result, detail, ended = Ending.CANCELLED, "", False
+    try:
+        await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            raise GatewayError(watching.result())
+        found = working.result()
+        result, ended = one.result, True
+        return found
+    except GatewayError as error:
+        result, detail, ended = Ending.FAULT, str(error), True
+        raise
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        try:
+            if ended or one.call is not None:
+                await _give_back(folder, number, result, detail or one.detail, one)
+        finally:  # not before: it ends the connection, and the loan with it
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _called_in(events: Events, *, served: bool) -> str:
+    """Why the loan is over."""
+    async for event in events:
+        if event.get("event") == "over":
+            return str(event["why"])
+    if not served:
+        await asyncio.Event().wait()  # the gateway had no use for the line
+    return "the gateway has stopped, and the line is not lent any more"
+
+
+async def _give_back(folder: Path, number: str, result: Ending, detail: str, one: Borrowed) -> None:
+    told = {"loan": number, "result": result.value, "detail": detail}
+    if one.call is not None:
+        told |= {"call": msgspec.json.encode(one.call).decode(), "meter": one.called}
+    try:
+        await _tell(folder, daemon.GIVE_BACK, told)
+    except (GatewayError, PermissionError) as error:
+        if one.call is not None:
+            click.echo(f"warning: the call is not in the archive: {error}", err=True)
+
+
+async def _tell(folder: Path, request: str, details: dict[str, str]) -> None:
+    async with aclosing(follow(folder, request, **details)) as events:
+        await anext(events)
+
+
+class _LentPins:
+    """The running gateway remembers what became of the PIN. What was refused before has been looked up already."""
+
+    def __init__(self, folder: Path, number: str) -> None:
+        self._folder = folder
+        self._number = number
+
+    async def heed(self, _line: str, sim: Sim) -> None:
+        sim.announce(lambda: self._note("sending", sim))
+
+    async def judge(self, line: str, sim: Sim) -> None:
+        state = "accepted" if sim.accepted else "refused" if sim.refused else ""
+        try:
+            if state:
+                await self._note(state, sim)
+        except (GatewayError, PermissionError) as error:
+            click.echo(f"warning: that the PIN of line {line} was {state} is not remembered: {error}", err=True)
+
+    async def _note(self, state: str, sim: Sim) -> None:
+        told = {"loan": self._number, "state": state, "credentials": sim.credentials}
+        await _tell(self._folder, daemon.PIN, told)
+
+
+# -- without a gateway -------------------------------------------------------------------------------------------------
+
+
+async def _alone(config: Config, line: str, what: str, work: Work[T]) -> T:
+    async with _archive(config, what) as store:
+        one = Borrowed(None if store is None else Refusals(store, daemon.now))
+        user = user_name(os.geteuid())
+        result, detail = Ending.CANCELLED, ""
+        try:
+            found = await work(one)
+            result, detail = one.result, one.detail
+            return found
+        except GatewayError as error:
+            result, detail = Ending.FAULT, str(error)
+            raise
+        finally:
+            if store is not None:
+                if one.call is not None:
+                    store.submit(audit_of(one.call, one.called, user))
+                store.submit(daemon.loan_audit(user, what, line, result, detail))
+
+
+@contextlib.asynccontextmanager
+async def _archive(config: Config, what: str) -> AsyncIterator[Store | None]:
+    """The archive, open; None, and said, where that does not work."""
+    async with contextlib.AsyncExitStack() as stack:
+        store = None
+        try:
+            store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
+        except (ArchiveError, OSError) as error:
+            lost = "; what it costs and whether its PIN is refused is not remembered" if what == "modem" else ""
+            click.echo(f"warning: this will not be in the audit log{lost}: {error}", err=True)
+        yield store
