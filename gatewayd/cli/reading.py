@@ -1,11 +1,11 @@
 """`gatewayd reading`: readings that a person has taken: one from the command line, or a table of many; a list of them.
 
-Rules: each is looked at before it is archived, and what is found is told; what is doubtful is asked about, or needs
-`--yes`. The running gateway archives it, else this command does. Exit code 1 when something was not archived.
+Rules: each is looked at before it is archived, and what is found is told; what is doubtful is asked about, needs
+`--yes`, or waits (`--hold`). The running gateway archives it, else this command does. Exit code 1 when something was
+not archived and does not wait.
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +24,16 @@ from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import console, local_time, print_json, status_style, visible
 from gatewayd.cli.reading_import import import_, maximum_option, template
-from gatewayd.cli.reading_view import archived_line, check_texts, finding_line, handled_object, seen_line
+from gatewayd.cli.reading_release import history, reject, release, waiting
+from gatewayd.cli.reading_view import (
+    archived_line,
+    check_texts,
+    facts_of,
+    finding_line,
+    handled_object,
+    held_line,
+    seen_line,
+)
 from gatewayd.cli.session import register_code
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
@@ -39,7 +49,7 @@ _TYPES = ", ".join(f"{kind.value} {kind.meaning}" for kind in ReadingType)
 
 @click.group(cls=Group)
 def reading() -> None:
-    """Readings that a person has taken: enter one, import a table, list them."""
+    """Readings that a person has taken: enter one, import a table, list them; release those that wait."""
 
 
 @reading.command()
@@ -74,6 +84,7 @@ def reading() -> None:
 @click.option("--author", default="", help="Who has read.  [default: the user]")
 @click.option("--note", default="", help=f"A remark that is archived with it, up to {LONGEST_TEXT} characters.")
 @click.option("--yes", is_flag=True, help="Archive it also when it is doubtful.")
+@click.option("--hold", is_flag=True, help="When it is doubtful, have it wait until another person releases it.")
 @lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
@@ -90,14 +101,17 @@ def add(
     correct: bool,
     method: str,
     request: str,
-    maximum: int,
+    maximum: int | None,
     author: str,
     note: str,
     yes: bool,
+    hold: bool,
     as_json: bool,
 ) -> None:
     """Enter the VALUE that the register OBIS of METER shows, and archive it as a reading by hand."""
     config = daemon.load_config(config_path)
+    if yes and hold:
+        raise click.UsageError("--yes and --hold: either you stand by it, or it waits")
     _known(config, meter)
     check_texts({"--note": note, "--author": author})
     check_texts({"VALUE": value, "--unit": unit, "--number": number, "--request": request}, LONGEST_CELL)
@@ -116,15 +130,19 @@ def add(
         method=Method(method),
         decimals=decimals,
         correct=correct,
-        maximum=maximum,
+        maximum=maximum or 0,
     )
-    asked = not as_json and sys.stdin.isatty()
-    handled = asyncio.run(_added(config, submission, author, yes=yes, asked=asked))
+    asked = not as_json and not hold and sys.stdin.isatty()
+    handled = asyncio.run(_added(config, submission, daemon.Handing(author=author, hold=hold), yes=yes, asked=asked))
     if as_json:
         print_json({"reading": handled_object(handled)})
     if handled.outcome is Outcome.ARCHIVED:
         if not as_json:
             click.echo(archived_line(handled, config.gateway.zone))
+        return
+    if handled.outcome is Outcome.HELD:
+        if not as_json:
+            click.echo(held_line(handled, config.gateway.zone))
         return
     doubtful = handled.outcome is Outcome.DOUBTFUL
     click.echo(
@@ -135,16 +153,28 @@ def add(
 
 @reading.command("list")
 @click.argument("meter", required=False)
+@click.option(
+    "--history",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Who did what and when with the one that waits, or has waited, under this number.",
+)
 @lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def list_(config_path: Path, meter: str | None, as_json: bool) -> None:
+def list_(config_path: Path, meter: str | None, number: int | None, as_json: bool) -> None:
     """List the readings by hand, of METER or of all: who took them, what for, and what was found on them."""
     config = daemon.load_config(config_path)
+    if number is not None:
+        if meter is not None:
+            raise click.UsageError("--history names one reading; leave out METER")
+        history(config, number, as_json=as_json)
+        return
     if meter is not None:
         _known(config, meter)
     with Neighbours(config.archive.path) as neighbours:
-        found = [(archived, _facts(detail)) for archived, detail in neighbours.entered(meter)]
+        found = [(archived, facts_of(detail)) for archived, detail in neighbours.entered(meter)]
     if as_json:
         print_json({"readings": [{**reading_object(archived), "entered": facts} for archived, facts in found]})
     elif found:
@@ -153,24 +183,27 @@ def list_(config_path: Path, meter: str | None, as_json: bool) -> None:
         click.echo("no readings by hand" + (f" of meter {meter}" if meter is not None else ""))
 
 
-reading.add_command(import_)
-reading.add_command(template)
+for command in (import_, template, waiting, release, reject):
+    reading.add_command(command)
 
 
-async def _added(config: Config, submission: Submission, author: str, *, yes: bool, asked: bool) -> Handled:
-    (seen,) = await daemon.hand_in(config, [submission], daemon.Handing())
+async def _added(
+    config: Config, submission: Submission, handing: "daemon.Handing", *, yes: bool, asked: bool
+) -> Handled:
+    (seen,) = await daemon.hand_in(config, [submission], handing)
     for finding in seen.findings:
         click.echo(finding_line(finding), err=True)
     if seen.outcome is Outcome.REFUSED:
         return seen
-    if seen.outcome is Outcome.DOUBTFUL and not yes:
+    if seen.outcome is Outcome.DOUBTFUL and not yes and not handing.hold:
         if not asked:
             return seen
         click.echo(seen_line(seen, config.gateway.zone), err=True)
         if not click.confirm("Archive it all the same?", err=True):
             return seen
-    stand_by = yes or seen.outcome is Outcome.DOUBTFUL  # never what was not seen
-    (entered,) = await daemon.hand_in(config, [submission], daemon.Handing(True, stand_by, author))
+    stand_by = not handing.hold and (yes or seen.outcome is Outcome.DOUBTFUL)  # never what was not seen
+    entering = msgspec.structs.replace(handing, enter=True, stand_by=stand_by)
+    (entered,) = await daemon.hand_in(config, [submission], entering)
     for finding in entered.findings:
         if finding not in seen.findings:
             click.echo(finding_line(finding), err=True)
@@ -200,14 +233,6 @@ def _moment(text: str, zone: ZoneInfo) -> tuple[datetime | None, str]:
         raise click.BadParameter(str(error), param_hint="--at") from None
 
 
-def _facts(detail: str) -> dict[str, object]:
-    try:
-        found = json.loads(detail)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _print(found: Sequence[tuple[Archived, dict[str, object]]], zone: ZoneInfo) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("seq", "meter", "obis", "value", "unit", "status", "time", "type", "author", "method", "remarks"):
@@ -219,6 +244,8 @@ def _print(found: Sequence[tuple[Archived, dict[str, object]]], zone: ZoneInfo) 
         remarks = [str(facts.get("note", "")), *(map(str, findings) if isinstance(findings, list) else ())]
         if facts.get("corrects"):
             remarks.insert(0, f"takes the place of seq {facts['corrects']}")
+        if facts.get("held"):
+            remarks.insert(0, f"number {facts['held']}, released by {facts.get('released_by', '')}")
         flags = [flag for flag in one.flags.texts if flag != "manual"]
         remarks.append(said_all(flags))
         cells: list[str | Text] = [

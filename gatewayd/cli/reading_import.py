@@ -1,7 +1,8 @@
 """`gatewayd reading import` and `template`: tables of readings by hand, as the gas operator's portal takes them.
 
 Rules: a file with a critical fault is not loaded: nothing of it is archived. Else rows with an error are left out, and
-so are doubtful ones unless somebody stands by them; the others are archived. Done again, nothing is archived twice.
+so are doubtful ones unless somebody stands by them or has them wait; the others are archived. Done again, nothing is
+archived twice.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from gatewayd import daemon
 from gatewayd.cli.exit_codes import ExitCode
@@ -19,10 +21,10 @@ from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
 from gatewayd.cli.reading_view import check_texts, finding_line, finding_object, handled_object
 from gatewayd.cli.session import register_code
-from gatewayd.config import Config
+from gatewayd.config import Config, ManualSettings
+from gatewayd.errors import ConfigError
 from gatewayd.manual.files import read_table, refusal, submission_of, twice
 from gatewayd.manual.findings import Finding
-from gatewayd.manual.plausible import MAXIMUM
 from gatewayd.manual.submission import Found, Handled, Outcome, Submission
 from gatewayd.manual.table import LONGEST_CELL, FileRefused, Row
 from gatewayd.obis import Obis
@@ -33,10 +35,8 @@ _NAME = "odecet.xlsx"
 maximum_option = click.option(
     "--maximum",
     type=click.IntRange(min=1),
-    default=int(MAXIMUM),
-    show_default=True,
     metavar="TIMES",
-    help="More than so many times the comparable consumption is an error.",
+    help="More than so many times the comparable consumption is an error.  [default: manual.maximum, or 20]",
 )
 
 
@@ -54,6 +54,11 @@ maximum_option = click.option(
 @click.option("--author", default="", help="Who has read.  [default: the user]")
 @click.option("--note", default="", help="A remark that is archived with each.")
 @click.option("--yes", is_flag=True, help="Archive doubtful readings as well.")
+@click.option(
+    "--hold/--no-hold",
+    default=None,
+    help="Have doubtful readings wait until another person releases them.  [default: manual.hold, or not]",
+)
 @lang_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
@@ -64,45 +69,53 @@ def import_(
     report: Path | None,
     obis: Obis | None,
     unit: str,
-    maximum: int,
+    maximum: int | None,
     author: str,
     note: str,
     yes: bool,
+    hold: bool | None,
     as_json: bool,
 ) -> None:
     """Archive the readings of FILE, XLSX or CSV (`gatewayd reading template` writes an empty one).
 
-    Exit code 1 when one of them is not archived, or would not be."""
+    Exit code 1 when one of them is not archived and does not wait, or would not."""
     config = daemon.load_config(config_path)
+    if yes and hold:
+        raise click.UsageError("--yes and --hold: either you stand by what is doubtful, or it waits")
+    waits = (config.manual.hold if hold is None else hold) and not yes
     check_texts({"--note": note, "--author": author})
     check_texts({"--unit": unit}, LONGEST_CELL)
     if report is not None and report.exists() and report.samefile(file):
         raise click.BadParameter("is the file that is imported; name another one", param_hint="--report")
     try:
-        rows = read_table(file)
+        rows = read_table(file, config.manual.most_rows)
     except FileRefused as error:
         _not_loaded(file, error, report, as_json)
         raise click.exceptions.Exit(ExitCode.FAULT) from None
     code = str(obis) if obis is not None else ""
-    job = _Import(config, rows, [submission_of(row, code, unit, note, maximum) for row in rows], author, file.name)
-    seen = asyncio.run(job.handed_in(enter=False, stand_by=False))
+    handing = daemon.Handing(author=author, file=file.name, hold=waits)
+    job = _Import(config, rows, [submission_of(row, code, unit, note, maximum or 0) for row in rows], handing)
+    seen = asyncio.run(job.handed_in())
     if not as_json:
         _tell(seen)
-    done = seen if dry_run else _archived(job, seen, yes=yes, asked=not as_json and sys.stdin.isatty())
+    asked = not as_json and not waits and sys.stdin.isatty()
+    done = seen if dry_run else _archived(job, seen, yes=yes, asked=asked, hold=waits)
     if report is not None:
         _write_report(report, rows, done, None)
     if as_json:
         print_json({"file": str(file), "loaded": True, **_counts(done), "readings": [*map(handled_object, done)]})
     else:
-        click.echo(_summary(file, done, dry_run=dry_run, yes=yes))
-    good = (Outcome.SOUND, *((Outcome.DOUBTFUL,) if yes else ())) if dry_run else (Outcome.ARCHIVED,)
+        click.echo(_summary(file, done, dry_run=dry_run, yes=yes or waits))
+    looked = (Outcome.SOUND, *((Outcome.DOUBTFUL,) if yes or waits else ()))
+    good = looked if dry_run else (Outcome.ARCHIVED, Outcome.HELD)
     if any(one.outcome not in good for one in done):
         raise click.exceptions.Exit(ExitCode.FAULT)
 
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), default=_NAME)
-def template(out: Path) -> None:
+@click.pass_obj
+def template(config_path: Path, out: Path) -> None:
     """Write an empty table for `gatewayd reading import`.  [default: odecet.xlsx]
 
     What belongs into a column is shown when one of its cells is selected."""
@@ -111,13 +124,14 @@ def template(out: Path) -> None:
 
     if out.suffix.lower() != ".xlsx":
         raise click.BadParameter("has to end with .xlsx", param_hint="OUT")
+    most = _most_rows(config_path)
     try:
-        write_template(out)
+        write_template(out, most)
     except FileExistsError as error:
         raise click.BadParameter(str(error), param_hint="OUT") from None
     except OSError as error:
         raise click.FileError(str(out), error.strerror or str(error)) from error
-    click.echo(f"{out}: row 1 has the headings and stays as it is; one reading in each row below, at most 500")
+    click.echo(f"{out}: row 1 has the headings and stays as it is; one reading in each row below, at most {most}")
     for name, prompt in zip(COLUMNS, PROMPTS, strict=True):
         click.echo(f"  {name:14} {prompt}")
 
@@ -126,10 +140,10 @@ class _Import:
     """The rows of a file, which are handed in twice: to be looked at, and to be archived."""
 
     def __init__(
-        self, config: Config, rows: Sequence[Row], submissions: Sequence[Submission], author: str, file: str
+        self, config: Config, rows: Sequence[Row], submissions: Sequence[Submission], handing: "daemon.Handing"
     ) -> None:
         self._config = config
-        self._author, self._file = author, file
+        self._handing = handing
         self._refused: dict[int, Handled] = {}
         same = twice(rows)
         for row in rows:
@@ -139,21 +153,21 @@ class _Import:
         self._rows = rows
         self._submissions = [one for one in submissions if one.row not in self._refused]
 
-    async def handed_in(self, *, enter: bool, stand_by: bool) -> list[Handled]:
+    async def handed_in(self, *, enter: bool = False, stand_by: bool = False) -> list[Handled]:
         """What came of each row, in their order."""
-        handing = daemon.Handing(enter, stand_by, self._author, self._file)
+        handing = msgspec.structs.replace(self._handing, enter=enter, stand_by=stand_by)
         with progress("archiving" if enter else "looking", len(self._submissions)) as show:
             done = await daemon.hand_in(self._config, self._submissions, handing, show)
         found = {one.row: one for one in done}
         return [found.get(row.place) or self._refused[row.place] for row in self._rows]
 
 
-def _archived(job: _Import, seen: Sequence[Handled], *, yes: bool, asked: bool) -> Sequence[Handled]:
+def _archived(job: _Import, seen: Sequence[Handled], *, yes: bool, asked: bool, hold: bool) -> Sequence[Handled]:
     doubtful = sum(one.outcome is Outcome.DOUBTFUL for one in seen)
     sound = sum(one.outcome is Outcome.SOUND for one in seen)
     if doubtful and not yes and asked:
         yes = click.confirm(f"Archive the {counted(doubtful, 'doubtful reading')} as well?", err=True)
-    if not sound and not (doubtful and yes):
+    if not sound and not (doubtful and (yes or hold)):
         return seen
     return asyncio.run(job.handed_in(enter=True, stand_by=yes))
 
@@ -165,7 +179,7 @@ def _tell(seen: Sequence[Handled]) -> None:
 
 
 def _counts(done: Sequence[Handled]) -> dict[str, object]:
-    kinds = {kind.value: sum(one.outcome is kind for one in done) for kind in Outcome}
+    kinds = {kind.value: sum(one.outcome is kind for one in done) for kind in Outcome if kind is not Outcome.REJECTED}
     return {"rows": len(done), "faulty": sum(bool(one.findings) for one in done), **kinds}
 
 
@@ -176,6 +190,7 @@ def _summary(file: Path, done: Sequence[Handled], *, dry_run: bool, yes: bool) -
         (Outcome.ARCHIVED, "archived"),
         (Outcome.SOUND, "sound"),
         (Outcome.DOUBTFUL, "doubtful" if dry_run or yes else "doubtful and left out (--yes archives them)"),
+        (Outcome.HELD, "held until another person releases them (gatewayd reading waiting)"),
         (Outcome.REFUSED, "refused"),
     ):
         count = sum(one.outcome is kind for one in done)
@@ -198,6 +213,14 @@ def _not_loaded(file: Path, error: FileRefused, report: Path | None, as_json: bo
         print_json({"file": str(file), "loaded": False, "findings": [finding_object(found)]})
     click.echo(f"{file}: {finding_line(found)}", err=True)
     click.echo(said("the file is not loaded, nothing of it is archived"), err=True)
+
+
+def _most_rows(config_path: Path) -> int:
+    """As configured; a template may be had without a configuration."""
+    try:
+        return daemon.load_config(config_path).manual.most_rows
+    except ConfigError:
+        return ManualSettings().most_rows
 
 
 def _write_report(path: Path, rows: Sequence[Row], done: Sequence[Handled], critical: Finding | None) -> None:

@@ -1,5 +1,6 @@
 """What is printed of readings by hand: one line for each, and JSON for programs."""
 
+import json
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
@@ -34,12 +35,19 @@ def archived_line(handled: Handled, zone: ZoneInfo) -> str:
     return f"archived as seq {handled.seq}: {seen_line(handled, zone)}  {handled.status} ({flags})"
 
 
+def held_line(handled: Handled, zone: ZoneInfo) -> str:
+    """The same of one that waits."""
+    words = said("held until another person releases it")
+    return f"{words}, {said('number')} {handled.number}: {seen_line(handled, zone)}"
+
+
 def handled_object(handled: Handled) -> dict[str, object]:
     """For programs; what is not known is null."""
     return {
         "outcome": handled.outcome.value,
         "row": handled.row or None,
         "seq": handled.seq or None,
+        "number": handled.number or None,
         "meter": handled.meter or None,
         "obis": handled.obis or None,
         "value": handled.value,
@@ -51,6 +59,15 @@ def handled_object(handled: Handled) -> dict[str, object]:
         "flags": list(handled.flags),
         "findings": [finding_object(one) for one in handled.findings],
     }
+
+
+def facts_of(detail: str) -> dict[str, object]:
+    """What stands beside an archived reading (gatewayd/manual/entries.py); {} for a detail that says nothing."""
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def finding_object(found: Found) -> dict[str, object]:

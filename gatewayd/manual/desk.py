@@ -1,28 +1,26 @@
-"""The desk at which readings by hand are handed in: looks at each, and makes an entry of the archive of it.
+"""The desk at which readings by hand are handed in: looks at each.
 
 Rules: writes nothing and asks no clock; what is known comes with `Known`. Everything is checked here, whoever has
-looked before. One that is refused leaves no trace in what is known; one that is not counts for those behind it.
+looked before. One that is refused leaves no trace in what is known; one that is not counts for those behind it, unless
+it is to wait.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from gatewayd.archive.neighbours import BY_HAND
-from gatewayd.archive.records import Entry
 from gatewayd.legal_time import instant
 from gatewayd.manual import plausible, portal
 from gatewayd.manual.dates import ReadingType, date_findings
 from gatewayd.manual.fields import YEARS, date_of, eic_of, number_of, quoted, request_of, state_of, type_of
 from gatewayd.manual.findings import Check, Finding, Severity, refused, worst
 from gatewayd.manual.known import Known, spot
-from gatewayd.manual.submission import LONGEST_TEXT, Found, Handled, Method, Outcome, Submission
+from gatewayd.manual.plausible import Bounds
+from gatewayd.manual.submission import Found, Handled, Method, Outcome, Submission
 from gatewayd.manual.units import places, usual_unit
-from gatewayd.model import DIRECT, Archived, Exchange, Kind, Meter, Ratio, Reading
-from gatewayd.model import Outcome as ExchangeOutcome
+from gatewayd.model import DIRECT, Archived, Meter, Ratio
 from gatewayd.obis import Obis
 from gatewayd.status import Fault, judge
 from gatewayd.verdicts import plain_serial
@@ -50,6 +48,8 @@ class Judged:
     faults: tuple[Fault, ...] = (Fault.BY_HAND,)
     corrects: int = 0
     """Sequence number of the reading whose place it takes."""
+    maximum: Decimal | None = None
+    """The maximum tolerance that a person has set for it, where it is another than the configured one."""
 
     @property
     def refused(self) -> bool:
@@ -59,8 +59,8 @@ class Judged:
     def doubtful(self) -> bool:
         return worst(self.findings) is Severity.WARNING
 
-    def handled(self, outcome: Outcome, archived: Archived | None = None) -> Handled:
-        """For whoever has handed it in."""
+    def handled(self, outcome: Outcome, archived: Archived | None = None, number: int = 0) -> Handled:
+        """For whoever has handed it in. `number`: of one that waits."""
         status, flags = judge(self.faults)
         return Handled(
             outcome,
@@ -76,23 +76,37 @@ class Judged:
             status=status.text if not self.refused else "",
             flags=tuple(flags.texts) if not self.refused else (),
             seq=archived.seq if archived is not None else 0,
+            number=number,
         )
 
 
 class Desk:
-    """For one table, or one reading. `now`: when it is handed in."""
+    """For one table, or one reading. `now`: when it is handed in; `hold`: what is doubtful is to wait."""
 
-    def __init__(self, meters: Sequence[Meter], known: Known, zone: ZoneInfo, now: datetime) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        known: Known,
+        zone: ZoneInfo,
+        now: datetime,
+        bounds: Bounds,
+        *,
+        hold: bool = False,
+    ) -> None:
         self._meters = {meter.id: meter for meter in meters}
         self._points: dict[str, list[Meter]] = {}
         for meter in meters:
             self._points.setdefault(meter.point.eic, []).append(meter)
         self._known = known
         self._zone = zone
-        self._now = now
+        self._begun = self._now = now
+        self._bounds = bounds
+        self._hold = hold
 
-    def judged(self, submission: Submission) -> Judged:
-        """Look at one. ArchiveError when the archive cannot be read."""
+    def judged(self, submission: Submission, handed_in: datetime | None = None) -> Judged:
+        """Look at one. `handed_in`: when that was, where it has waited since. ArchiveError when the archive cannot be
+        read."""
+        self._now = handed_in or self._begun
         found = Judged(submission)
         self._find_meter(found)
         self._find_time(found)
@@ -235,11 +249,14 @@ class Desk:
             )
             return
         now = spot(at, found.value, found.serial, self._zone)
-        maximum = Decimal(submission.maximum) if submission.maximum > 0 else plausible.MAXIMUM
-        doubts, faults = plausible.examine(now, found.unit, known.past(meter, code, found.unit, at), maximum)
+        bounds = self._bounds
+        if submission.maximum > 0 and submission.maximum != bounds.maximum:
+            found.maximum = Decimal(submission.maximum)
+            bounds = Bounds(bounds.tolerance, found.maximum)
+        doubts, faults = plausible.examine(now, found.unit, known.past(meter, code, found.unit, at), bounds)
         findings += doubts
         found.faults += faults
-        if not found.refused:
+        if not found.refused and not (self._hold and found.doubtful):
             known.enter(meter, code, day, found.unit, now)
 
     def _look_for_others(self, found: Judged, meter: Meter, code: Obis, day: date) -> None:
@@ -271,41 +288,3 @@ class Desk:
                     portal.DUPLICATE,
                 )
             )
-
-
-def entry_of(found: Judged, author: str, user: str, file: str, now: datetime) -> Entry:
-    """What is archived of one that is not refused. `user`: who has handed it in as far as the system knows."""
-    submission, meter, code = found.submission, found.meter, found.code
-    assert meter is not None and code is not None and found.at is not None
-    status, flags = judge(found.faults)
-    text = submission.value.strip()
-    reading = Reading(
-        meter=meter.id,
-        obis=code,
-        obis_raw=str(code),
-        kind=Kind.REGISTER,
-        at=found.at,
-        raw=text.encode(),
-        raw_text=text,
-        unit=found.unit,
-        status=status,
-        flags=flags,
-    )
-    facts: dict[str, object] = {
-        "source": "manual",
-        "author": author[:LONGEST_TEXT],
-        "user": user,
-        "method": submission.method.value,
-        "type": found.kind.value if found.kind is not None else "",
-        "number": submission.number.strip(),
-        "request": submission.request.strip(),
-        "note": submission.note[:LONGEST_TEXT],
-        "file": file,
-        "row": submission.row,
-        "corrects": found.corrects,
-        "maximum": submission.maximum if submission.maximum != plausible.MAXIMUM else 0,
-        "findings": [f"{one.severity.value} {one.check.text}: {one.text}" for one in found.findings],
-    }
-    detail = json.dumps({key: value for key, value in facts.items() if value}, ensure_ascii=False)
-    exchange = Exchange(meter.id, BY_HAND, "reading", now, now, reading.raw, ExchangeOutcome.DONE, detail)
-    return Entry(exchange, (reading,), (found.ratio,), found.serial or meter.serial, meter.point, meter.metering_type)

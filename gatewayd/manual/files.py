@@ -18,8 +18,8 @@ from gatewayd.manual.table_csv import read_csv
 _MACROS = (".xlsm", ".xltm", ".xlsb")
 
 
-def read_table(path: Path) -> tuple[Row, ...]:
-    """The rows of a file. FileRefused; OSError when it cannot be read."""
+def read_table(path: Path, most: int) -> tuple[Row, ...]:
+    """The rows of a file, at most so many. FileRefused; OSError when it cannot be read."""
     kind = path.suffix.lower()
     if kind in _MACROS:
         raise FileRefused(Check.FILE, f"{path} may hold macros; save it as .xlsx")
@@ -27,10 +27,10 @@ def read_table(path: Path) -> tuple[Row, ...]:
         raise FileRefused(Check.FILE, f"{path} is neither .xlsx nor .csv; save it as one of them")
     data = read_file(path)
     if kind == ".csv":
-        return read_csv(data)
+        return read_csv(data, most)
     from gatewayd.manual.sheet import read_sheet
 
-    return read_sheet(data)
+    return read_sheet(data, most)
 
 
 def submission_of(row: Row, obis: str, unit: str, note: str, maximum: int = 0) -> Submission:

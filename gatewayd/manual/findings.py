@@ -8,24 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gatewayd.severity import Severity, most_severe
 
-class Severity(Enum):
-    """The three of the requirements, by weight. `effect` is what it keeps out."""
-
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-    @property
-    def effect(self) -> str:
-        return _EFFECTS[self]
+__all__ = ["CHECKS", "EFFECTS", "Check", "Finding", "Rule", "Severity", "refused", "worst"]
 
 
-_EFFECTS = {
+EFFECTS = {
     Severity.CRITICAL: "the file is not loaded, nothing of it is archived",
     Severity.ERROR: "this reading is refused, the others of the file are not",
-    Severity.WARNING: "this reading is archived when somebody stands by it: `--yes`, or the answer to the question",
+    Severity.WARNING: "this reading is archived when somebody stands by it: `--yes`, or the answer to the question; "
+    "with `--hold` it waits until another person releases it",
 }
+"""What it keeps out."""
 
 
 class Check(Enum):
@@ -82,7 +76,10 @@ CHECKS: dict[Check, Rule] = {
     Check.HEADER: Rule(
         Severity.CRITICAL, "row 1 has exactly the six headings, and nothing stands beside their columns"
     ),
-    Check.COUNT: Rule(Severity.CRITICAL, "there are at most 500 readings, and at least one"),
+    Check.COUNT: Rule(
+        Severity.CRITICAL,
+        "there are at most as many readings as are configured (`manual: {most_rows: 500}`), and at least one",
+    ),
     Check.FORMULA: Rule(
         Severity.ERROR,
         "cells hold values: no formula, no error of a formula, no true or false, not more than 64 characters",
@@ -132,10 +129,12 @@ CHECKS: dict[Check, Rule] = {
     Check.ZERO: Rule(Severity.WARNING, "something was consumed since the reading before, if that is a day ago or more"),
     Check.TOLERANCE: Rule(
         Severity.WARNING,
-        "the consumption is within the tolerance of the comparable one: a third to three times as much",
+        "the consumption is within the tolerance of the comparable one (`manual: {tolerance: 3}`): a third to three "
+        "times as much",
     ),
     Check.MAXIMUM: Rule(
-        Severity.ERROR, "the consumption is not above the maximum tolerance: twenty times the comparable one"
+        Severity.ERROR,
+        "the consumption is not above the maximum tolerance (`manual: {maximum: 20}`): twenty times the comparable one",
     ),
 }
 
@@ -158,12 +157,9 @@ class Finding:
         return f"{self.severity.value}: {self.text}"
 
 
-_WEIGHT = list(Severity)
-
-
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """The most severe of several; None for none."""
-    return max((finding.severity for finding in findings), key=_WEIGHT.index, default=None)
+    return most_severe(finding.severity for finding in findings)
 
 
 def refused(findings: Iterable[Finding]) -> bool:

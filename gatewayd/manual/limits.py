@@ -21,7 +21,8 @@ from gatewayd.manual.table import FileRefused
 LONGEST = 4 * 1024 * 1024
 _UNPACKED = 16 * 1024 * 1024
 _PARTS = 200
-_ELEMENTS, _DEPTH = 200_000, 50
+_ELEMENTS, _ELEMENTS_OF_ROW, _DEPTH = 200_000, 40, 50
+"""Elements of one part: of a row and its six cells there are 7 to 40, by the program that wrote them."""
 _PLACES = 500_000
 """Cells of all rows up to the last one of each: so many would be made."""
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
@@ -33,7 +34,7 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _CHUNK = 1 << 16
 _MACROS = "it holds macros; save it as a workbook without macros (.xlsx)"
 _LINKS = "it is linked with other files; break the links (Data, Edit Links) or copy the values into a new workbook"
-_FAR_MORE = "it holds far more than a table of 500 readings; copy the values into a new workbook"
+_FAR_MORE = "it holds far more than a table of {most} readings; copy the values into a new workbook"
 _OBJECTS = "it holds embedded objects; copy the values into a new workbook"
 _FORBIDDEN = (
     (re.compile(r"vbaproject|macrosheets|vbadata", re.IGNORECASE), _MACROS),
@@ -59,18 +60,18 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def check_workbook(data: bytes) -> None:
-    """FileRefused unless it is a workbook that may be parsed."""
+def check_workbook(data: bytes, most: int) -> None:
+    """FileRefused unless it is a workbook that may be parsed: one of at most so many readings."""
     if data.startswith(_OLD_EXCEL):
         raise _refused("it is a workbook of Excel 97-2003, or one with a password; save it as .xlsx without a password")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as book:
-            _check_parts(book)
+            _check_parts(book, most)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise _refused(f"it is no XLSX, or a damaged one ({error}); save it again as .xlsx") from error
 
 
-def _check_parts(book: zipfile.ZipFile) -> None:
+def _check_parts(book: zipfile.ZipFile, most: int) -> None:
     parts = book.infolist()
     names = [part.filename for part in parts]
     if "[Content_Types].xml" not in names:
@@ -79,7 +80,7 @@ def _check_parts(book: zipfile.ZipFile) -> None:
             raise _refused(f"it is compressed (zip) and holds {inside[:80]!r}; unpack it first")
         raise _refused("it is a zip, but no XLSX")
     if len(parts) > _PARTS or sum(part.file_size for part in parts) > _UNPACKED or len(set(names)) != len(names):
-        raise _refused(_FAR_MORE)
+        raise _refused(_FAR_MORE.format(most=most))
     for name in names:
         for pattern, text in _FORBIDDEN:
             if pattern.search(name):
@@ -90,14 +91,16 @@ def _check_parts(book: zipfile.ZipFile) -> None:
         with book.open(part) as stream:
             begin = stream.read(_CHUNK)
             if _XML.match(begin):  # whatever its name: a sheet is what the workbook says is one
-                _Scan(part.filename).run(begin, stream)
+                _Scan(part.filename, most).run(begin, stream)
 
 
 class _Scan:
     """One part: well-formed, no document type, not too deep, its rows and cells in their order and within a sheet."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._name = name
+        self._far_more = _FAR_MORE.format(most=most)
+        self._most_elements = max(_ELEMENTS, most * _ELEMENTS_OF_ROW)
         self._elements = self._depth = self._row = self._column = self._places = 0
         self._in_row = False
         self._types = name == "[Content_Types].xml"
@@ -122,8 +125,8 @@ class _Scan:
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         self._depth += 1
-        if self._elements > _ELEMENTS or self._depth > _DEPTH:
-            raise _refused(_FAR_MORE)
+        if self._elements > self._most_elements or self._depth > _DEPTH:
+            raise _refused(self._far_more)
         if self._types and "macroenabled" in "".join(attributes.values()).lower():
             raise _refused(_MACROS)
         kind = tag.rpartition(":")[2]
@@ -153,7 +156,7 @@ class _Scan:
         self._places += number - self._column
         self._column = number
         if self._places > _PLACES:
-            raise _refused(_FAR_MORE)
+            raise _refused(self._far_more)
 
 
 def column_of(letters: str) -> int:

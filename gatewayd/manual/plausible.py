@@ -15,10 +15,6 @@ from gatewayd.manual.units import places
 from gatewayd.status import Fault
 from gatewayd.verdicts import plain_serial
 
-TOLERANCE = Decimal(3)
-"""So many times the comparable consumption, or as small a part of it, is a warning."""
-MAXIMUM = Decimal(20)
-"""So many times is an error, unless the person who enters it says otherwise."""
 _NEAR = Decimal("0.9")
 _FEWEST_DIGITS = 5
 """No register has fewer, though a meter that writes no zeros in front may show fewer."""
@@ -27,6 +23,15 @@ _SETTLED = timedelta(days=1)
 _UNITS = 10
 """Of the last place that was read: less is not judged."""
 _DAY = Decimal(86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """So many times the comparable consumption, or as small a part of it, is a warning (`tolerance`); more than so many
+    times an error (`maximum`)."""
+
+    tolerance: Decimal
+    maximum: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def rolled_over(before: Spot, value: Decimal) -> Decimal | None:
     return None
 
 
-def examine(now: Spot, unit: str, past: Past, maximum: Decimal = MAXIMUM) -> tuple[list[Finding], tuple[Fault, ...]]:
+def examine(now: Spot, unit: str, past: Past, bounds: Bounds) -> tuple[list[Finding], tuple[Fault, ...]]:
     """What is found on a reading, and what that means for its status where somebody stands by it."""
     findings: list[Finding] = []
     faults: list[Fault] = []
@@ -99,7 +104,7 @@ def examine(now: Spot, unit: str, past: Past, maximum: Decimal = MAXIMUM) -> tup
                 )
             )
             faults.append(Fault.REGISTER_BACKWARD)
-        findings += _consumed(now, unit, before, span or Decimal(0), past.comparable, maximum)
+        findings += _consumed(now, unit, before, span or Decimal(0), past.comparable, bounds)
     later = past.following
     if later is not None and same_meter(later.serial, now.serial) and now.value > later.value:
         back = rolled_over(Spot(now.at, now.value, digits=later.digits), later.value)
@@ -114,7 +119,7 @@ def examine(now: Spot, unit: str, past: Past, maximum: Decimal = MAXIMUM) -> tup
 
 
 def _consumed(
-    now: Spot, unit: str, before: Spot, span: Decimal, comparable: tuple[Comparable, ...], maximum: Decimal
+    now: Spot, unit: str, before: Spot, span: Decimal, comparable: tuple[Comparable, ...], bounds: Bounds
 ) -> Iterator[Finding]:
     seen = _as_read(before.value, now.value)
     used = now.value + span - seen
@@ -136,16 +141,20 @@ def _consumed(
         return
     usual = f"{_plain(_rounded(expected))} {unit} would be as {best.what}"
     text = f"{_plain(used)} {unit} since {_when(before)}, where {usual}"
-    if used > maximum * expected:
+    if used > bounds.maximum * expected:
         yield Finding(
             Check.MAXIMUM,
-            f"{text}: more than {maximum} times as much; is a digit too many? (--maximum lets more pass)",
+            f"{text}: more than {_plain(bounds.maximum)} times as much; is a digit too many? (--maximum lets more "
+            "pass)",
             portal.MAXIMUM.format(
                 number=now.serial, day=now.when[:10] or f"{now.at:%d.%m.%Y}", previous=_plain(before.value)
             ),
         )
-    elif not expected / TOLERANCE <= used <= TOLERANCE * expected:
-        yield Finding(Check.TOLERANCE, text, portal.TOLERANCE)
+    elif used > bounds.tolerance * expected:
+        yield Finding(Check.TOLERANCE, f"{text}: more than {_plain(bounds.tolerance)} times as much", portal.TOLERANCE)
+    elif used * bounds.tolerance < expected:
+        told = f"{text}: less than one part in {_plain(bounds.tolerance)}"
+        yield Finding(Check.TOLERANCE, told, portal.TOLERANCE)
 
 
 def _as_read(value: Decimal, like: Decimal) -> Decimal:

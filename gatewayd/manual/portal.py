@@ -1,7 +1,7 @@
 """What the gas operator's portal says of the same faults, word for word: for those who hand tables in there, too.
 
-Rules: data only. Texts are those of the portal's manual (5.1, annex 3), capitals, full stops and all; what the portal
-knows nothing of has none.
+Rules: data only; what stands in braces is put in where it is said. Texts are those of the portal's manual (5.1, annex
+3), capitals, full stops and all; what the portal knows nothing of has none.
 """
 
 EIC = "Zadaný kód EIC OM nemá požadovanou délku (16 znaků)."
@@ -27,5 +27,5 @@ STRUCTURE = (
     "Zvolený soubor {file} nemá požadovanou strukturu. Použijte vzor, který je k dispozici ke stažení na této stránce, "
     "viz odkaz „Stáhnout vzorový soubor“."
 )
-TOO_MANY = "Zvolený soubor {file} obsahuje více odečtů, než je povolený počet pro jednu dávku (500 odečtů)."
+TOO_MANY = "Zvolený soubor {file} obsahuje více odečtů, než je povolený počet pro jednu dávku ({most} odečtů)."
 NO_READING = "Nejsou zadány žádné odečty k odeslání."

@@ -14,7 +14,7 @@ from typing import Any
 
 from gatewayd.manual.findings import Finding
 from gatewayd.manual.submission import Handled
-from gatewayd.manual.table import COLUMNS, MOST_ROWS, SHEETS, Row
+from gatewayd.manual.table import COLUMNS, SHEETS, Row
 
 PROMPTS = (
     "EIC of the metering point: exactly 16 characters 0-9, A-Z and -",
@@ -32,8 +32,8 @@ _LONGEST = 32_767
 _TEXT = "@"
 
 
-def write_template(path: Path) -> None:
-    """An empty table. FileExistsError where there is something already."""
+def write_template(path: Path, most: int) -> None:
+    """An empty table for so many readings. FileExistsError where there is something already."""
     from openpyxl import Workbook
     from openpyxl.worksheet.datavalidation import DataValidation
 
@@ -54,7 +54,7 @@ def write_template(path: Path) -> None:
             prompt=prompt,
             errorStyle="warning",
         )
-        hint.add(f"{letter}2:{letter}{MOST_ROWS + 1}")
+        hint.add(f"{letter}2:{letter}{most + 1}")
         sheet.add_data_validation(hint)
     _save(book, path)
 

@@ -20,11 +20,11 @@ from gatewayd.manual.table import SHEETS, Cell, FileRefused, Row, rows_of
 _EXACT = 10**15
 
 
-def read_sheet(data: bytes) -> tuple[Row, ...]:
-    """The rows of a workbook. FileRefused."""
+def read_sheet(data: bytes, most: int) -> tuple[Row, ...]:
+    """The rows of a workbook, at most so many. FileRefused."""
     from openpyxl import load_workbook
 
-    check_workbook(data)
+    check_workbook(data, most)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what of a workbook it does not keep
@@ -38,7 +38,7 @@ def read_sheet(data: bytes) -> tuple[Row, ...]:
                     )
                 sheet = book.worksheets[0]
                 sheet.reset_dimensions()  # what a file says of its size may be anything
-                return rows_of(_cells(sheet))
+                return rows_of(_cells(sheet), most)
             finally:
                 book.close()
     except FileRefused:

@@ -47,12 +47,15 @@ class Submission(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(Enum):
-    """What became of it: SOUND and DOUBTFUL where it was only looked at."""
+    """What became of it: SOUND and DOUBTFUL where it was only looked at; HELD where it waits for its release, REJECTED
+    where it does so no more."""
 
     SOUND = "sound"
     DOUBTFUL = "doubtful"
     REFUSED = "refused"
     ARCHIVED = "archived"
+    HELD = "held"
+    REJECTED = "rejected"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ class Found(msgspec.Struct, frozen=True):
 
 class Handled(msgspec.Struct, frozen=True):
     """What came of one submission. Everything but `outcome` and `findings` as far as it could be understood; `seq` is
-    the reading's place in the archive."""
+    the reading's place in the archive, `number` that of one that waits or has waited."""
 
     outcome: Outcome
     findings: tuple[Found, ...] = ()
@@ -85,6 +88,7 @@ class Handled(msgspec.Struct, frozen=True):
     status: str = ""
     flags: tuple[str, ...] = ()
     seq: int = 0
+    number: int = 0
 
 
 def written(submissions: Sequence[Submission]) -> str:

@@ -15,7 +15,6 @@ from gatewayd.manual.fields import quoted
 from gatewayd.manual.findings import Check, Finding
 
 COLUMNS = ("EIC OM", "Číslo měřidla", "Datum odečtu", "Stav měřidla", "Typ odečtu", "Číslo žádosti")
-MOST_ROWS = 500
 SHEETS = ("Odecet", "odecet")
 LONGEST_CELL = 64
 """Characters: more than anything has that belongs into one."""
@@ -54,8 +53,8 @@ class Cell:
         return not self.text and not self.fault
 
 
-def rows_of(table: Iterable[Sequence[Cell]]) -> tuple[Row, ...]:
-    """The rows below the heading. FileRefused; rows are taken one by one, and no more than there may be."""
+def rows_of(table: Iterable[Sequence[Cell]], most: int) -> tuple[Row, ...]:
+    """The rows below the heading, at most so many. FileRefused; rows are taken one by one, and none behind those."""
     found: list[Row] = []
     place = 0
     for place, cells in enumerate(table, 1):
@@ -68,9 +67,9 @@ def rows_of(table: Iterable[Sequence[Cell]]) -> tuple[Row, ...]:
                 f"cell {name_of(beside)}{place} holds something; nothing may stand beside the columns A to F",
             )
         elif any(not cell.empty for cell in cells):
-            if len(found) == MOST_ROWS:
-                text = f"there are more than {MOST_ROWS} readings; split the file"
-                raise FileRefused(Check.COUNT, text, portal.TOO_MANY)
+            if len(found) == most:
+                text = f"there are more than {most} readings; split the file"
+                raise FileRefused(Check.COUNT, text, portal.TOO_MANY.format(file="{file}", most=most))
             found.append(_row(place, cells))
     if not place:
         raise FileRefused(Check.HEADER, f"the table is empty; row 1 must be: {', '.join(COLUMNS)}")

@@ -14,8 +14,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SAVE = "save it as 'CSV UTF-8'"
 
 
-def read_csv(data: bytes) -> tuple[Row, ...]:
-    """The rows of a CSV file. FileRefused."""
+def read_csv(data: bytes, most: int) -> tuple[Row, ...]:
+    """The rows of a CSV file, at most so many. FileRefused."""
     if data.startswith(_UTF16):
         raise FileRefused(Check.FILE, f"the text is UTF-16; {_SAVE}")
     try:
@@ -27,7 +27,7 @@ def read_csv(data: bytes) -> tuple[Row, ...]:
         ) from error
     if "\0" in text:
         raise FileRefused(Check.FILE, f"it is no text; {_SAVE}")
-    return rows_of(_cells(text))
+    return rows_of(_cells(text), most)
 
 
 def _cells(text: str) -> Iterator[Sequence[Cell]]:

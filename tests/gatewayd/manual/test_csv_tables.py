@@ -1,11 +1,15 @@
 """CSV files of readings: what is taken, and what is refused in words."""
 
+from functools import partial
+
 import pytest
 
+from gatewayd.manual import table_csv
 from gatewayd.manual.findings import Check
 from gatewayd.manual.table import COLUMNS, FileRefused
-from gatewayd.manual.table_csv import read_csv
 from tests.gatewayd.manual.books import EIC, GOOD
+
+read_csv = partial(table_csv.read_csv, most=500)
 
 
 def file(*lines: str, mark: str = ";", encoding: str = "utf-8", end: str = "\r\n") -> bytes:
@@ -54,3 +58,11 @@ def test_what_is_refused(data: bytes, check: Check, words: str) -> None:
     with pytest.raises(FileRefused, match=words) as caught:
         read_csv(data)
     assert caught.value.finding.check is check
+
+
+@pytest.mark.parametrize("most", [1, 200, 10_000])
+def test_as_many_as_are_configured_and_one_more(most: int) -> None:
+    assert len(table_csv.read_csv(file(*[";".join(GOOD)] * most), most)) == most
+    with pytest.raises(FileRefused, match=f"more than {most} readings; split") as caught:
+        table_csv.read_csv(file(*[";".join(GOOD)] * (most + 1)), most)
+    assert f"({most} odečtů)" in caught.value.of("a.csv").portal

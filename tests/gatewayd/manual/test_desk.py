@@ -18,9 +18,11 @@ from gatewayd.archive.records import Entry
 from gatewayd.archive.verify import verify
 from gatewayd.backward import total_of
 from gatewayd.legal_time import PRAGUE
-from gatewayd.manual.desk import Desk, Judged, entry_of
+from gatewayd.manual.desk import Desk, Judged
+from gatewayd.manual.entries import entry_of
 from gatewayd.manual.findings import Check
 from gatewayd.manual.known import Known
+from gatewayd.manual.plausible import Bounds
 from gatewayd.manual.submission import Handled, Method, Submission
 from gatewayd.manual.submission import Outcome as Handling
 from gatewayd.model import DIRECT, Exchange, Flag, Kind, Meter, Outcome, Part, Point, Ratio, RawStatus, Reading
@@ -30,6 +32,7 @@ from tests.gatewayd.archive.samples import append, opened
 EIC = "27ZG600Z0424987D"
 CODE = Obis.parse("7-0:3.0.0")
 NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
+USUAL = Bounds(Decimal(3), Decimal(20))
 METER = Meter("gm-1", "modbus", "a", serial="00123", point=Point(EIC), ratios=(Ratio(multiplier=Decimal(10)),))
 
 
@@ -68,7 +71,7 @@ def all_judged(
             for entry in past:
                 append(store, entry)
     with Neighbours(folder) as neighbours:
-        desk = Desk(meters, Known(neighbours, PRAGUE), PRAGUE, now)
+        desk = Desk(meters, Known(neighbours, PRAGUE), PRAGUE, now, USUAL)
         return [desk.judged(one) for one in submissions]
 
 

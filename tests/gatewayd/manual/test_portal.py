@@ -14,7 +14,7 @@ from gatewayd.manual.plausible import Comparable, Past, Spot, examine
 from gatewayd.manual.report import PORTAL
 from gatewayd.manual.submission import Method
 from gatewayd.manual.table import COLUMNS
-from tests.gatewayd.manual.test_desk import EIC, NOW, ago, handed, judged
+from tests.gatewayd.manual.test_desk import EIC, NOW, USUAL, ago, handed, judged
 
 ROW: dict[str, object] = {"meter": "", "eic": EIC, "number": "123", "type": "K", "method": Method.FILE}
 STRUCTURE = (
@@ -58,7 +58,7 @@ def test_what_is_implausible() -> None:
 
     def said(value: int) -> list[str]:
         now = Spot(NOW, Decimal(value), "00123", when="27.11.2026 10:00 (by hand)")
-        return [one.portal for one in examine(now, "m3", past)[0]]
+        return [one.portal for one in examine(now, "m3", past, USUAL)[0]]
 
     assert said(1100) == []
     assert said(999) == ["Hodnota odečtu je nižší než předchozí odečet ve výši 1000."]

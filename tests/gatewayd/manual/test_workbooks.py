@@ -3,19 +3,24 @@
 import io
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from gatewayd.manual.files import read_table
 from gatewayd.manual.findings import Check, Severity
 from gatewayd.manual.limits import LONGEST
-from gatewayd.manual.sheet import read_sheet
+from gatewayd.manual.sheet import read_sheet as read_any_sheet
 from gatewayd.manual.table import COLUMNS, FileRefused, Row
 from tests.gatewayd.manual.books import EIC, GOOD, book, by_hand, data, inline, saved, with_parts
 
+MOST = 500
+read_sheet = partial(read_any_sheet, most=MOST)
 MIDNIGHT = datetime.combine(date(2026, 11, 20), time())
 """As spreadsheets have it: of no zone."""
 
@@ -169,7 +174,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 )
 def test_a_file_of_another_kind(name: str, content: bytes, words: str, tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match=words) as caught:
-        read_table(written(tmp_path, name, content))
+        read_table(written(tmp_path, name, content), MOST)
     assert caught.value.finding.check is Check.FILE
 
 
@@ -185,7 +190,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
     os.mkfifo(tmp_path / "a.csv")
     with pytest.raises(FileRefused, match="no file"):
-        read_table(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv", MOST)
 
 
 @pytest.mark.parametrize(
@@ -310,3 +315,72 @@ def test_a_workbook_that_is_cut_off_or_has_other_bytes_in_it() -> None:
             read_sheet(bytes(changed))
         except FileRefused as error:
             assert str(error)
+
+
+# -- as many rows as may be configured --------------------------------------------------------------------------------
+
+MANY = 10_000
+REACHES = 160 * 1024 * 1024
+"""Bytes that a table of so many rows, and what is refused before it, takes at most."""
+
+
+def many(count: int) -> list[tuple[object, ...]]:
+    """Rows in which every text is another one."""
+    return [
+        (f"27ZG600Z{n:08d}", f"{n:018d}", "20.11.2026", str(1_000_000 + n), "N", f"{n + 1:016d}") for n in range(count)
+    ]
+
+
+def xlsxwritten(count: int) -> bytes:
+    """The same by another program, with shared strings."""
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream) as made:
+        sheet = made.add_worksheet("Odecet")
+        for place, row in enumerate([COLUMNS, *many(count)]):
+            sheet.write_row(place, 0, row)
+    return stream.getvalue()
+
+
+def verbose(count: int) -> bytes:
+    """The same with as many elements as any program makes: each cell with rich text of its own."""
+    cell = '<c t="inlineStr"><is><r><rPr><sz/></rPr><t>{}</t></r></is></c>'
+    heading = "".join(map(inline, COLUMNS))
+    rows = "".join(f"<row>{''.join(map(cell.format, row))}</row>" for row in many(count))
+    return by_hand(f"<row>{heading}</row>{rows}")
+
+
+@pytest.mark.parametrize("made", [lambda n: data(*many(n)), xlsxwritten, verbose])
+def test_the_most_rows_that_may_be_configured(made: Callable[[int], bytes]) -> None:
+    workbook = made(MANY)
+    assert len(workbook) <= LONGEST
+    tracemalloc.start()
+    rows = read_any_sheet(workbook, MANY)
+    assert tracemalloc.get_traced_memory()[1] < REACHES
+    tracemalloc.stop()
+    assert len(rows) == MANY and rows[-1].texts == tuple(map(str, many(MANY)[-1]))
+    with pytest.raises(FileRefused, match="more than 9999 readings; split") as caught:
+        read_any_sheet(workbook, MANY - 1)
+    assert caught.value.finding.check is Check.COUNT
+    assert "(9999 odečtů)" in caught.value.of("a.xlsx").portal
+
+
+def test_no_more_is_taken_apart_than_so_many_rows_need() -> None:
+    """Of a part at most 40 elements for each row."""
+    most = MANY * 40
+    workbook = by_hand("<row/>" * (most + 1))
+    with pytest.raises(FileRefused, match="far more than a table of 10000 readings"):
+        read_any_sheet(workbook, MANY)
+    with pytest.raises(FileRefused, match=r"row 1 must be|holds nothing"):
+        read_any_sheet(by_hand("<row/>" * (most - 10)), MANY)
+    with pytest.raises(FileRefused, match="far more than a table of 7 readings"):
+        read_any_sheet(by_hand("<row/>" * 200_001), 7)
+
+
+def test_what_is_hostile_takes_no_more_memory_with_more_rows() -> None:
+    wide = "".join(f'<row r="{n}"><c r="XFD{n}"/></row>' for n in range(1, 40))
+    for hostile in (with_parts(data(GOOD), {"xl/media/image1.png": bytes(40 * 1024 * 1024)}), by_hand(wide)):
+        tracemalloc.start()
+        with pytest.raises(FileRefused, match="far more"):
+            read_any_sheet(hostile, MANY)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+        tracemalloc.stop()
