@@ -37,8 +37,9 @@ MONTH = list(days(date(2026, 8, 1), date(2026, 8, 31)))
 """31 days of 96 quarter-hours: 2,976."""
 DAY = date(2026, 9, 15)
 POINTS = 1000
+AUGUST_OVER = datetime(2026, 9, 1, 5, 0, tzinfo=UTC)
 NOW = datetime(2026, 9, 16, 5, 0, tzinfo=UTC)
-"""August is over, September is not."""
+"""Each in the morning after what was read: what comes later nobody has told yet."""
 MONTH_S, DAY_S = 0.5, 30.0
 
 
@@ -55,7 +56,7 @@ def run() -> list[Result]:
 
 
 async def _month() -> float:
-    async with _site([_point(0)]) as (raw, derived, engine):
+    async with _site([_point(0)], AUGUST_OVER) as (raw, derived, engine):
         for day in MONTH:
             await raw.append(_entry("em-0", _readings("em-0", day)))
         begun = time.process_time()
@@ -90,16 +91,16 @@ def _publish(derived: Store) -> None:
 
 
 @asynccontextmanager
-async def _site(points: Sequence[MeteringPoint]) -> AsyncIterator[tuple[Store, Store, Metering]]:
+async def _site(points: Sequence[MeteringPoint], now: datetime = NOW) -> AsyncIterator[tuple[Store, Store, Metering]]:
     with tempfile.TemporaryDirectory() as folder:
-        stores = [Store(place, "gw-1", lambda: to_us(NOW)) for place in (Path(folder), derived_folder(Path(folder)))]
+        stores = [Store(place, "gw-1", lambda: to_us(now)) for place in (Path(folder), derived_folder(Path(folder)))]
         for store in stores:
             store.open()
         try:
             raw, derived = stores
             works = works_of(points, PRAGUE)
             collect_seldom()  # as the gateway does
-            yield raw, derived, Metering(raw, DerivedArchive(derived), works, PRAGUE, lambda: NOW, sleep=_at_once)
+            yield raw, derived, Metering(raw, DerivedArchive(derived), works, PRAGUE, lambda: now, sleep=_at_once)
         finally:
             for store in stores:
                 store.close()

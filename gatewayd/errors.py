@@ -57,6 +57,10 @@ class ArchiveError(GatewayError):
     """The archive cannot take or give data: disk full, read-only, damaged, in use by another process."""
 
 
+class ArchiveLocked(ArchiveError):
+    """Another process writes the archive."""
+
+
 class ArchiveDamaged(ArchiveError):
     """What is asked for is there and cannot be read: asking again brings the same."""
 

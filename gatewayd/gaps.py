@@ -9,15 +9,14 @@ evaluation interval is complete when every interval in it has a value.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds, interval_ends
+from gatewayd.metering.statistics import completeness
 from gatewayd.model import RawStatus, Reading
-
-_TENTH = Decimal("0.1")
 
 
 class Reason(Enum):
@@ -61,13 +60,6 @@ class Day:
     def completeness(self) -> Decimal:
         """Per cent, one digit after the point."""
         return completeness(self.present, self.expected)
-
-
-def completeness(present: int, expected: int) -> Decimal:
-    """Per cent, one digit after the point; 100.0 for nothing expected."""
-    if not expected:
-        return Decimal("100.0")
-    return (Decimal(100 * present) / expected).quantize(_TENTH, ROUND_DOWN)
 
 
 def why(reading: Reading) -> str:

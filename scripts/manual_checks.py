@@ -5,7 +5,7 @@ Rules: only what stands between the two marks is written; a test compares it wit
 
 from pathlib import Path
 
-from gatewayd.manual.findings import CHECKS, Severity
+from gatewayd.manual.findings import CHECKS, EFFECTS, Severity
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "manual-readings.md"
 BEGIN, END = "<!-- checks: python -m scripts.manual_checks -->\n", "<!-- end of checks -->\n"
@@ -14,7 +14,7 @@ BEGIN, END = "<!-- checks: python -m scripts.manual_checks -->\n", "<!-- end of 
 def table() -> str:
     """The severities, then the checks, the most severe first."""
     severities = [*reversed(Severity)]
-    head = "".join(f"* **{severity.value}**: {severity.effect}\n" for severity in severities)
+    head = "".join(f"* **{severity.value}**: {EFFECTS[severity]}\n" for severity in severities)
     rows = "".join(
         f"| `{check.text}` | {severity.value} | {rule.meaning} |\n"
         for severity in severities

@@ -6,16 +6,21 @@ the options, examples from the code that makes the messages. A test compares the
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import yaml
 
+from gatewayd.legal_time import day_bounds
+from gatewayd.metering.events import of_findings, of_values, over
+from gatewayd.metering.events import reading_of as reading_of_event
+from gatewayd.metering.findings import Finding, Rule
 from gatewayd.metering.record import Derived, reading_of
-from gatewayd.metering.values import Channel, Layer, Method, Value
+from gatewayd.metering.values import Channel, Layer, Method, Series, Value
 from gatewayd.model import DIRECT, NO_FLAGS, Archived, Flag, Kind, Meter, Point, Ratio, RawStatus, Reading
 from gatewayd.obis import Obis
+from gatewayd.severity import Severity
 from gatewayd.sink.derived_payload import DerivedComposer, PointTopics
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
@@ -35,12 +40,22 @@ TOPICS = Topics("{prefix}", "{gateway}")
 POINT_TOPICS = PointTopics("{prefix}", "{gateway}")
 REPLAY = {"schema": "gatewayd.replay/1", "id": "consumer-7", "from": 8001, "to": 8120}
 
+POINT_REPLAY = {
+    "schema": "gatewayd.replay/1",
+    "id": "consumer-8",
+    "point": "north",
+    "layer": "interval",
+    "after": "2026-11-21T20:30:00Z",
+    "until": "2026-11-22T00:00:00Z",
+}
+
 _PARAMETERS = {
     "prefix": "First levels of every topic, as configured.",
     "gateway": "Id of the gateway.",
     "meter": "Id of the meter in the gateway's configuration.",
     "point": "Id of the metering point in the gateway's configuration; without any, that of its meter.",
-    "layer": "What the values are: interval, evaluation, day, month, gas_day, maximum, loss.",
+    "layer": "What the values are: interval, evaluation, day, month, gas_day, maximum, loss, loss_day, loss_month.",
+    "type": "What has happened: validation. and the name of a rule, substitution.used, ratio.mismatch, and others.",
     "obis": "Canonical OBIS code such as 1-0:1.8.0*255, or the meter's own code; / + # % are percent-encoded.",
     "haPrefix": "Home Assistant's discovery_prefix.",
     "haGateway": "Id of the gateway; what Home Assistant does not allow in topics is _ and a hash follows.",
@@ -178,7 +193,28 @@ def _traffic() -> Iterator[_Traffic]:
         "derived-1",
         False,
         "Derived values of metering points, where the configuration has any. On MQTT 5 they may expire.",
-        {"as they come": next(DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536)).payload},
+        {
+            "as they come": next(DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536)).payload,
+            "asked for again": next(
+                DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536, str(POINT_REPLAY["id"]))
+            ).payload,
+        },
+    )
+    yield (
+        "pointEvent",
+        POINT_TOPICS.event("{point}", "{type}"),
+        "point-event-1",
+        False,
+        "Events of metering points: what rules have found, uses of substitute values, ratios that do not agree. On "
+        "MQTT 5 they may expire.",
+        {
+            words: message.payload
+            for words, message in zip(
+                ("a finding", "it is over", "substitutes"),
+                DerivedComposer(GATEWAY, lambda: HEAD).messages(point_events(), 65536),
+                strict=True,
+            )
+        },
     )
     listens = ReplayOptions()
     yield (
@@ -186,9 +222,14 @@ def _traffic() -> Iterator[_Traffic]:
         TOPICS.replay,
         "replay-1",
         False,
-        "Requests to publish archived readings again; listened to only where that is configured, and never retained. "
-        f"By default at most {listens.readings} readings a request.",
-        {"a range": to_json(REPLAY), "to the head": to_json({k: v for k, v in REPLAY.items() if k != "to"})},
+        "Requests to publish archived readings or derived values again; listened to only where that is configured, and "
+        f"never retained. By default at most {listens.readings} readings a request.",
+        {
+            "a range": to_json(REPLAY),
+            "to the head": to_json({k: v for k, v in REPLAY.items() if k != "to"}),
+            "derived values of a point": to_json(POINT_REPLAY),
+            "derived values by number": to_json({**REPLAY, "derived": True}),
+        },
     )
     yield (
         "replayAnswer",
@@ -196,7 +237,10 @@ def _traffic() -> Iterator[_Traffic]:
         "replay-answer-1",
         False,
         "What has become of a request. On MQTT 5 its correlation data come back.",
-        {state: _answer(state) for state in ("accepted", "done", "refused", "broken off")},
+        {
+            **{state: _answer(state) for state in ("accepted", "done", "refused", "broken off")},
+            "derived values": _answer("done", derived=True),
+        },
     )
     default = HomeAssistantOptions().prefix
     for name, (topic, payload) in zip(("homeAssistantGateway", "homeAssistantSensor"), _discovery(), strict=True):
@@ -222,14 +266,15 @@ def _discovery() -> list[tuple[str, bytes]]:
     return found
 
 
-def _answer(state: str) -> bytes:
+def _answer(state: str, *, derived: bool = False) -> bytes:
     reason = {
         "refused": "asks for 2000000 readings; at most 100000",
         "broken off": "the segment 2026-11 is damaged: see gatewayd archive verify",
     }.get(state)
     count = {"done": 120, "broken off": 40}.get(state, 0)
     known = {key: REPLAY[key] for key in ("from", "to")}
-    answer = {"schema": "gatewayd.replay-answer/1", "gateway": GATEWAY, "id": REPLAY["id"], "state": state, **known}
+    answer = {"schema": "gatewayd.replay-answer/1", "gateway": GATEWAY, "id": REPLAY["id"], "state": state}
+    answer |= {"derived": True, **known} if derived else known
     return to_json({**answer, "readings": count, "reason": reason, "head": head_object(HEAD)})
 
 
@@ -275,6 +320,36 @@ def derived_values() -> list[Archived]:
     return [
         Archived(4711 + n, reading_of(channel, Layer.INTERVAL, one), _at(8150), "", 1, DIRECT, point=METER.point)
         for n, one in enumerate(versions)
+    ]
+
+
+def point_events() -> list[Archived]:
+    """Events for the examples: a finding, that it is over, and a use of substitutes."""
+    day, channel = date(2026, 11, 21), Channel("north", Obis.parse("1.29.0"), "kWh")
+    begin, end = day_bounds(day)
+    finding = Finding(
+        Rule.REGISTER_ADVANCE,
+        Severity.ERROR,
+        "north",
+        Obis.parse("1.8.0"),
+        Layer.DAY,
+        begin,
+        end,
+        "the register went up by 30 kWh, the intervals add up to 24 kWh; have the profile read again",
+        Decimal("30.000"),
+        Decimal("24.000"),
+        "kWh",
+        (8101, 8117),
+    )
+    (found,) = of_findings([finding], [channel.obis], Layer.DAY, day, end)
+    values = [
+        Value(end - timedelta(minutes=15 * n), 900, Decimal("0.250"), RawStatus.PROVISIONAL, method=Method.INTERPOLATED)
+        for n in (1, 0)
+    ]
+    (used,) = of_values(Series(channel, Layer.INTERVAL, tuple(values)), day, end)
+    return [
+        Archived(4720 + n, reading_of_event(one), _at(8150), "", 1, DIRECT, point=METER.point)
+        for n, one in enumerate((found, over(found), used))
     ]
 
 

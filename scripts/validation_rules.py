@@ -1,46 +1,40 @@
 """Writes the tables of rules into docs/metering/validation.md: `python -m scripts.validation_rules`.
 
 Rules: only what stands between the marks is written; a test compares it with findings.py, rules.py,
-accuracy.py and verification.py of gatewayd/metering.
+accuracy.py and verification.py of gatewayd/metering; what parameters mean says gatewayd/config/validation.py.
 """
 
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from typing import get_args
 
+from gatewayd.config.validation import RuleEntry, ValidationEntry
 from gatewayd.metering.accuracy import CLASSES
-from gatewayd.metering.findings import RULES, Rule, Severity
+from gatewayd.metering.findings import EFFECTS, RULES, Rule, Severity
 from gatewayd.metering.rules import options
 from gatewayd.metering.verification import NOTES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metering" / "validation.md"
 COMMON = ("enabled", "severity")
-PARAMETERS = {
-    (Rule.ZERO, "hours"): "so many hours in a row at least",
-    (Rule.ZERO, "weeks"): "so many weeks back comparable days are looked for",
-    (Rule.ZERO, "least_days"): "so many comparable days there must be",
-    (Rule.ABOVE_MAXIMUM, "times"): "so many times the rated power is still possible",
-    (Rule.TARIFF_SUM, "digits"): "so many units of the last digit of each register are allowed",
-    (Rule.TARIFF_SUM, "apart_s"): "states no more seconds apart were read together",
-    (Rule.REGISTER_ADVANCE, "digits"): "so many units of the last digit of the register are allowed at each state",
-    (Rule.REGISTER_ADVANCE, "clock_s"): "by so many seconds the clock of the meter may be off",
-    (Rule.COMPARABLE, "factor"): "so many times as much, or so small a part, is still usual",
-    (Rule.COMPARABLE, "weeks"): "so many weeks back comparable days are looked for",
-    (Rule.COMPARABLE, "least_days"): "so many comparable days there must be",
-    (Rule.COMPARABLE, "least"): "kWh (m³ of gas); a day with less is not compared with another one that has less",
-    (Rule.CONTROL, "intervals"): "compare by interval",
-    (Rule.CONTROL, "days"): "compare by day",
-    (Rule.CONTROL, "months"): "compare by month",
-    (Rule.CONTROL, "least"): "kWh; less of the main metering is judged like so much",
-    (Rule.VERIFICATION, "ahead"): "so many days ahead is warned",
-}
+
+
+def meaning(rule: Rule, name: str) -> str:
+    """What a parameter means, in the words of the configuration (gatewayd/config/validation.py)."""
+    entry = next(
+        one
+        for one in get_args(ValidationEntry.model_fields[rule.value].annotation)
+        if isinstance(one, type) and issubclass(one, RuleEntry)
+    )
+    said = (entry.model_fields[name].description or "").rstrip(".")
+    return said[:1].lower() + said[1:]
 
 
 def rules() -> str:
     """The severities, then the rules, the most severe first."""
     severities = [*reversed(Severity)]
-    head = "".join(f"* **{severity.value}**: {severity.effect}\n" for severity in severities)
+    head = "".join(f"* **{severity.value}**: {EFFECTS[severity]}\n" for severity in severities)
     rows = "".join(
         f"| `{rule.value}` | {severity.value} | {one.meaning} | {', '.join(f'`{text}`' for text in one.flag.texts)} |\n"
         for severity in severities
@@ -53,7 +47,7 @@ def rules() -> str:
 def parameters() -> str:
     """The parameters that only one rule has."""
     rows = "".join(
-        f"| `{rule.value}` | `{name}` | {_text(default)} | {PARAMETERS[rule, name]} |\n"
+        f"| `{rule.value}` | `{name}` | {_text(default)} | {meaning(rule, name)} |\n"
         for rule in Rule
         for name, _, default in options(rule)
         if name not in COMMON

@@ -5,10 +5,11 @@ two segments. A damaged segment is passed over: what it holds is as if it were n
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from gatewayd.archive import rows
 from gatewayd.archive.neighbours import BY_HAND
@@ -25,10 +26,23 @@ WHERE r.seq IN (
 )
 ORDER BY r.seq
 """  # noqa: S608 - only our own texts are put together
+_RATIOS = f"""
+{rows.READINGS}
+WHERE r.seq IN (
+    SELECT (SELECT x.seq FROM reading AS x WHERE x.series = one.id ORDER BY x.at DESC, x.seq DESC LIMIT 1)
+    FROM series AS one WHERE one.meter IN (SELECT value FROM json_each(?))
+    AND one.obis LIKE '1-%:0.4.%' AND one.kind = 'register' AND one.is_obis = 1
+)
+ORDER BY r.seq
+"""  # noqa: S608
 _SERIALS = f"""
 SELECT meter, serial FROM device
 WHERE serial <> '' AND id IN (SELECT device FROM exchange WHERE line <> '{BY_HAND}') ORDER BY id
 """  # noqa: S608
+
+
+Connect = Callable[[Path], apsw.Connection]
+"""Opens a segment for reading."""
 
 
 def newest_registers(folder: Path, meter: str) -> list[Archived]:
@@ -37,17 +51,25 @@ def newest_registers(folder: Path, meter: str) -> list[Archived]:
     return [rows.archived(row) for found in _asked(folder, _NEWEST, (meter,)) for row in found]
 
 
+def newest_ratios(folder: Path, meters: Collection[str], connect: Connect = open_for_reading) -> list[Archived]:
+    """The same of the registers 1-b:0.4.e alone, in which meters keep ratios and constants, of several meters."""
+    wanted = msgspec.json.encode(sorted(meters)).decode()
+    return [rows.archived(row) for found in _asked(folder, _RATIOS, (wanted,), connect) for row in found]
+
+
 def newest_serials(folder: Path) -> dict[str, str]:
     """The serial number beside the last exchanges of each meter: as configured, else as it said; none where there is
     none. What a person has read may be of the meter before this one."""
     return {str(meter): str(serial) for found in _asked(folder, _SERIALS, ()) for meter, serial in found}
 
 
-def _asked(folder: Path, sql: str, values: tuple[str, ...]) -> Iterator[list[tuple[object, ...]]]:
+def _asked(
+    folder: Path, sql: str, values: tuple[str, ...], connect: Connect = open_for_reading
+) -> Iterator[list[tuple[object, ...]]]:
     """The rows of each segment, oldest first."""
     for number in segment_numbers(folder)[-_SEGMENTS:]:
         with contextlib.suppress(ArchiveError, apsw.Error):
-            connection = open_for_reading(segment_path(folder, number))
+            connection = connect(segment_path(folder, number))
             try:
                 found = list(connection.execute(sql, values))
             finally:

@@ -47,7 +47,7 @@ _ENTERED = f"{rows.READINGS} WHERE e.line = '{BY_HAND}' ORDER BY r.seq"
 _DETAILS = f"SELECT id, detail FROM exchange WHERE line = '{BY_HAND}'"  # noqa: S608
 _CODES = "SELECT DISTINCT obis FROM series WHERE meter = ? AND kind = 'register' AND is_obis = 1"
 _NAMES = f"""
-SELECT serial FROM device AS d WHERE meter = ? AND serial <> ''
+SELECT serial FROM device AS d WHERE meter = ? AND serial NOT IN ('', '{BY_HAND}')
 AND EXISTS (SELECT 1 FROM exchange AS e WHERE e.device = d.id AND e.line <> '{BY_HAND}') ORDER BY id
 """  # noqa: S608
 _SPANS = f"""

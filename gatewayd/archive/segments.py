@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from gatewayd.archive.rows import RatioRow, typed
-from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.errors import ArchiveDamaged, ArchiveError, ArchiveLocked
 
 FORMAT = 1
 QUARANTINE = "quarantine"
@@ -66,7 +66,7 @@ class WriterLock:
     """The right to write to an archive, held by one process at a time and given back even when it is killed."""
 
     def __init__(self, folder: Path) -> None:
-        """ArchiveError when another process has it, or when the folder cannot be made or written."""
+        """ArchiveLocked when another process has it, ArchiveError when the folder cannot be made or written."""
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._fd = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -77,13 +77,12 @@ class WriterLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            number = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
+            holder = f"process {number} (a running gatewayd?)" if number else "another process, which has just begun"
             os.close(self._fd)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise ArchiveError(f"archive {folder} cannot be locked: {error.strerror}") from error
-            raise ArchiveError(
-                f"archive {folder} is being written by process {holder} (a running gatewayd?); stop it first"
-            ) from None
+            raise ArchiveLocked(f"archive {folder} is being written by {holder}; stop it first") from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
 

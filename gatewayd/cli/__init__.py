@@ -7,12 +7,15 @@ SIGTERM and the end of the terminal interrupt as Ctrl-C does: a meter is told, a
 quick.
 """
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
+from typing import Any
 
 import click
 
@@ -39,6 +42,7 @@ _COMMANDS = {
     "point": ("point", "A metering point by the day or month: table, statistics, completeness, chart."),
     "explain": ("explain", "Why a derived value is what it is, down to the exchanges it came from."),
     "compare": ("compare", "The main metering of a point against its control metering."),
+    "losses": ("losses", "What the supply transformer of a point has lost, by which formula."),
     "export": ("export_points", "Derived values of points, or the list of their meters, as a file."),
     "reading": ("reading", "Readings that a person has taken: enter, import, list."),
     "substitute": ("substitute", "Substitute values by hand, type A: enter, list, tell what became of one."),
@@ -54,14 +58,26 @@ class _NobodyReads(Exception):
     """The reader of our output has gone (`gatewayd ... | head`)."""
 
 
+@contextlib.contextmanager
+def _read_to_the_end() -> Iterator[None]:
+    """_NobodyReads in place of the fault of which click would make the exit code of a fault."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _NobodyReads from error
+
+
 class LazyGroup(click.Group):
     """Imports the module of a command when the command is used."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:  # as click has it
+        """`--help` and `--version` are printed here."""
+        with _read_to_the_end():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _read_to_the_end():
             return super().invoke(ctx)
-        except BrokenPipeError as error:  # of which click would make the exit code of a fault
-            raise _NobodyReads from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -22,8 +22,9 @@ from gatewayd.cli.language import said
 from gatewayd.cli.output import console, print_json, print_table
 from gatewayd.cli.progress import patience
 from gatewayd.config import Config
-from gatewayd.gaps import completeness, expected
+from gatewayd.gaps import expected
 from gatewayd.legal_time import day_bounds
+from gatewayd.metering.statistics import completeness
 from gatewayd.model import Increments, LoadProfile
 from gatewayd.policy import Policy
 

@@ -4,12 +4,9 @@ Rules: damaged readings are left out, or marked with `--even-damaged`, never pas
 only when it is complete; messages go to standard error.
 """
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -18,25 +15,17 @@ from gatewayd import daemon
 from gatewayd.archive.extract import Extract, extents
 from gatewayd.cli.archive_selection import selection, selection_options
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.output_file import STDOUT, complete, output_option
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
 from gatewayd.export import FORMATS, MissingExtra, writer
 from gatewayd.export.columns import COLUMNS, Cell, cells, damaged_column
 
-_STDOUT = Path("-")
-
 
 @click.command()
 @selection_options
 @click.option("--format", "name", type=click.Choice(list(FORMATS)), required=True, help="Kind of file.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=_STDOUT,
-    metavar="FILE",
-    help="Write to this file; standard output without it, or with - (csv and jsonl only).",
-)
+@output_option("standard output without it, or with - (csv and jsonl only)")
 @click.option(
     "--even-damaged", is_flag=True, help="Also readings that are damaged, marked in one more column, `damaged`."
 )
@@ -50,7 +39,7 @@ def export(
     """
     config = daemon.load_config(config_path)
     zone, folder = config.gateway.zone, config.archive.path
-    if output == _STDOUT and not FORMATS[name].is_text:
+    if output == STDOUT and not FORMATS[name].is_text:
         raise click.UsageError(f"{name} is no text; name a file with --output")
     try:
         write = writer(name)
@@ -83,31 +72,3 @@ def _rows(extract: Extract, zone: ZoneInfo, *, even_damaged: bool) -> Iterator[l
         if even_damaged:
             row.append(item.damaged)
         yield row
-
-
-@contextmanager
-def complete(output: Path) -> Iterator[BinaryIO]:
-    """Standard output, or a file that takes its name when everything is in it. A pipe or a device is written to."""
-    if output == _STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-        return
-    try:
-        output = output.resolve()  # a link stays a link
-        if output.exists() and not output.is_file():
-            with output.open("wb") as stream:
-                yield stream
-            return
-        draft = output.with_name(f".{output.name}.{os.getpid()}.part")
-        try:
-            with draft.open("wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(output)
-        finally:
-            draft.unlink(missing_ok=True)
-    except PermissionError:
-        raise  # has an exit code of its own
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror or error}") from error

@@ -19,8 +19,9 @@ from gatewayd.cli.language import lang_option, said
 from gatewayd.cli.output import console, print_json, print_table
 from gatewayd.cli.progress import patience
 from gatewayd.cli.session import obis_code
-from gatewayd.gaps import Day, Gap, completeness, evaluated, gaps_of_day, why
+from gatewayd.gaps import Day, Gap, evaluated, gaps_of_day, why
 from gatewayd.legal_time import QUARTER, day_bounds, days, end_label
+from gatewayd.metering.statistics import completeness
 from gatewayd.model import Kind, RawStatus
 from gatewayd.obis import Obis
 from gatewayd.policy import POLICY

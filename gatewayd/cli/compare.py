@@ -1,8 +1,9 @@
 """`gatewayd compare`: the main metering of a point against its control metering, by interval, day and month.
 
-Rules: reads the derived archive and asks nobody. Compared is what both have that is true, by twice the permissible
-error of the worse class of the two meters (PPDS annex 5, 2.9), as the validation rule `control` does it. Of intervals
-some that are outside are shown, and all with `--all`. Exit code 1 when something is outside.
+Rules: reads the archives and asks nobody. Compared is what both have that is true, by twice the permissible error of
+the worse class of the two meters (PPDS annex 5, 2.9), as the validation rule `control` does it: reactive energy where
+the classes of both meters for it are known. Of intervals some that are outside are shown, and all with `--all`. Exit
+code 1 when something is outside.
 """
 
 from collections.abc import Sequence
@@ -23,14 +24,16 @@ from gatewayd.cli.session import obis_code
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
+from gatewayd.daemon.metering_raw import RawReader
 from gatewayd.legal_time import day_bounds, end_label
-from gatewayd.metering.accuracy import accuracy_class
+from gatewayd.metering.accuracy import class_of
 from gatewayd.metering.aggregate import month_bounds
-from gatewayd.metering.control import Comparison, Metering, Report, Verdict, compare_layers
+from gatewayd.metering.control import Comparison, Metering, Report, Verdict, compare_layers, with_digit
 from gatewayd.metering.findings import same_energy, shown
-from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.points import MeteringPoint, on_day
 from gatewayd.metering.rules import rules_of
 from gatewayd.metering.values import Channel, Layer, Series
+from gatewayd.model import Archived
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import rfc3339
 
@@ -121,21 +124,48 @@ def _reports(
 ) -> list[Report]:
     zone = config.gateway.zone
     start, end = day_bounds(first, zone)[0], day_bounds(last, zone)[1]
-    reader = DerivedReader(derived_folder(config.archive.path))
+    main, control = on_day(main, last, zone), on_day(control, last, zone)
+    for one in (main, control):
+        if not one.accuracy.meter:
+            raise click.ClickException(f"the accuracy class of point {one.id} on {last} is not known; see its since")
+    reader, raw = DerivedReader(derived_folder(config.archive.path)), RawReader(config.archive.path)
     ours, theirs = (_series(reader, one, start, end) for one in (main, control))
     terms = rules_of(main.validation).control
+    period = max(main.period, control.period)
     found: list[Report] = []
+    unknown: list[Obis] = []
     for code, series in ours.items():
         beside = theirs.get(code)
         if beside is None or (wanted is not None and not same_energy(code, wanted)):
             continue
-        first_metering = Metering(series, accuracy_class(main.accuracy.meter))
-        second = Metering(beside, accuracy_class(control.accuracy.meter))
+        own, other = (class_of(one.accuracy, code) for one in (main, control))
+        if own is None or other is None:
+            unknown.append(code)
+            continue
+        metering = Metering(series, own), Metering(beside, other)
         try:
-            found += compare_layers(first_metering, second, layers, first, last, terms, zone)
+            made = list(compare_layers(*metering, layers, first, last, terms, zone, period))
+            if any(one.counts[Verdict.ALARM] for one in made):  # the amounts show no coarser digit than the readings
+                first_metering, second = (
+                    with_digit(one, each, _read(raw, one, start, end), start, end, zone)
+                    for one, each in zip((main, control), metering, strict=True)
+                )
+                made = list(compare_layers(first_metering, second, layers, first, last, terms, zone, period))
+            found += made
         except ValueError as error:
             raise click.ClickException(str(error)) from None
+    if unknown and not found:
+        named = ", ".join(code.reduced() for code in unknown)
+        raise click.ClickException(
+            f"{named}: the accuracy class of {main.id} or {control.id} for this energy is not known; write accuracy: "
+            "{reactive: ...} for reactive energy"
+        )
     return found
+
+
+def _read(raw: RawReader, point: MeteringPoint, start: datetime, end: datetime) -> list[Archived]:
+    """The readings that the intervals of a point were made of."""
+    return [one for found in raw.intervals(sorted(point.meters), start, end).values() for one in found]
 
 
 def _series(reader: DerivedReader, point: MeteringPoint, start: datetime, end: datetime) -> dict[Obis, Series]:

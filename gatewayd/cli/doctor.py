@@ -24,15 +24,30 @@ from gatewayd.cli.check import summary_of
 from gatewayd.cli.output import console, print_json
 from gatewayd.config import Config
 from gatewayd.control import NotRunning, ask
+from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.fitness import judge_secrets
 from gatewayd.daemon.roles import group_number
 from gatewayd.daemon.threads import DaemonThreads
-from gatewayd.doctor import Finding, Level, Look, Looks, Scene, Unseen, secret_files, serial_ports, sinks, verification
+from gatewayd.doctor import (
+    Finding,
+    Level,
+    Look,
+    Looks,
+    Scene,
+    Unseen,
+    ratios,
+    readings,
+    secret_files,
+    serial_ports,
+    sinks,
+    verification,
+)
 from gatewayd.doctor import archive as archives
 from gatewayd.doctor import clock as clocks
 from gatewayd.doctor import configuration as configurations
 from gatewayd.doctor import disk as disks
 from gatewayd.doctor import gateway as gateways
+from gatewayd.doctor import metering as meterings
 from gatewayd.doctor import network as networks
 from gatewayd.doctor.account import Account, account_of, own_account
 from gatewayd.doctor.findings import AREAS, unseen
@@ -97,7 +112,8 @@ def _looked(path: Path, *, network: bool) -> list[Finding]:
 
 def _looks(scene: Scene, why: str, *, network: bool) -> list[Look]:
     config = scene.config
-    today = daemon.now().astimezone(config.gateway.zone).date()
+    now, months = daemon.now(), config.archive.retention_months
+    today = now.astimezone(config.gateway.zone).date()
     found = [
         Look("gateway", "running", lambda: gateways.gateway(scene, why)),
         Look("service", scene.unit, lambda: service(scene.unit, scene.running)),
@@ -105,8 +121,12 @@ def _looks(scene: Scene, why: str, *, network: bool) -> list[Look]:
         Look("secrets", "files", lambda: secret_files.secret_files(scene, partial(judge_secrets, config))),
         Look("serial", "ports", lambda: networks.gathered(serial_ports.serial_ports(scene))),
         Look("network", "listening", lambda: networks.gathered(networks.listening_ports(scene))),
+        Look("metering", "derived archive", lambda: meterings.derived_archive(scene)),
+        Look("metering", "points", lambda: meterings.points(scene)),
         Look("metering", "verification", lambda: verification.judged(config.points, today)),
+        Look("metering", "ratios", lambda: ratios.judged(config.points, scene.archive, config.gateway.zone)),
         Look("archive", "files", lambda: archives.files(scene)),
+        Look("archive", "readings by hand", lambda: readings.judged(scene.archive, now, months)),
         Look("archive", "beside it", lambda: archives.aside(scene)),
         Look("disk", "file system", lambda: disks.mounts(scene)),
         Look("disk", "room", lambda: disks.room(scene)),
@@ -138,7 +158,8 @@ def _scene(config: Config, path: Path, unit: str) -> tuple[Scene, str]:
     except (GatewayError, PermissionError, Unseen) as fault:
         running, why = None, str(fault)
     pid = None if status is None else int(status["pid"])
-    return Scene(config, path, own_account(), _service(folder, pid), running, status, __version__, unit), why
+    derived = derived_folder(folder) if config.points else None
+    return Scene(config, path, own_account(), _service(folder, pid), running, status, __version__, unit, derived), why
 
 
 def _service(folder: Path, pid: int | None) -> Account:

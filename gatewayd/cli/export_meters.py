@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gatewayd import daemon
-from gatewayd.cli.archive_export import complete
+from gatewayd.cli.output_file import complete, output_option
 from gatewayd.cli.plural import counted
 from gatewayd.cli.point_names import month_span
 from gatewayd.export import writer
@@ -21,7 +21,6 @@ from gatewayd.export.columns import Cell, Heading
 from gatewayd.legal_time import start_label
 from gatewayd.metering.points import EVER, MeteringPoint, PointVersion, versions
 
-_STDOUT = Path("-")
 COLUMNS = (
     Heading("point", str, "id of the metering point"),
     Heading("eic", str, "its EIC"),
@@ -46,14 +45,7 @@ COLUMNS = (
 @click.command()
 @click.option("--month", metavar="MONTH", help="Only what holds at some time in this legal-time month, 2026-11.")
 @click.option("--format", "name", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=_STDOUT,
-    metavar="FILE",
-    help="Write to this file; standard output without it.",
-)
+@output_option()
 @click.pass_obj
 def meters(config_path: Path, month: str | None, name: str, output: Path) -> None:
     """Write the list of meters of all metering points, with their validity, as csv or jsonl."""

@@ -5,12 +5,12 @@ complete, and so does the one beside it that says what a foreign layout has no r
 is refused before anything is written. Messages go to standard error: among them which end of an interval is labelled.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import click
@@ -18,29 +18,28 @@ import click
 from gatewayd import daemon
 from gatewayd.archive.extract import extents
 from gatewayd.archive.verify import verify
-from gatewayd.cli.archive_export import complete
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.export_meters import meters
+from gatewayd.cli.export_series import PIECE, Wanted, series_of
 from gatewayd.cli.groups import Group
+from gatewayd.cli.hours import HOURLY
+from gatewayd.cli.output_file import STDOUT, complete, output_option
 from gatewayd.cli.plural import counted
-from gatewayd.cli.point_names import find_point
-from gatewayd.cli.progress import progress
+from gatewayd.cli.point_names import find_points
+from gatewayd.cli.portal_limits import portal_limits_option
+from gatewayd.cli.progress import patience, progress
 from gatewayd.cli.session import obis_code
 from gatewayd.cli.times import instant_of
-from gatewayd.config import Config
-from gatewayd.daemon.derived import DerivedReader, SeriesName, derived_folder
+from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.export import MissingExtra
 from gatewayd.export.points import LAYOUTS, PointSeries, beside, beside_name, writer
+from gatewayd.export.points.portal_csv import ENCODINGS
 from gatewayd.legal_time import day_bounds, end_label, start_label
-from gatewayd.metering.derivation import Standing
-from gatewayd.metering.findings import same_energy
-from gatewayd.metering.points import EVER, MeteringPoint, as_of
-from gatewayd.metering.values import Channel, Layer, Series
+from gatewayd.metering.points import EVER, MeteringPoint
+from gatewayd.metering.values import Layer
 from gatewayd.obis import Obis
 
-_STDOUT = Path("-")
-_PIECE = timedelta(days=31)
-"""So much is read in one query."""
+_RATES = click.IntRange(1, 8)
 
 
 class _PointsAtOnce(Group):
@@ -63,42 +62,26 @@ def export() -> None:
 export.add_command(meters)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What was asked for: points, layer, codes (all without), what ends after `start` and not after `end`."""
-
-    points: tuple[MeteringPoint, ...]
-    layer: Layer
-    codes: tuple[Obis, ...]
-    start: datetime
-    end: datetime
-
-    def takes(self, code: Obis) -> bool:
-        return not self.codes or any(same_energy(one, code) for one in self.codes)
-
-
 @export.command()
 @click.argument("names", metavar="POINT...", nargs=-1, required=True)
 @click.option("--layout", "name", type=click.Choice(list(LAYOUTS)), required=True, help="Layout of the file.")
 @click.option(
     "--layer",
-    type=click.Choice([layer.value for layer in Layer]),
+    type=click.Choice([*(layer.value for layer in Layer), HOURLY]),
     default=Layer.INTERVAL.value,
     show_default=True,
-    help="Which values.",
+    help="Which values; hour: sums of the intervals.",
 )
 @click.option("--obis", "codes", type=obis_code, multiple=True, help="Only this code; may be given several times.")
 @click.option("--from", "start", metavar="TIME", help="Intervals after this time, legal time.  [default: all]")
 @click.option("--to", "end", metavar="TIME", default="now", show_default=True, help="Up to this time; a day: its end.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=_STDOUT,
-    metavar="FILE",
-    help="Write to this file; standard output without it, or with - (layouts of text only).",
-)
-@click.option("--even-damaged", is_flag=True, help="Also where the archive of derived values is damaged.")
+@click.option("--registers", is_flag=True, help="States of registers at the end of each day, instead (cez-pnd).")
+@click.option("--vt", type=_RATES, metavar="RATE", help="With --registers: the rate of the high tariff, as numbered.")
+@click.option("--nt", type=_RATES, metavar="RATE", help="With --registers: the rate of the low tariff.")
+@portal_limits_option
+@click.option("--encoding", type=click.Choice(ENCODINGS), help="Of cez-pnd and pre.  [default: cp1250]")
+@output_option("standard output without it, or with - (layouts of text only)")
+@click.option("--even-damaged", is_flag=True, help="Also where the archive is damaged.")
 @click.pass_obj
 def points(
     config_path: Path,
@@ -108,10 +91,15 @@ def points(
     codes: tuple[Obis, ...],
     start: str | None,
     end: str,
+    registers: bool,
+    vt: int | None,
+    nt: int | None,
+    portal_limits: bool,
+    encoding: str | None,
     output: Path,
     even_damaged: bool,
 ) -> None:
-    """Write the derived values of each POINT (id, EIC or EAN), as they are now, in a layout.
+    """Write the derived values of each POINT (id, EIC or EAN; several with ;), as they are now, in a layout.
 
     \b
     gatewayd export points north south --layout csv --from 2026-10-01 --to 2026-10-31 -o october.csv
@@ -121,30 +109,62 @@ def points(
     true.
     """
     config = daemon.load_config(config_path)
-    if output == _STDOUT and not LAYOUTS[name].is_text:
+    if output == STDOUT and not LAYOUTS[name].is_text:
         raise click.UsageError(f"{name} is no text; name a file with --output")
-    found = tuple({one.id: one for one in (find_point(config, name) for name in names)}.values())
+    if encoding is not None and encoding not in LAYOUTS[name].encodings:
+        raise click.UsageError(f"{name} has one encoding only; --encoding is for cez-pnd and pre")
+    tariffs = _tariffs(name, vt, nt, registers=registers, since=start is not None)
+    found = find_points(config, names)
     zone = config.gateway.zone
-    reader = DerivedReader(_sound(config, even_damaged=even_damaged))
-    begun, ended = _span(reader, found, start, end, zone)
-    series = _series(config, reader, _Wanted(found, Layer(layer), codes, begun, ended))
-    if not series:
-        which = f" of {', '.join(one.reduced() for one in codes)}" if codes else ""
-        raise click.ClickException(
-            f"nothing was derived{which} of {', '.join(one.id for one in found)} ({layer}) from "
-            f"{start_label(begun, zone)} to {end_label(ended, zone)}; `gatewayd point` shows what there is"
-        )
-    for one in found:
-        if all(each.point != one.id for each in series):
-            click.echo(f"point {one.id}: nothing was derived in that time", err=True)
-    _write(name, series, zone, output)
-
-
-def _sound(config: Config, *, even_damaged: bool) -> Path:
-    """The folder of the derived archive, which is verified. ArchiveError; exit code 1 when it is damaged."""
     folder = derived_folder(config.archive.path)
-    if not folder.is_dir():
+    if not registers and not folder.is_dir():
         raise click.ClickException(f"there are no derived values at {folder}; they are computed while the gateway runs")
+    _verified(config.archive.path if registers else folder, even_damaged=even_damaged)
+    begun, ended = _span(DerivedReader(folder), found, start, end, zone)
+    wanted = Wanted(found, layer, codes, begun, ended, portal_limits, tariffs if registers else None)
+    told: list[str] = []
+    streams = LAYOUTS[name].streams
+    series = series_of(config, wanted, told.append, written=streams)
+    first = next(series, None)
+    if first is None:
+        _nothing(wanted, zone)
+    there = chain((first,), series)
+    counting = _Counting(there if streams else list(there))
+    _write(name, encoding or "", counting, zone, output)
+    for one in found:
+        if one.id not in counting.points:
+            click.echo(f"point {one.id}: nothing was derived in that time", err=True)
+    for text in told:
+        click.echo(text, err=True)
+
+
+def _tariffs(name: str, vt: int | None, nt: int | None, *, registers: bool, since: bool) -> dict[int, str]:
+    """Rates of tariffs by their number."""
+    rates = {"VT": vt, "NT": nt}
+    if not registers and any(rate is not None for rate in rates.values()):
+        raise click.UsageError("--vt and --nt say which registers of tariffs --registers is to export")
+    if registers and name != "cez-pnd":
+        raise click.UsageError(f"--registers is for the layout cez-pnd, not {name}; use `gatewayd archive export`")
+    if registers and not since:
+        raise click.UsageError("--registers needs --from")
+    if vt is not None and vt == nt:
+        raise click.UsageError("--vt and --nt are the same rate")
+    return {rate: tariff for tariff, rate in rates.items() if rate is not None}
+
+
+def _nothing(wanted: Wanted, zone: ZoneInfo) -> NoReturn:
+    which = f" of {', '.join(one.reduced() for one in wanted.codes)}" if wanted.codes else ""
+    points = ", ".join(one.id for one in wanted.points)
+    when = f"from {start_label(wanted.start, zone)} to {end_label(wanted.end, zone)}"
+    if wanted.tariffs is not None:
+        raise click.ClickException(f"no state of a register of {points} was read at the end of a day {when}")
+    raise click.ClickException(
+        f"nothing was derived{which} of {points} ({wanted.layer}) {when}; `gatewayd point` shows what there is"
+    )
+
+
+def _verified(folder: Path, *, even_damaged: bool) -> None:
+    """Verify the archive in a folder. ArchiveError; exit code 1 when it is damaged."""
     total = sum(extent.ends[1] - extent.ends[0] + 1 for extent in extents(folder) if extent.ends is not None)
     with progress("verifying", total) as show:
         verdict = verify(folder, on_progress=show)
@@ -152,12 +172,11 @@ def _sound(config: Config, *, even_damaged: bool) -> Path:
         click.echo(finding.text, err=True)
     if not verdict.ok and not even_damaged:
         click.echo(
-            "the archive of derived values is damaged (see above), and nothing is exported; --even-damaged exports it "
-            "as it is. `gatewayd archive verify` says more",
+            "the archive is damaged (see above), and nothing is exported; --even-damaged exports it as it is. "
+            "`gatewayd archive verify` says more",
             err=True,
         )
         raise click.exceptions.Exit(ExitCode.FAULT)
-    return folder
 
 
 def _span(
@@ -171,7 +190,7 @@ def _span(
             raise click.UsageError(f"--to {end} is not after --from {start}")
         return begun, ended
     days = reader.days_of([one.id for one in found], EVER, ended, zone)
-    return (day_bounds(min(days), zone)[0] if days else ended - _PIECE), ended
+    return (day_bounds(min(days), zone)[0] if days else ended - PIECE), ended
 
 
 def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool = False) -> datetime:
@@ -181,64 +200,43 @@ def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _series(config: Config, reader: DerivedReader, wanted: _Wanted) -> list[PointSeries]:
-    """In the order of the points, of each in that of its codes."""
-    found: dict[SeriesName, dict[datetime, Standing]] = defaultdict(dict)
-    total = -(-(wanted.end - wanted.start) // _PIECE)
-    with progress("reading", total) as show:
-        begin, done = wanted.start, 0
-        while begin < wanted.end:
-            until = min(begin + _PIECE, wanted.end)
-            for name, standing in reader.current_of(
-                [one.id for one in wanted.points], (wanted.layer,), begin, until
-            ).items():
-                if wanted.takes(name[2]):
-                    found[name] |= standing
-            begin, done = until, done + 1
-            show(done)
-    serials = {one.id: one.serial for one in config.metered}
-    return [
-        _of_point(point, name[2], wanted, found[name], serials, config.gateway.zone)
-        for point in wanted.points
-        for name in sorted((one for one in found if one[0] == point.id), key=lambda one: str(one[2]))
-    ]
+class _Counting:
+    """Series on their way into a file: how many there were, of which points."""
+
+    def __init__(self, series: Iterator[PointSeries] | list[PointSeries]) -> None:
+        self._series = series
+        self.points: set[str] = set()
+        self.series = self.values = 0
+
+    def __iter__(self) -> Iterator[PointSeries]:
+        for one in self._series:
+            self.points.add(one.point)
+            self.series += 1
+            self.values += len(one.series.values)
+            yield one
+
+    @property
+    def all(self) -> list[PointSeries]:
+        """All of them, of a layout that does not stream."""
+        return self._series if isinstance(self._series, list) else []
 
 
-def _of_point(
-    point: MeteringPoint,
-    code: Obis,
-    wanted: _Wanted,
-    standing: dict[datetime, Standing],
-    serials: dict[str, str],
-    zone: ZoneInfo,
-) -> PointSeries:
-    """The serial number is that of the meter at the end of the time."""
-    unit = max(standing.values(), key=lambda one: one.seq).unit
-    values = tuple(standing[at].derived.value for at in sorted(standing))
-    version = as_of(point, wanted.end, zone)
-    serial = serials.get(version.meter, "") if version is not None else ""
-    return PointSeries(Series(Channel(point.id, code, unit), wanted.layer, values), point.point, serial)
-
-
-def _write(name: str, series: Sequence[PointSeries], zone: ZoneInfo, output: Path) -> None:
+def _write(name: str, encoding: str, series: _Counting, zone: ZoneInfo, output: Path) -> None:
     layout = LAYOUTS[name]
-    left_out = beside(name, series, zone)
-    alone = output == _STDOUT or (output.exists() and not output.is_file())
+    left_out = beside(name, series.all, zone)
+    alone = output == STDOUT or (output.exists() and not output.is_file())
     with ExitStack() as stack:
+        stack.enter_context(patience("writing"))
         stream = stack.enter_context(complete(output))
         try:
-            writer(name)(series, zone, stream)
+            writer(name, encoding)(series, zone, stream)
         except MissingExtra as error:
             raise click.UsageError(str(error)) from None
         if left_out is not None and not alone:
             with complete(beside_name(output)) as second:
                 second.write(left_out)
-    values = counted(sum(len(one.series.values) for one in series), "value")
-    click.echo(
-        f"{values} of {counted(len(series), 'series', 'series')}; {name} labels the {layout.label} of intervals; "
-        f"offset: {layout.offset}",
-        err=True,
-    )
+    values, many = counted(series.values, "value"), counted(series.series, "series", "series")
+    click.echo(f"{values} of {many}; {name} labels the {layout.label} of intervals; offset: {layout.offset}", err=True)
     if left_out is not None:
         where = f"is in {beside_name(output)}" if not alone else "is written beside a file only: -o FILE"
         click.echo(f"what {name} cannot say (offset, status) {where}", err=True)

@@ -1,67 +1,59 @@
-"""`gatewayd point`: the derived values of a metering point in a day or a month, as a table, a chart, and in numbers.
+"""`gatewayd point`: the derived values of a metering point in a stretch of time, as a table, a chart, and in numbers.
 
 Rules: reads the derived archive and asks nobody. Values are shown as they are now, with the status that they have; what
-is missing is no zero. Sums here are of what is shown, also where the day or month is not over.
+is missing is no zero. Sums here are of what is shown, also where the day or month is not over. The maximum demand is
+that of the intervals of the metering profile, whatever layer is shown, and so is the load factor.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from gatewayd import daemon
-from gatewayd.cli import plot
-from gatewayd.cli.language import lang_option, said, said_all
-from gatewayd.cli.output import console, print_json, print_lines, print_table, status_style
+from gatewayd.cli.hours import HOUR, HOURLY, hours
+from gatewayd.cli.language import lang_option
+from gatewayd.cli.nothing_derived import nothing_derived
+from gatewayd.cli.output import print_json
+from gatewayd.cli.point_figures import Shown, document
+from gatewayd.cli.point_months import show_months
+from gatewayd.cli.point_names import find_point, month_span
+from gatewayd.cli.point_view import print_chart, print_numbers, print_values
+from gatewayd.cli.portal_limits import Cut, cut, portal_limits_option
+from gatewayd.cli.progress import progress
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
-from gatewayd.legal_time import day_bounds, end_label, ends_between, start_label
-from gatewayd.metering.aggregate import month_bounds
+from gatewayd.legal_time import day_bounds, end_label, ends_between, legal_day, start_label
+from gatewayd.metering.aggregate import month_bounds, months
+from gatewayd.metering.era import instant_of_era
 from gatewayd.metering.points import MeteringPoint
-from gatewayd.metering.statistics import Extreme, Statistics, statistics
-from gatewayd.metering.values import Channel, Layer, Series, Value
-from gatewayd.model import RawStatus
+from gatewayd.metering.values import Channel, Layer, Series
 from gatewayd.obis import Obis
-from gatewayd.sink.payload import rfc3339
 
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
-_PIPE_WIDTH = 100
-"""Columns of a chart that goes into a pipe or a file."""
-_SHOWN = Decimal("0.001")
-"""Mean powers are quotients; this is how they are shown. JSON has them with all their digits."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What was asked for: values of a layer from `start` to `end`, with their intervals."""
-
-    point: MeteringPoint
-    layer: Layer
-    start: datetime
-    end: datetime
-    ends: tuple[datetime, ...]
-    series: tuple[Series, ...]
-    zone: ZoneInfo
+_PIECE = timedelta(days=31)
+"""So much is read in one query."""
+_DAY = timedelta(days=1)
+_LOSSES = (Layer.LOSS.value, Layer.LOSS_DAY.value, Layer.LOSS_MONTH.value)
+_LAYERS = (Layer.INTERVAL.value, Layer.EVALUATION.value, HOURLY, Layer.DAY.value, Layer.MONTH.value, *_LOSSES)
+_AT_ONCE = timedelta(days=2)
+"""What is longer is shown by its days, unless another layer is asked for."""
 
 
 @click.command()
 @click.argument("point")
 @click.option("--day", metavar="DAY", help="A legal-time day: 2026-11-01, yesterday, today.  [default: yesterday]")
 @click.option("--month", metavar="MONTH", help="A legal-time month, 2026-11, by its days.")
+@click.option("--from", "start", metavar="TIME", help="What ends after this time, legal time.")
+@click.option("--to", "end", metavar="TIME", help="Up to this time; a day: its end.  [default with --from: now]")
 @click.option(
     "--layer",
-    type=click.Choice([Layer.INTERVAL.value, Layer.EVALUATION.value, Layer.DAY.value, Layer.LOSS.value]),
-    help="Which values.  [default: interval of a day, day of a month]",
+    type=click.Choice(_LAYERS),
+    help="Which values; hour: sums of the intervals.  [default: interval, of more than two days day]",
 )
+@portal_limits_option
 @click.option("--plot", "as_plot", is_flag=True, help="A chart instead of the table.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @lang_option
@@ -71,212 +63,134 @@ def point(
     point: str,
     day: str | None,
     month: str | None,
+    start: str | None,
+    end: str | None,
     layer: str | None,
+    portal_limits: bool,
     as_plot: bool,
     as_json: bool,
 ) -> None:
-    """The values of POINT in a day or month, with statistics and completeness."""
-    if day is not None and month is not None:
-        raise click.UsageError("--day and --month at the same time; give one of them")
+    """The values of POINT (id, EIC or EAN) in a day, a month or any time, with statistics and completeness."""
+    given = [name for name, one in (("--day", day), ("--month", month), ("--from or --to", start or end)) if one]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} at the same time; give one of them")
     config = daemon.load_config(config_path)
-    found = _point(config, point)
-    start, end = _span(day, month, config.gateway.zone)
-    usual = Layer.DAY if month is not None else Layer.INTERVAL
-    shown = _shown(config, found, Layer(layer) if layer is not None else usual, start, end)
+    found = find_point(config, point)
+    zone = config.gateway.zone
+    begun, ended = _span(day, month, start, end, zone)
+    if found.boundary is not None:
+        if as_plot:
+            raise click.UsageError(f"--plot: point {found.id} has no load profile, only months of its registers")
+        show_months(config, found, (begun, ended) if given else None, as_json=as_json)
+        return
+    usual = Layer.DAY.value if ended - begun > _AT_ONCE else Layer.INTERVAL.value
+    shown = _shown(config, found, layer or usual, begun, ended)
+    limit = cut((value.at, value.seconds) for one in shown.series for value in one.values) if portal_limits else None
+    if limit is not None:
+        click.echo(limit.said(f"point {found.id}", zone), err=True)
+        shown = _until(shown, limit)
     if as_json:
-        print_json(_document(shown))
+        print_json(document(shown, limit))
         return
     if not shown.series:
-        span = f"from {start_label(start, shown.zone)} to {end_label(end, shown.zone)}"
-        raise click.ClickException(f"nothing was derived of point {point} {span}")
-    if as_plot:
-        _plot(shown)
-    else:
-        _table(shown)
-    _numbers(shown)
+        span = f"from {start_label(begun, zone)} to {end_label(ended, zone)}"
+        folder = derived_folder(config.archive.path)
+        raise click.ClickException(nothing_derived(folder, f"point {found.id} ({shown.layer}) {span}"))
+    (print_chart if as_plot else print_values)(shown)
+    print_numbers(shown)
 
 
-def _point(config: Config, name: str) -> MeteringPoint:
-    for one in config.points:
-        if one.id == name:
-            return one
-    known = ", ".join(one.id for one in config.points[:10]) or "none"
-    raise click.BadParameter(f"there is no metering point {name}; the configuration has: {known}", param_hint="POINT")
+def _span(
+    day: str | None, month: str | None, start: str | None, end: str | None, zone: ZoneInfo
+) -> tuple[datetime, datetime]:
+    now = datetime.now(UTC)
+    if month is not None:
+        return month_span(month, zone)
+    if start is None and end is None:
+        return day_bounds(_instant(day or "yesterday", zone, now, "--day").astimezone(zone).date(), zone)
+    if start is None:
+        raise click.UsageError("--to needs --from")
+    begun, ended = _instant(start, zone, now, "--from"), _instant(end or "now", zone, now, "--to", end=True)
+    if ended <= begun:
+        raise click.UsageError(f"--to {end or 'now'} is not after --from {start}")
+    return begun, ended
 
 
-def _span(day: str | None, month: str | None, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    if month is None:
-        try:
-            at = instant_of(day or "yesterday", zone, datetime.now(UTC))
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--day") from None
-        return day_bounds(at.astimezone(zone).date(), zone)
-    match = _MONTH.fullmatch(month)
+def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool = False) -> datetime:
     try:
-        if match is None:
-            raise ValueError
-        return month_bounds(date(int(match[1]), int(match[2]), 1), zone)
-    except ValueError:
-        raise click.BadParameter(f"'{month}' is no month; expected 2026-11", param_hint="--month") from None
+        at = instant_of(text, zone, now, end=end)
+        return instant_of_era(at)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _shown(config: Config, point: MeteringPoint, layer: Layer, start: datetime, end: datetime) -> _Shown:
+def _shown(config: Config, point: MeteringPoint, layer: str, start: datetime, end: datetime) -> Shown:
     zone = config.gateway.zone
     reader = DerivedReader(derived_folder(config.archive.path))
-    found = reader.current_of((point.id,), (layer,), start, end)
-    series = []
-    for (_, _, obis), standing in sorted(found.items(), key=lambda one: str(one[0][2])):
-        unit = max(standing.values(), key=lambda one: one.seq).unit
-        values = tuple(standing[at].derived.value for at in sorted(standing))
-        series.append(Series(Channel(point.id, obis, unit), layer, values))
-    ends = ends_between(start, end, _period(point, layer), zone)
-    return _Shown(point, layer, start, end, ends, tuple(series), zone)
+    demand = {one.channel.obis: one for one in _read(reader, point, Layer.INTERVAL, start, end)}
+    if layer == HOURLY:
+        made = (hours(point, one, start, end, zone) for one in demand.values())
+        found = [one for one in made if one.values]
+    elif layer == Layer.INTERVAL.value:
+        found = list(demand.values())
+    else:
+        found = _read(reader, point, Layer(layer), start, end)
+    period, ends = _grid(point, layer, start, end, zone)
+    return Shown(point, layer, start, end, period, ends, tuple(found), demand, zone)
 
 
-def _period(point: MeteringPoint, layer: Layer) -> timedelta:
-    if layer is Layer.DAY:
-        return timedelta(days=1)
-    return point.evaluation if layer is Layer.EVALUATION else point.period
-
-
-# -- for programs -----------------------------------------------------------------------------------------------------
-
-
-def _document(shown: _Shown) -> dict[str, object]:
-    return {
-        "point": shown.point.id,
-        "layer": shown.layer.value,
-        "from": rfc3339(shown.start),
-        "to": rfc3339(shown.end),
-        "channels": [
-            {
-                "obis": str(one.channel.obis),
-                "unit": one.channel.unit or None,
-                **_statistics_object(_statistics(shown, one)),
-                "values": [_value_object(value) for value in one.values],
-            }
-            for one in shown.series
-        ],
-    }
-
-
-def _value_object(value: Value) -> dict[str, object]:
-    return {
-        "at": rfc3339(value.at),
-        "value": value.amount,
-        "status": value.status.text,
-        "flags": value.flags.texts,
-        "method": value.method.value,
-        "have": value.have,
-        "want": value.want,
-    }
-
-
-def _statistics(shown: _Shown, series: Series) -> Statistics:
-    return statistics(series, shown.start, shown.end, period=_period(shown.point, shown.layer))
-
-
-def _statistics_object(found: Statistics) -> dict[str, object]:
-    return {
-        "total": found.total,
-        "power_unit": found.power_unit,
-        "mean": found.mean,
-        "highest": _extreme_object(found.highest),
-        "lowest": _extreme_object(found.lowest),
-        "load_factor": found.load_factor,
-        "have": found.have,
-        "want": found.want,
-        "completeness": found.completeness,
-        "statuses": {status.text: count for status, count in found.statuses},
-    }
-
-
-def _extreme_object(extreme: Extreme | None) -> dict[str, object] | None:
-    return None if extreme is None else {"power": extreme.power, "at": rfc3339(extreme.at)}
-
-
-# -- for people -------------------------------------------------------------------------------------------------------
-
-
-def _table(shown: _Shown) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(said("day" if shown.layer is Layer.DAY else "interval to"), no_wrap=True)
-    for one in shown.series:
-        table.add_column(f"{one.channel.obis.reduced()}\n{one.channel.unit}", justify="right", no_wrap=True)
-    for name in ("status", "method", "flags"):
-        table.add_column(said(name), overflow="fold", no_wrap=name == "status")
-    columns = [one.by_end() for one in shown.series]
-    for end in sorted({*shown.ends, *chain.from_iterable(columns)}):
-        found = [column.get(end) for column in columns]
-        if not any(found):
-            continue
-        table.add_row(_when(shown, end), *(_amount(one) for one in found), *_described(found))
-    print_table(console(), table)
-
-
-def _when(shown: _Shown, end: datetime) -> str:
-    if shown.layer is Layer.DAY:
-        return end_label(end, shown.zone)[:10]
-    return end_label(end, shown.zone)
-
-
-def _amount(value: Value | None) -> Text:
-    if value is None:
-        return Text("")
-    text = said("no value") if value.amount is None else f"{value.amount:f}"
-    return Text(text, style=status_style(value.status.text))
-
-
-def _described(found: Sequence[Value | None]) -> tuple[Text, str, str]:
-    there = [one for one in found if one is not None]
-    status = RawStatus.worst(one.status for one in there)
-    methods = list(dict.fromkeys(said(one.method.value) for one in there))
-    flags = list(dict.fromkeys(chain.from_iterable(one.flags.texts for one in there)))
-    return Text(said(status.text), style=status_style(status.text)), ", ".join(methods), said_all(flags)
-
-
-def _plot(shown: _Shown) -> None:
-    screen = console()
-    width = screen.width if screen.is_terminal else _PIPE_WIDTH
-    for one in shown.series:
-        values: Mapping[datetime, plot.Value] = {
-            value.at: plot.Value(value.amount if value.there else None, value.status) for value in one.values
-        }
-        print_lines(screen, Text(f"{one.channel.obis} {one.channel.unit}", style="bold"))
-        for row in plot.chart(values, shown.ends, _period(shown.point, shown.layer), width, shown.zone):
-            screen.print(row, no_wrap=True, overflow="crop")
-    if any(value.status for one in shown.series for value in one.values):
-        print_lines(screen, said(plot.LEGEND))
-
-
-def _numbers(shown: _Shown) -> None:
-    """One line for each channel, below the table or chart."""
-    screen = console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    highest = "highest day" if shown.layer is Layer.DAY else "highest"
-    for name in ("obis", "total", "mean", highest, "at", "load factor", "complete", "not true"):
-        table.add_column(said(name), justify="left" if name in ("obis", "at", "not true") else "right", no_wrap=True)
-    for one in shown.series:
-        table.add_row(*_numbers_row(one.channel.obis, one.channel.unit, _statistics(shown, one), shown.zone))
-    screen.print()
-    print_table(screen, table)
-
-
-def _numbers_row(obis: Obis, unit: str, found: Statistics, zone: ZoneInfo) -> list[str]:
-    power = found.power_unit
-    marked = [f"{count} {said(status.text)}" for status, count in found.statuses if status and count]
+def _read(reader: DerivedReader, point: MeteringPoint, layer: Layer, start: datetime, end: datetime) -> list[Series]:
+    found: dict[Obis, dict[datetime, tuple[int, str]]] = {}
+    values = {}
+    with progress(f"reading {layer.value}", -(-(end - start) // _PIECE)) as show:
+        begin, done = start, 0
+        while begin < end:
+            until = min(begin + _PIECE, end)
+            for (_, _, obis), standing in reader.current_of((point.id,), (layer,), begin, until).items():
+                units = found.setdefault(obis, {})
+                for at, one in standing.items():
+                    units[at] = one.seq, one.unit
+                    values[obis, at] = one.derived.value
+            begin, done = until, done + 1
+            show(done)
     return [
-        obis.reduced(),
-        "" if found.total is None else f"{found.total:f} {unit}",
-        "" if found.mean is None else f"{_rounded(found.mean)} {power}",
-        "" if found.highest is None else f"{_rounded(found.highest.power)} {power}",
-        "" if found.highest is None else end_label(found.highest.at, zone),
-        "" if found.load_factor is None else _rounded(found.load_factor),
-        f"{found.completeness} % ({found.have} / {found.want})",
-        ", ".join(marked),
+        Series(
+            Channel(point.id, obis, max(found[obis].values())[1]),
+            layer,
+            tuple(values[obis, at] for at in sorted(found[obis]) if values[obis, at].start >= start),
+        )
+        for obis in sorted(found, key=str)
+        if any(values[obis, at].start >= start for at in found[obis])
     ]
 
 
-def _rounded(number: Decimal) -> str:
-    """Three digits after the point, for people."""
-    return f"{number.quantize(_SHOWN, ROUND_HALF_UP):f}"
+def _grid(
+    point: MeteringPoint, layer: str, start: datetime, end: datetime, zone: ZoneInfo
+) -> tuple[timedelta, tuple[datetime, ...]]:
+    """The usual length of the values of a layer, and the ends of all that there should be."""
+    if layer in (Layer.MONTH.value, Layer.LOSS_MONTH.value):
+        named: list[date] = list(months(legal_day(start + timedelta.resolution, zone), legal_day(end, zone)))
+        return _DAY, tuple(at for at in (month_bounds(month, zone)[1] for month in named) if start < at <= end)
+    periods = {
+        Layer.DAY.value: _DAY,
+        Layer.LOSS_DAY.value: _DAY,
+        HOURLY: HOUR,
+        Layer.EVALUATION.value: point.evaluation,
+    }
+    period = periods.get(layer, point.period)
+    return period, ends_between(start, end, period, zone)
+
+
+def _until(shown: Shown, limit: Cut) -> Shown:
+    """As much as the portal would show."""
+    return replace(
+        shown,
+        end=limit.last,
+        ends=tuple(at for at in shown.ends if at <= limit.last),
+        series=tuple(_before(one, limit.last) for one in shown.series),
+        demand={code: _before(one, limit.last) for code, one in shown.demand.items()},
+    )
+
+
+def _before(series: Series, last: datetime) -> Series:
+    return Series(series.channel, series.layer, tuple(one for one in series.values if one.at <= last))

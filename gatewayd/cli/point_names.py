@@ -1,9 +1,11 @@
 """Metering points on the command line: by their id, or by their EIC or EAN.
 
-Rules: what is no point is a mistake on the command line, and the known ones are named.
+Rules: several may stand in one word, divided by semicolons, as portals take them. What is no point is a mistake on the
+command line, and the known ones are named.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,7 @@ import click
 
 from gatewayd.config import Config
 from gatewayd.metering.aggregate import month_bounds
+from gatewayd.metering.era import month_of_era
 from gatewayd.metering.points import MeteringPoint
 
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
@@ -32,15 +35,27 @@ def find_point(config: Config, name: str) -> MeteringPoint:
     )
 
 
+def find_points(config: Config, names: Iterable[str]) -> tuple[MeteringPoint, ...]:
+    """The points of these ids, EICs or EANs, each once; `A;B` names two. click.BadParameter."""
+    words = [word.strip() for name in names for word in name.split(";") if word.strip()]
+    if not words:
+        raise click.BadParameter("no metering point is named", param_hint="POINT")
+    return tuple({one.id: one for one in (find_point(config, word) for word in words)}.values())
+
+
 def month_of(text: str, option: str = "--month") -> date:
     """The first day of a month, of `2026-11`. click.BadParameter."""
     match = _MONTH.fullmatch(text.strip())
     try:
         if match is None:
             raise ValueError
-        return date(int(match[1]), int(match[2]), 1)
+        first = date(int(match[1]), int(match[2]), 1)
     except ValueError:
         raise click.BadParameter(f"'{text}' is no month; expected 2026-11", param_hint=option) from None
+    try:
+        return month_of_era(first)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def month_span(text: str, zone: ZoneInfo, option: str = "--month") -> tuple[datetime, datetime]:

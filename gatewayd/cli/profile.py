@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gatewayd import daemon
-from gatewayd.cli.archive_export import complete
 from gatewayd.cli.clock_text import clock_line
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import console, local_time, print_lines, print_readings, status_style, visible
+from gatewayd.cli.output_file import complete
 from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.plot import LEGEND, chart
 from gatewayd.cli.profile_view import Pivot, fitting, highest, increments, is_total, pivot, summary

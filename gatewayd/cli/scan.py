@@ -15,9 +15,9 @@ import click
 from rich.table import Table
 
 from gatewayd import daemon
-from gatewayd.cli.archive_export import complete
 from gatewayd.cli.meter_block import meter_block, short
 from gatewayd.cli.output import console, print_json, visible
+from gatewayd.cli.output_file import complete
 from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.scan_line import DEFAULT_TIMEOUT_MS, LineOptions, scan_line
 from gatewayd.cli.session import find_asked_meter, modbus_units, session

@@ -1,7 +1,10 @@
 """`gatewayd sink`: is a broker or database fit for readings, what it did not get, and giving it something again."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,16 +14,23 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive import set_aside as asides
 from gatewayd.archive.follow import Follower
+from gatewayd.archive.selection import Selection
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.groups import Group
 from gatewayd.cli.output import console, local_time, print_json, print_table
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import patience, progress
+from gatewayd.cli.session import obis_code
+from gatewayd.cli.times import instant_of
 from gatewayd.config import Config, SinkSettings
+from gatewayd.daemon.derived import derived_folder
 from gatewayd.errors import GatewayError, SinkError
+from gatewayd.metering.values import Layer
+from gatewayd.obis import Obis
 from gatewayd.sink.check import Level, Remark
 from gatewayd.sink.payload import rfc3339
 
+_LAST = (1 << 63) - 1
 _COLOURS = {Level.FINE: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
@@ -55,24 +65,27 @@ def check(config_path: Path, sinks: tuple[str, ...], as_json: bool) -> None:
 @click.argument("sinks", nargs=-1, metavar="[SINK]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--clear", is_flag=True, help="Forget them, after they have been looked at. A SINK must be named.")
+@click.option("--derived", is_flag=True, help="Derived values of metering points instead of readings.")
 @click.pass_obj
-def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: bool) -> None:
+def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: bool, derived: bool) -> None:
     """List the readings that sinks did not get, and why. They are in the archive all the same.
 
     A sink that has been taken out of the configuration may be named as well."""
     config = daemon.load_config(config_path)
+    folder = derived_folder(config.archive.path) if derived else config.archive.path
     if clear:
         if not sinks:
             raise click.UsageError("--clear needs the name of a sink")
-        cleared = {name: _forgotten(config, name) for name in dict.fromkeys(sinks)}
+        cleared = {name: _forgotten(config, folder, name) for name in dict.fromkeys(sinks)}
         if as_json:
             print_json({"cleared": [{"sink": name, "rows": count} for name, count in cleared.items()]})
             return
         for name, count in cleared.items():
             gone = counted(count, "row")
-            click.echo(f"{name}: {gone} forgotten; the readings are in the archive: gatewayd sink replay {name}")
+            what, option = ("derived values", " --derived") if derived else ("readings", "")
+            click.echo(f"{name}: {gone} forgotten; the {what} are in the archive: gatewayd sink replay {name}{option}")
         return
-    found = [aside for aside in asides.listed(config.archive.path) if not sinks or aside.sink in sinks]
+    found = [aside for aside in asides.listed(folder) if not sinks or aside.sink in sinks]
     if as_json:
         rows = [
             {
@@ -100,51 +113,132 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
 
 @sink.command()
 @click.argument("name", metavar="SINK")
-@click.option("--from", "first", type=click.IntRange(min=1), required=True, help="First sequence number.")
+@click.option("--from", "first", type=click.IntRange(min=1), help="First sequence number.")
 @click.option("--to", "last", type=click.IntRange(min=1), help="Last sequence number; the newest when absent.")
+@click.option("--derived", is_flag=True, help="Derived values of metering points, by the numbers of their own archive.")
+@click.option("--point", metavar="POINT", help="Derived values of this point only.")
+@click.option("--layer", type=click.Choice([layer.value for layer in Layer]), help="Derived values of this layer only.")
+@click.option("--obis", type=obis_code, help="Derived values of this code only.")
+@click.option("--since", metavar="TIME", help="Derived values that end after this time; a day is its beginning.")
+@click.option("--until", metavar="TIME", help="Derived values that do not end after this time; a day is its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def replay(config_path: Path, name: str, first: int, last: int | None, as_json: bool) -> None:
+def replay(
+    config_path: Path,
+    name: str,
+    first: int | None,
+    last: int | None,
+    derived: bool,
+    point: str | None,
+    layer: str | None,
+    obis: Obis | None,
+    since: str | None,
+    until: str | None,
+    as_json: bool,
+) -> None:
     """Give a sink readings of the archive again, for instance after it has lost them.
 
-    It may be run beside the gateway, whose own deliveries go on; it is in the audit log. Over MQTT nothing is retained:
-    the latest value of a register stays what it is."""
+    With --derived, or an option of those for derived values, it is given those. It may be run beside the gateway,
+    whose own deliveries go on; it is in the audit log. Over MQTT nothing is retained: the latest value of a register
+    stays what it is. A database in which a later version takes the place of the one before gets the newest ones."""
     config = daemon.load_config(config_path)
     (settings,) = _chosen(config, (name,))
-    if last is not None and last < first:
+    if last is not None and first is not None and last < first:
         raise click.UsageError(f"--to {last} is before --from {first}")
+    named = (point, layer, obis, since, until)
+    if derived or any(one is not None for one in named):
+        if first is None and point is None and since is None:
+            raise click.UsageError("derived values need a limit: --from, --point or --since")
+        try:
+            times = [_time(config, text, end=end) for text, end in ((since, False), (until, True))]
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        code = None if obis is None else str(obis)
+        wanted = Selection(point, layer, code, first or 1, last or _LAST, *times)
+        _derived_replay(config, settings, wanted, as_json)
+        return
+    if first is None:
+        raise click.UsageError("Missing option '--from'.")
     end = Follower(config.archive.path).end()
     if first > end:
         raise click.UsageError(f"--from {first} is behind the end of the archive ({end})")
     last = min(end if last is None else last, end)
+    work, words = partial(daemon.replay, config, settings, first, last), f"readings {first} to {last}"
     with progress("readings", max(last - first + 1, 0)) as show:
-        replayed = asyncio.run(_replayed(config, settings, first, last, show))
+        replayed = asyncio.run(_audited(config, settings, words, partial(work, show)))
+    _tell(name, replayed, "reading", {"from": first, "to": last}, "readings", as_json)
+
+
+def _derived_replay(config: Config, settings: SinkSettings, wanted: Selection, as_json: bool) -> None:
+    end = asyncio.run(daemon.derived_end(config))
+    if wanted.first > end:
+        raise click.UsageError(f"--from {wanted.first} is behind the end of the archive of derived values ({end})")
+    wanted = replace(wanted, last=min(wanted.last, end))
+    work = partial(daemon.replay_derived, config, settings, wanted)
+    with progress("values", wanted.last - wanted.first + 1) as show:
+        replayed = asyncio.run(_audited(config, settings, _words(wanted), partial(work, show)))
+    facts: dict[str, object] = {
+        "from": wanted.first,
+        "to": wanted.last,
+        "derived": True,
+        "point": wanted.meter,
+        "layer": wanted.obis_raw,
+        "obis": wanted.obis,
+        "since": None if wanted.begin is None else rfc3339(wanted.begin),
+        "until": None if wanted.end is None else rfc3339(wanted.end),
+    }
+    _tell(settings.id, replayed, "derived value", facts, "values", as_json)
+
+
+def _words(wanted: Selection) -> str:
+    """What is wanted, for the audit log."""
+    parts = [f"derived values {wanted.first} to {wanted.last}"]
+    parts += [
+        f"{what} {text}"
+        for what, text in (("point", wanted.meter), ("layer", wanted.obis_raw), ("code", wanted.obis))
+        if text is not None
+    ]
+    parts += [
+        f"{what} {rfc3339(at)}" for what, at in (("after", wanted.begin), ("until", wanted.end)) if at is not None
+    ]
+    return ", ".join(parts)
+
+
+def _time(config: Config, text: str | None, *, end: bool) -> datetime | None:
+    return None if text is None else instant_of(text, config.gateway.zone, daemon.now(), end=end)
+
+
+def _tell(
+    name: str, replayed: daemon.Replayed, thing: str, facts: dict[str, object], things: str, as_json: bool
+) -> None:
+    """Print what has become of it; exit code 1 where something is refused."""
     if as_json:
         refused = [{"seq": number, "reason": reason} for number, reason in replayed.refused]
-        print_json({"sink": name, "from": first, "to": last, "readings": replayed.count, "refused": refused})
+        print_json({"sink": name, **facts, things: replayed.count, "refused": refused})
     else:
-        click.echo(f"{name}: {counted(replayed.count, 'reading')} delivered again")
+        click.echo(f"{name}: {counted(replayed.count, thing)} delivered again")
     for number, reason in replayed.refused:
-        click.echo(f"{name}: reading {number} is refused: {reason}", err=True)
+        click.echo(f"{name}: {thing} {number} is refused: {reason}", err=True)
     if replayed.refused:
         raise click.exceptions.Exit(ExitCode.FAULT)
 
 
-def _forgotten(config: Config, name: str) -> int:
-    """Of how many rows the list of a sink was."""
-    count = asides.clear(config.archive.path, name)
+def _forgotten(config: Config, folder: Path, name: str) -> int:
+    """Of how many rows the list of a sink was; `folder` is the archive, the raw one or the derived one."""
+    count = asides.clear(folder, name)
     if count:
-        asyncio.run(_note(config, daemon.FORGOTTEN, name, "done", counted(count, "row")))
+        of = "" if folder == config.archive.path else " of derived values"
+        asyncio.run(_note(config, daemon.FORGOTTEN, name, "done", f"{counted(count, 'row')}{of}"))
     return count
 
 
-async def _replayed(
-    config: Config, settings: SinkSettings, first: int, last: int, show: Callable[[int], None]
+async def _audited(
+    config: Config, settings: SinkSettings, words: str, work: Callable[[], Awaitable[daemon.Replayed]]
 ) -> daemon.Replayed:
-    """The same as `daemon.replay`, which is in the audit log then, whatever came of it."""
+    """What `work` gives, which is in the audit log then, whatever came of it."""
     result, detail = "cancelled", ""
     try:
-        found = await daemon.replay(config, settings, first, last, show)
+        found = await work()
         refused = f", {len(found.refused)} refused" if found.refused else ""
         result, detail = "done", f": {found.count} delivered again{refused}"
         return found
@@ -152,7 +246,7 @@ async def _replayed(
         result, detail = "fault", f": {fault}"
         raise
     finally:
-        await _note(config, daemon.REPLAYED, settings.id, result, f"readings {first} to {last}{detail}")
+        await _note(config, daemon.REPLAYED, settings.id, result, f"{words}{detail}")
 
 
 async def _note(config: Config, kind: str, name: str, result: str, detail: str) -> None:

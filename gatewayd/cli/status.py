@@ -23,7 +23,7 @@ from gatewayd.cli.output import console, print_json, print_lines, print_table
 from gatewayd.cli.status_meters import MANY, meter_parts
 from gatewayd.cli.status_view import parts
 from gatewayd.cli.where import archive_folder
-from gatewayd.control import NotRunning, ask
+from gatewayd.control import NAME, NotRunning, ask
 
 Document = Mapping[str, Any]  # whatever JSON has
 _EVERY_S = 2.0
@@ -69,11 +69,14 @@ def status(config_path: Path, all_meters: bool, meter: str | None, watch: float 
 
 def wrong(document: Document) -> bool:
     """Whether somebody has to look: what one meter's fault is not."""
-    broken = any(sink["state"] == "broken" for sink in document["sinks"])
+    outboxes = [box for sink in document["sinks"] for box in (sink, sink["derived"]) if box is not None]
+    broken = any(box["state"] == "broken" for box in outboxes)
     stuck = any(modem["fault"] or modem["in_doubt"] for modem in document["modems"])
     file = document["configuration"]
     stale = file is not None and file["fault"]
-    return not document["running"] or bool(document["archive"]["fault"] or stale) or broken or stuck
+    metering = document["metering"]
+    underived = metering is not None and (metering["fault"] or metering["archive"]["fault"])
+    return not document["running"] or bool(document["archive"]["fault"] or stale or underived) or broken or stuck
 
 
 class _Source:
@@ -97,7 +100,18 @@ class _Source:
                 return asyncio.run(ask(config.archive.path, "status"))
             except NotRunning:
                 pass
-        return daemon.status_on_disk(config)
+        return {**daemon.status_on_disk(config), "held_by": _holder(config.archive.path)}
+
+
+def _holder(folder: Path) -> dict[str, object] | None:
+    """Who writes to the archive where nobody answers; `run`: that is a gateway; `socket`: there is one all the same."""
+    from gatewayd.doctor.processes import writer_of
+
+    found = writer_of(folder / "writer.lock")
+    if found is None:
+        return None
+    holder, runs = found
+    return {"pid": holder.pid, "process": holder.name, "run": runs, "socket": (folder / NAME).exists()}
 
 
 def _known(document: Document, meter: str) -> None:

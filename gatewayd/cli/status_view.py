@@ -5,13 +5,13 @@ nothing that is wrong hides behind a number alone. Times are legal time.
 """
 
 from collections.abc import Sequence
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from gatewayd.cli.language import said, said_count
+from gatewayd.cli.status_metering import metering, sinks
 from gatewayd.cli.status_meters import FEW, MANY, Part, clock_time, day_of, meters, near, table, when, without_name
 
 
@@ -25,7 +25,8 @@ def parts(document: Part, room: int | None = MANY) -> list[RenderableType]:
         *_faults(document, room),
         *_modems(document["modems"], zone),
         *_listening(document["listening"], zone),
-        *_sinks(document, zone),
+        *metering(document, zone),
+        *sinks(document, zone),
     ]
 
 
@@ -42,8 +43,7 @@ def _gateway(document: Part, zone: ZoneInfo) -> list[RenderableType]:
         found.append(Text(text.format(since=since, **parts)))
         found += _clock(document["clock"])
     else:
-        text = said("gateway {gateway}: not running").format(gateway=document["gateway"])
-        found.append(Text(text, style="red"))
+        found.append(Text(_not_asked(document), style="red"))
     readings = said_count(archive["head"]["seq"], "reading")
     found.append(Text(said("archive {path}: {readings}").format(path=archive["path"], readings=readings)))
     if archive["fault"]:
@@ -53,6 +53,27 @@ def _gateway(document: Part, zone: ZoneInfo) -> list[RenderableType]:
         text = said("the configuration file is not taken: {fault}").format(fault=configuration["fault"])
         found.append(Text(text, style="red"))
     return found
+
+
+def _not_asked(document: Part) -> str:
+    """Why there is no more than the files say."""
+    holder, parts = document["held_by"], {"gateway": document["gateway"]}
+    if holder is None:
+        return said("gateway {gateway}: not running").format(**parts)
+    parts |= {key: holder[key] for key in ("pid", "process")}
+    if not holder["run"]:
+        text = "gateway {gateway}: not running; process {pid} ({process}) writes to the archive at present"
+    elif holder["socket"]:
+        text = (
+            "gateway {gateway}: runs as process {pid} ({process}), and does not answer: it starts or stops, or hangs; "
+            "if this stays: systemctl restart gatewayd"
+        )
+    else:
+        text = (
+            "gateway {gateway}: runs as process {pid} ({process}), and its control socket is gone, so that nobody can "
+            "ask it: somebody has removed it, or the gateway starts or stops; if this stays: systemctl restart gatewayd"
+        )
+    return said(text).format(**parts)
 
 
 def _clock(clock: Part) -> list[RenderableType]:
@@ -83,7 +104,7 @@ def _lines(document: Part, zone: ZoneInfo, room: int) -> list[RenderableType]:
             rows.add_row(
                 line["id"],
                 _condition(line, zone),
-                ", ".join(one["meter"] for one in under_way),
+                ", ".join(one["meter"] or said("lent: {what}").format(what=one["lent"]) for one in under_way),
                 clock_time(min((one["since"] for one in under_way), default=None), zone),
                 str(line["queue"]) if line["queue"] else "",
                 near(line["oldest_due"], today, zone),
@@ -115,10 +136,12 @@ def _condition(line: Part, zone: ZoneInfo) -> Text:
             return Text(text.format(time=clock_time(line["until"], zone)), style="red")
         case "half-open":
             return Text(said("is tried"), style="yellow")
-        case _ if line["kind"] == "listening":
+        case _ if line["kind"] == "listening" and not any(one["lent"] for one in line["under_way"]):
             return Text(said("listens"), style="green")
         case _:
-            return Text(said("talks" if line["under_way"] else "ready"), style="green")
+            talks = any(one["meter"] for one in line["under_way"])
+            word = "talks" if talks else "lent" if line["under_way"] else "ready"
+            return Text(said(word), style="green")
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
@@ -141,7 +164,7 @@ def _faults(document: Part, room: int | None) -> list[RenderableType]:
     return found
 
 
-# -- modems, meters that push, sinks -----------------------------------------------------------------------------------
+# -- modems, meters that push ------------------------------------------------------------------------------------------
 
 
 def _listening(meters: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
@@ -180,31 +203,4 @@ def _modems(modems: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
         if modem["in_doubt"]:
             text = said("{modem} may be in a call that costs money: it has not confirmed that it hung up")
             found.append(Text(text.format(modem=modem["id"]), style="red"))
-    return found
-
-
-def _sinks(document: Part, zone: ZoneInfo) -> list[RenderableType]:
-    sinks = document["sinks"]
-    if not sinks:
-        return [Text(said("no sinks are configured"))]
-    today = day_of(document["at"], zone) if document["at"] else date.min
-    rows = table("sink", "state", "since", "waiting", "delivered", "set aside", "last delivered")
-    found: list[RenderableType] = [rows]
-    for sink in sinks:
-        rows.add_row(
-            sink["id"],
-            Text(said(sink["state"]), style={"connected": "green", "broken": "red"}.get(sink["state"], "")),
-            near(sink["since"], today, zone),
-            str(sink["waiting"]),
-            "" if sink["delivered"] is None else str(sink["delivered"]),
-            str(sink["set_aside"]),
-            near(sink["last_delivered_at"], today, zone),
-        )
-        if sink["fault"]:
-            tries = f" ({said_count(sink['attempts'], 'attempt')})" if sink["attempts"] else ""
-            found.append(Text(f"{sink['id']}: {sink['fault']}{tries}", style="red"))
-        if sink["set_aside"]:
-            text = said("{sink}: {readings} set aside; see gatewayd sink set-aside")
-            what = said_count(sink["set_aside"], "reading is", "readings are")
-            found.append(Text(text.format(sink=sink["id"], readings=what)))
     return found

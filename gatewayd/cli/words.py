@@ -72,6 +72,8 @@ LINES = {
     "is tried": "zkouší se",
     "listens": "naslouchá",
     "talks": "čte",
+    "lent": "zapůjčena",
+    "lent: {what}": "zapůjčena: {what}",
     "ready": "připravena",
 }
 """The breaker of a line (Condition), and what `status` calls it."""
@@ -128,6 +130,9 @@ REASONS = {
 SEVERITIES = {"warning": "varování", "error": "chyba", "critical": "kritická chyba"}
 """Of what is found on a reading by hand (manual/findings.py), in the words of the gas operator's portal."""
 
+HELD = {"held": "Čeká na potvrzení", "released": "Vyřízen", "rejected": "Zamítnuto"}
+"""Of a reading by hand that waits for another person (manual/held.py), in the words of the gas operator's portal."""
+
 HEADINGS = {
     "": "",
     "alarm": "alarm",
@@ -137,12 +142,14 @@ HEADINGS = {
     "complete {minutes} min": "úplnost {minutes} min",
     "connected": "připojen",
     "day": "den",
+    "days": "dnů",
     "delivered": "předáno",
     "entry": "záznam",
     "expected": "má být",
     "fault": "porucha",
     "flags": "příznaky",
     "gaps": "mezery",
+    "handed in": "podáno",
     "interval to": "interval do",
     "intervals without a value, by their ends": "intervaly bez hodnoty, podle jejich konců",
     "last call": "poslední volání",
@@ -184,6 +191,7 @@ HEADINGS = {
     "total": "celkem",
     "type": "druh",
     "under way": "právě čte",
+    "user": "uživatel",
     "unit": "jednotka",
     "value": "hodnota",
     "waiting": "čeká",
@@ -196,6 +204,32 @@ SENTENCES = {
     "gateway {gateway}: running since {since}, version {version}, process {pid}": "brána {gateway}: běží od {since}, "
     "verze {version}, proces {pid}",
     "gateway {gateway}: not running": "brána {gateway}: neběží",
+    "gateway {gateway}: not running; process {pid} ({process}) writes to the archive at present": "brána {gateway}: "
+    "neběží; do archivu právě zapisuje proces {pid} ({process})",
+    "gateway {gateway}: runs as process {pid} ({process}), and does not answer: it starts or stops, or hangs; if this "
+    "stays: systemctl restart gatewayd": "brána {gateway}: běží jako proces {pid} ({process}) a neodpovídá: spouští "
+    "se, končí, nebo uvázla; trvá-li to: systemctl restart gatewayd",
+    "gateway {gateway}: runs as process {pid} ({process}), and its control socket is gone, so that nobody can ask it: "
+    "somebody has removed it, or the gateway starts or stops; if this stays: systemctl restart gatewayd": "brána "
+    "{gateway}: běží jako proces {pid} ({process}), ale její řídicí soket chybí, takže se jí nelze ptát: někdo jej "
+    "smazal, nebo se brána spouští či končí; trvá-li to: systemctl restart gatewayd",
+    "metering: {points}, {place}": "odběrná místa: {points}, {place}",
+    "all readings are derived": "všechny odečty jsou zpracovány",
+    "how far they are derived is not known yet": "kam až jsou zpracována, zatím není známo",
+    "derived up to reading {seq} of {head}, {behind} behind": "zpracováno po odečet {seq} z {head}, zbývá {behind}",
+    "derived up to reading {seq} of {head}, {behind} behind, the first of {oldest}": "zpracováno po odečet {seq} z "
+    "{head}, zbývá {behind}, první z {oldest}",
+    "; {days} to be computed": "; k výpočtu {days}",
+    "derived archive {path}: {values}, {size}": "odvozený archiv {path}: {values}, {size}",
+    "nothing is derived: {fault}; {remedy}": "nic se neodvozuje: {fault}; {remedy}",
+    "put that right, then: gatewayd reload": "odstraňte příčinu, pak: gatewayd reload",
+    "put that right; it is tried again every 10 s": "odstraňte příčinu; opakuje se každých 10 s",
+    "restart gatewayd (systemctl restart gatewayd), and report what its log says": "restartujte gatewayd (systemctl "
+    "restart gatewayd) a ohlaste, co je v jeho logu",
+    "it is tried again every 10 s; gatewayd doctor says what to do": "zkouší se znovu každých 10 s; co dělat, poví "
+    "gatewayd doctor",
+    "{sink}: points": "{sink}: místa",
+    "{sink}: the first of what waits was archived {oldest}": "{sink}: první z čekajících je v archivu od {oldest}",
     "archive {path}: {readings}": "archiv {path}: {readings}",
     "{lines}; on all of them {sessions} under way, {jobs} due": "{lines}; na všech právě {sessions}, čeká {jobs}",
     "line {line}, last fault: {fault}": "linka {line}, poslední porucha: {fault}",
@@ -266,6 +300,10 @@ SENTENCES = {
     "doubtful": "pochybné",
     "doubtful and left out (--yes archives them)": "pochybné a vynechané (--yes je archivuje)",
     "refused": "odmítnuto",
+    "held until another person releases it": "čeká, až jej potvrdí někdo jiný",
+    "held until another person releases them (gatewayd reading waiting)": "čeká, až je potvrdí někdo jiný (gatewayd "
+    "reading waiting)",
+    "no reading waits for its release": "na potvrzení nečeká žádný odečet",
     "nothing was archived (--dry-run)": "nic není archivováno (--dry-run)",
     # tail
     "following the archive {path}; Ctrl-C ends": "sleduji archiv {path}; konec Ctrl-C",
@@ -277,6 +315,8 @@ METERING = {
     "gas_day": "plynárenský den",
     "interval": "interval",
     "loss": "ztráty",
+    "loss_day": "ztráty za den",
+    "loss_month": "ztráty za měsíc",
     "maximum": "maximum",
     "month": "měsíc",
     # methods
@@ -294,14 +334,29 @@ METERING = {
     "because": "proč",
     "computed": "vypočteno",
     "coverage": "pokrytí",
+    "and {findings} more of rule {rule}": "a dalších {findings} podle pravidla {rule}",
+    "amount": "množství",
+    "events": "události",
+    "findings": "nálezy",
+    "{registers} not in the raw archive any more (retention)": "{registers} už není v archivu (retence)",
     "exchange": "výměna",
     "highest": "nejvyšší",
     "highest day": "nejvyšší den",
     "instant": "okamžik",
     "load factor": "využití",
+    "lowest": "nejnižší",
+    "lowest day": "nejnižší den",
+    "maximum demand": "maximum výkonu",
     "mean": "průměr",
     "no value": "bez hodnoty",
     "no: no rules were applied, or the value is not sound": "ne: bez pravidel, nebo hodnota není v pořádku",
+    "no: found by {rules}": "ne: našla pravidla {rules}",
+    "no: no rules have looked at it": "ne: žádné pravidlo ji neposoudilo",
+    "no: no validation rules are configured for the point": "ne: odběrné místo nemá nastavena žádná pravidla",
+    "no: not all of its days are validated": "ne: některé její dny nejsou ověřeny",
+    "no: the value is distorted": "ne: hodnota je narušená",
+    "no: the value is missing": "ne: hodnota chybí",
+    "no: the value is provisional": "ne: hodnota je předběžná",
     "not true": "není skutečná",
     "outcome": "průběh",
     "parameters": "parametry",
@@ -327,8 +382,15 @@ METERING = {
     "{not_compared} not compared": "{layer}: {main} proti {control}, {obis}, třída {accuracy}: porovnáno {compared}, "
     "mimo mez {outside}, neporovnáno {not_compared}",
     "and {count} more intervals outside; --all shows all": "a dalších {count} intervalů mimo mez; vše ukáže --all",
+    # losses
+    "S_m at": "S_m kdy",
+    "calculated": "výpočtem",
+    "flat": "paušálně",
+    "together": "dohromady",
+    "transformer": "transformátor",
     # substitute
     "entered by": "zadal",
+    "day or month": "den nebo měsíc",
     "no substitute values by hand": "žádné zadané náhradní hodnoty",
     "note": "poznámka",
     "point": "odběrné místo",
@@ -338,6 +400,8 @@ METERING = {
 PLURALS = {
     "alarm": ("alarm", "alarmy", "alarmů"),
     "attempt": ("pokus", "pokusy", "pokusů"),
+    "day": ("den", "dny", "dnů"),
+    "register": ("registr", "registry", "registrů"),
     "entry": ("záznam", "záznamy", "záznamů"),
     "interval": ("interval", "intervaly", "intervalů"),
     "job": ("úloha", "úlohy", "úloh"),
@@ -348,10 +412,12 @@ PLURALS = {
     "more line": ("další linka", "další linky", "dalších linek"),
     "more meter": ("další měřidlo", "další měřidla", "dalších měřidel"),
     "piece of profiles": ("úsek profilů", "úseky profilů", "úseků profilů"),
+    "point": ("místo", "místa", "míst"),
     "reading": ("odečet", "odečty", "odečtů"),
     "reading is": ("odečet je", "odečty jsou", "odečtů je"),
     "row": ("řádek", "řádky", "řádků"),
     "session": ("relace", "relace", "relací"),
+    "value": ("hodnota", "hodnoty", "hodnot"),
 }
 
 CZECH = {
@@ -359,6 +425,7 @@ CZECH = {
     **SENTENCES,
     **HEADINGS,
     **SEVERITIES,
+    **HELD,
     **REASONS,
     **CALLS,
     **SINKS,

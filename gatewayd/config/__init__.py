@@ -19,6 +19,7 @@ from gatewayd.config.lines import (
     UdpListenLine,
 )
 from gatewayd.config.loading import load, parse
+from gatewayd.config.manual import ManualSettings
 from gatewayd.config.observing import ObservabilitySettings
 from gatewayd.config.schema import json_schema
 from gatewayd.config.settings import (
@@ -42,6 +43,7 @@ __all__ = [
     "Job",
     "Line",
     "ListeningLine",
+    "ManualSettings",
     "MeterSettings",
     "ModemLine",
     "ObservabilitySettings",

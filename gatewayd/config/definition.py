@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from gatewayd.config.identifiers import Id
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.lines import Host, Line
+from gatewayd.config.manual import ManualSettings
 from gatewayd.config.metering import MeteringPointEntry
 from gatewayd.config.observing import ObservabilitySettings
 from gatewayd.config.points import PartEntry, PointEntry, RatioEntry, point_of
@@ -107,6 +108,8 @@ class SinkEntry(Options):
     start: Start = "beginning"
     """Where a sink begins that has never run: with what comes from now on, with everything that is in the archive, or
     with what was archived since a legal-time day. One that has run goes on where it was."""
+    derived: bool = True
+    """Whether it gets derived values of metering points as well, where the configuration has `points`."""
 
 
 SINK_KEYS = tuple(SinkEntry.model_fields)
@@ -129,6 +132,8 @@ class Document(Options):
     """How much is done at the same time."""
     control: ControlSettings = ControlSettings()
     """Who may ask a running gateway, and have it do something."""
+    manual: ManualSettings = ManualSettings()
+    """Readings that people have taken."""
     observability: ObservabilitySettings = ObservabilitySettings()
     """Metrics and health, for a monitoring system."""
     policies: PolicyEntries = PolicyEntries()
@@ -184,6 +189,7 @@ def _sink(kind: str, options: type[BaseModel]) -> type[BaseModel]:
         "id": (Id, Field(description=SinkEntry.model_fields["id"].description)),
         "type": (_only(kind), Field(description=SinkEntry.model_fields["type"].description)),
         "start": (Start, Field(default="beginning", description=SinkEntry.model_fields["start"].description)),
+        "derived": (bool, Field(default=True, description=SinkEntry.model_fields["derived"].description)),
     }
     return create_model(
         f"Sink-{kind}",

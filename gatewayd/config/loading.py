@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config import checks, lint, messages, metering_lint, observing, policy_checks
+from gatewayd.config import checks, lint, messages, metering_lint, metering_periods, observing, policy_checks
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import SINK_KEYS, Document, document
@@ -60,8 +60,11 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
     if faults or valid is None:
         raise ConfigError(name, _findings(tree, _most_precise(faults)))
     config = _config(valid, data, sinks)
+    if misfits := list(metering_periods.faults(valid.points, config.points)):
+        raise ConfigError(name, _findings(tree, misfits))
     advice = [*checks.warnings(tree), *lint.warnings(config.meters), *observing.warnings(config.observability)]
     advice += metering_lint.warnings(valid.points, config.points, metered(config.meters))
+    advice += metering_periods.warnings(valid.points, config.points)
     return replace(config, warnings=_findings(tree, advice))
 
 
@@ -147,6 +150,7 @@ def _config(valid: Document, data: Any, sinks: OptionClasses) -> Config:
         acquisition=valid.acquisition,
         observability=valid.observability,
         control=valid.control,
+        manual=valid.manual,
     )
 
 
@@ -154,4 +158,4 @@ def _sink(data: Any, made: Any, sinks: OptionClasses) -> SinkSettings:
     """The options are made by their own class, which has already accepted them together with the keys of all sinks."""
     own = {key: value for key, value in data.items() if key not in SINK_KEYS}
     options = sinks[made.type].model_validate(own)
-    return SinkSettings(id=made.id, type=made.type, options=options, start=made.start)
+    return SinkSettings(id=made.id, type=made.type, options=options, start=made.start, derived=made.derived)

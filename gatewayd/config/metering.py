@@ -8,13 +8,13 @@ points of a registrar stand below it and are meters; here they are named like an
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from gatewayd.config.identifiers import Ean, Eic, Id
 from gatewayd.config.validation import ValidationEntry
-from gatewayd.config.values import EVER, Channels, Evaluation, Since
+from gatewayd.config.values import DAWN, EVER, Channels, Evaluation, FromDay, Since
 from gatewayd.legal_time import QUARTER
 from gatewayd.metering.points import (
     Accuracy,
@@ -25,6 +25,7 @@ from gatewayd.metering.points import (
     TransformerKind,
     Verified,
 )
+from gatewayd.metering.register_state import BOUNDARY
 from gatewayd.metering.substitution_terms import OFF, SubstitutionTerms
 from gatewayd.model import MeteringType
 from gatewayd.options import Options
@@ -36,12 +37,26 @@ def _gap(longest: timedelta) -> timedelta:
     return longest
 
 
+def _boundary(reach: timedelta) -> timedelta:
+    if not timedelta(hours=1) <= reach <= timedelta(days=10):
+        raise ValueError("is not a time from 1h to 10d such as 36h")
+    return reach
+
+
 Gap = Annotated[timedelta, AfterValidator(_gap)]
+Boundary = Annotated[timedelta, AfterValidator(_boundary)]
 MeterClass = Annotated[
     str,
     Field(
         pattern=r"^(0\.2S?|0\.5S?|1|2|A|B|C)$",
         json_schema_extra={"x-expected": "an accuracy class: 0.2S, 0.5S, 0.5, 1, 2, or A, B, C"},
+    ),
+]
+ReactiveClass = Annotated[
+    str,
+    Field(
+        pattern=r"^(0\.5S?|1S?|2|3)$",
+        json_schema_extra={"x-expected": "an accuracy class for reactive energy: 0.5S, 0.5, 1S, 1, 2 or 3"},
     ),
 ]
 TransformerClass = Annotated[
@@ -63,18 +78,36 @@ class InstalledEntry(Options):
     """When it was put in: a legal-time day such as 2025-01-01, or the instant, such as 2026-03-03 10:15."""
 
 
+def _form(value: object) -> str:
+    return "list" if isinstance(value, list | tuple) else "one"
+
+
+T = TypeVar("T", bound=Options)
+OneOrMore = Annotated[Annotated[T, Tag("one")] | Annotated[tuple[T, ...], Tag("list")], Discriminator(_form)]
+"""What holds always, or one after the other, each since a day."""
+
+
+def each(entries: T | tuple[T, ...] | None) -> tuple[T, ...]:
+    """What was written, one after the other."""
+    return () if entries is None else entries if isinstance(entries, tuple) else (entries,)
+
+
 class AccuracyEntry(Options):
     """Accuracy classes."""
 
     meter: MeterClass | None = None
-    """The meter's class, such as 0.5S; limits of the control metering go by it."""
+    """The meter's class for active energy, such as 0.5S; limits of the control metering go by it."""
+    reactive: ReactiveClass | None = None
+    """Its class for reactive energy, such as 2; without it reactive energy is not compared."""
     ct: TransformerClass | None = None
     """That of the current transformers."""
     vt: TransformerClass | None = None
     """That of the voltage transformers."""
+    since: FromDay = DAWN
+    """First legal-time day on which this holds, such as 2026-03-03."""
 
     def made(self) -> Accuracy:
-        return Accuracy(self.meter or "", self.ct or "", self.vt or "")
+        return Accuracy(self.meter or "", self.ct or "", self.vt or "", self.reactive or "")
 
 
 class RatedEntry(Options):
@@ -86,6 +119,8 @@ class RatedEntry(Options):
     """Rated voltage of the primary side, between phases; with phases: 1 between phase and neutral."""
     phases: Literal[1, 3] = 3
     """How many phases there are."""
+    since: FromDay = DAWN
+    """First legal-time day on which this holds, such as 2026-03-03."""
 
     def made(self) -> Rated:
         return Rated(self.current_a, self.voltage_v, self.phases)
@@ -105,6 +140,12 @@ class SupplyTransformerEntry(Options):
     """No-load losses, in kW."""
     dpk_kw: Annotated[Decimal, Field(ge=0, le=10**6)] | None = None
     """Load losses at rated power, in kW."""
+    pm_kw: Positive | None = None
+    """Type C without a load profile: the highest active power, measured or agreed, in kW; with the three above."""
+    cos_phi: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    """The power factor at it; 1 when absent."""
+    since: FromDay = DAWN
+    """First legal-time day on which this holds, such as 2026-03-03."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -113,11 +154,16 @@ class SupplyTransformerEntry(Options):
             raise ValueError(f"has {' and '.join(given)} only; expected sn_kva, dp0_kw and dpk_kw, or none of them")
         if given and self.percent is not None:
             raise ValueError("has percent beside sn_kva, dp0_kw and dpk_kw; losses are agreed or calculated")
+        if self.pm_kw is not None and not given:
+            raise ValueError("has pm_kw alone; expected sn_kva, dp0_kw and dpk_kw beside it")
+        if self.cos_phi is not None and self.pm_kw is None:
+            raise ValueError("has cos_phi alone; expected pm_kw, at which it is")
         return self
 
     def made(self, usual: TransformerKind) -> SupplyTransformer:
         kind = usual if self.kind is None else TransformerKind(self.kind)
-        return SupplyTransformer(kind, self.percent, self.sn_kva, self.dp0_kw, self.dpk_kw)
+        plate = self.sn_kva, self.dp0_kw, self.dpk_kw
+        return SupplyTransformer(kind, self.percent, *plate, self.pm_kw, self.cos_phi or Decimal(1))
 
 
 class SubstitutionEntry(Options):
@@ -160,7 +206,7 @@ class SubstitutionEntry(Options):
 
 
 class VerifiedEntry(Options):
-    """Until when the verification of its parts is valid, the last day."""
+    """Until when the verification of its parts is valid, the last day; of several one has to cover a day."""
 
     meter: date | None = None
     """That of the meter."""
@@ -168,6 +214,8 @@ class VerifiedEntry(Options):
     """That of the current transformers."""
     vt: date | None = None
     """That of the voltage transformers."""
+    since: FromDay = DAWN
+    """First legal-time day that it covers, such as 2026-03-03; all days before its end when absent."""
 
     def made(self) -> Verified:
         return Verified(self.meter, self.ct, self.vt)
@@ -200,14 +248,14 @@ class MeteringPointEntry(Options):
     """Codes of energy per interval; those of the meter's jobs when absent."""
     control_of: Id | None = None
     """The main point that this one controls."""
-    accuracy: AccuracyEntry | None = None
-    """Accuracy classes."""
-    rated: RatedEntry | None = None
-    """What the connection can carry."""
+    accuracy: OneOrMore[AccuracyEntry] | None = None
+    """Accuracy classes; or a list of them, each since a day."""
+    rated: OneOrMore[RatedEntry] | None = None
+    """What the connection can carry; or a list, each since a day."""
     metering_side: Literal["primary", "secondary"] = "primary"
     """Side of the supply transformer on which is metered; on the secondary one its losses are added."""
-    transformer: SupplyTransformerEntry | None = None
-    """The supply transformer."""
+    transformer: OneOrMore[SupplyTransformerEntry] | None = None
+    """The supply transformer; or a list of them, each since a day."""
     netting: Literal["saldo", "per_phase"] | None = None
     """How phases are netted where only their energies are metered; the meter does it when absent."""
     evaluation: Evaluation | None = None
@@ -216,8 +264,10 @@ class MeteringPointEntry(Options):
     """What is different from the defaults of the validation rules, by their names."""
     substitution: SubstitutionEntry = SubstitutionEntry()
     """Substitute values; off when absent."""
-    verified_until: VerifiedEntry | None = None
-    """Validity of verification."""
+    verified_until: OneOrMore[VerifiedEntry] | None = None
+    """Validity of verification; or a list, each since a day."""
+    boundary: Boundary = BOUNDARY
+    """Type C without a load profile: so far from the end of a month the state of a register may be, such as 36h."""
 
     @property
     def installed(self) -> tuple[InstalledEntry, ...]:

@@ -1,16 +1,19 @@
-"""What must fit together around metering points: what exists, sums without circles, each meter in one place.
+"""What must fit together around metering points: what exists, no circles, each meter in one place.
 
 Rules: works on the tree, as checks.py; what has the wrong form is passed over here. Two points never have one meter at
-the same time; a control metering has a point of its own.
+the same time; a control metering has a point of its own. A main point is judged by its control metering, and so comes
+after it: neither is made of the other. What is said since a day stands in the order of the days.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
+from gatewayd.config.metering_depth import MOST_LEVELS, too_deep
 from gatewayd.config.nodes import Fault, Loc, Mapping, Scalar, Sequence, Tree, members, path, text
-from gatewayd.config.values import EVER, LegalTime, legal_time
+from gatewayd.config.values import DAWN, EVER, LegalTime, legal_time
 from gatewayd.config.wording import one_of, shown
 from gatewayd.metering.virtual import Virtual, cycle
 
@@ -18,6 +21,10 @@ _WAYS = ("meter", "meters", "sum")
 _EXPECTED = "expected meter: em-1, or meters with their since, or sum: {north: 1, own: -1}"
 _PHYSICAL = ("accuracy", "metering_side", "transformer", "netting", "verified_until")
 """What only a point with a meter has."""
+_DATED = ("accuracy", "rated", "transformer", "verified_until")
+"""What may be said one after the other, each since a day."""
+_SHOWN = 3
+"""So many points of a long chain are named at each end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ def faults(tree: Tree) -> Iterator[Fault]:
         yield from _way(loc, point)
         own = _stays(loc, point)
         yield from _ascending(loc, own)
+        for key in _DATED:
+            yield from _by_day(loc, point, key)
         yield from _meters(loc, point, known)
         yield from _namesake(loc, point, own, known)
         yield from _others(loc, point, ids, placed)
@@ -54,6 +63,7 @@ def faults(tree: Tree) -> Iterator[Fault]:
             stays.setdefault(stay.meter, []).append(stay)
     yield from _controls(points)
     yield from _circle(points)
+    yield from _depth(points)
 
 
 def _with_parts(loc: Loc, meter: Mapping) -> Iterator[tuple[Loc, Mapping]]:
@@ -108,6 +118,26 @@ def _ascending(loc: Loc, stays: list[_Stay]) -> Iterator[Fault]:
             else:
                 message = f"{one.since.text} is not after {before.since.text}, when the meter above was put in"
                 yield Fault(place, f"{message}; each one begins later than that above")
+
+
+def _by_day(loc: Loc, point: Mapping, key: str) -> Iterator[Fault]:
+    """What is said one after the other begins later each time; the first may leave its day out."""
+    node = point.entries.get(key)
+    if isinstance(node, Sequence) and not node.items:
+        yield Fault((*loc, key), "is an empty list; leave it out, or say what holds")
+    earlier: date | None = None
+    for place, entry in members(loc, point, key):
+        try:
+            since = date.fromisoformat(text(entry, "since") or "") if "since" in entry.entries else DAWN
+        except ValueError:
+            return  # which is reported
+        if earlier is not None and since <= earlier:
+            if since == DAWN:
+                message = "is required: the day from which this holds, later than that of the one above"
+            else:
+                message = f"{since} is not after {earlier}, that of the one above; each one begins later"
+            yield Fault((*place, "since"), message)
+        earlier = since
 
 
 def _meters(loc: Loc, point: Mapping, known: set[str]) -> Iterator[Fault]:
@@ -182,14 +212,69 @@ def _controls(points: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:
 
 
 def _circle(points: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:
-    """Sums that go round in a circle, each once, at the first point of it in the file."""
+    """What goes round in a circle, each once: sums, at the first of them in the file; a control metering that is made
+    of its main point, or of something that is, at the control metering."""
     definitions: dict[str, Virtual] = {}
     places: dict[str, Loc] = {}
+    controls: dict[str, tuple[str, Loc]] = {}
     for loc, point in points:
         name, terms = text(point, "id"), point.entries.get("sum")
         if name and isinstance(terms, Mapping) and name not in definitions:
             definitions[name] = Virtual(name, dict.fromkeys(terms.entries, Decimal(1)))
             places[name] = loc
+        if name and (main := text(point, "control_of")) and main != name:
+            controls.setdefault(main, (name, loc))
+    yield from _sums(definitions, places)
+    told: set[frozenset[str]] = set()
+    for main, (control, loc) in controls.items():
+        way = _way_to(main, control, definitions, controls)
+        if way and frozenset(way) not in told:
+            told.add(frozenset(way))
+            message = f"is made of the point that it controls: {' > '.join((main, *way))}; a control metering has a"
+            yield Fault((*loc, "control_of"), f"{message} meter of its own, or is made of other points")
+
+
+def _depth(points: list[tuple[Loc, Mapping]]) -> Iterator[Fault]:
+    """Sums upon sums, told once, at the first of them in the file that has too many below it."""
+    needs: dict[str, list[str]] = {}
+    places: dict[str, Loc] = {}
+    for loc, point in points:
+        name, terms = text(point, "id"), point.entries.get("sum")
+        if name:
+            places.setdefault(name, loc)
+            needs.setdefault(name, []).extend(terms.entries if isinstance(terms, Mapping) else ())
+        if name and (main := text(point, "control_of")):
+            needs.setdefault(main, []).append(name)
+    way = too_deep(needs)
+    if way:
+        shown_way = " > ".join((*way[:_SHOWN], "...", *way[-_SHOWN:]))
+        message = f"is made of points over {len(way) - 1} levels, expected at most {MOST_LEVELS}: {shown_way}"
+        yield Fault(places.get(way[0], ("points",)), f"{message}; make it of the points below them")
+
+
+def _way_to(
+    main: str, control: str, definitions: dict[str, Virtual], controls: dict[str, tuple[str, Loc]]
+) -> tuple[str, ...]:
+    """From the control metering of a point back to it, over what each is made of or controlled by; () where there is
+    no way."""
+    ways: list[tuple[str, ...]] = [(control,)]
+    seen = {control}
+    while ways:
+        way = ways.pop(0)
+        here = definitions.get(way[-1])
+        parts = () if here is None else tuple(here.terms)
+        beside = controls[way[-1]][:1] if way[-1] in controls else ()
+        for name in (*parts, *beside):
+            if name == main:
+                return (*way, main)
+            if name not in seen:
+                seen.add(name)
+                ways.append((*way, name))
+    return ()
+
+
+def _sums(definitions: dict[str, Virtual], places: dict[str, Loc]) -> Iterator[Fault]:
+    """Sums that go round in a circle; they are taken out."""
     while found := cycle(definitions.values()):
         first = next(name for name in definitions if name in found)
         number = found.index(first)

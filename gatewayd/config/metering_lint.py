@@ -6,10 +6,12 @@ Rules: works on the finished points; everything here is advice.
 from collections.abc import Iterator, Mapping, Sequence
 
 from gatewayd.config.identifiers import ean_doubt, eic_doubt
-from gatewayd.config.metering import MeteringPointEntry
+from gatewayd.config.metering import MeteringPointEntry, each
 from gatewayd.config.metering_points import Metered
 from gatewayd.config.nodes import Fault, Loc
 from gatewayd.metering.points import MeteringPoint, MeteringSide, SupplyTransformer, TransformerKind
+from gatewayd.metering.register_state import counts_up
+from gatewayd.metering.sources import Source, counts_energy, source_of
 from gatewayd.model import MeteringType
 
 _VOLTAGES = {
@@ -30,7 +32,9 @@ def warnings(
         yield from _losses(loc, entry, point)
         yield from _control(loc, point, by_id)
         yield from _substitution(loc, entry, point, controlled)
+        yield from _channels(loc, entry, point)
         yield from _intervals(loc, entry, known)
+        yield from _months(loc, entry, point, by_id)
 
 
 def _identifiers(loc: Loc, entry: MeteringPointEntry) -> Iterator[Fault]:
@@ -46,12 +50,20 @@ def _losses(loc: Loc, entry: MeteringPointEntry, point: MeteringPoint) -> Iterat
             yield Fault((*loc, "transformer"), message)
         return
     transformer = point.transformer or SupplyTransformer()
-    if entry.transformer is None:
+    if not entry.transformer:
         yield Fault(
             (*loc, "metering_side"),
             f"secondary without a transformer: losses are {transformer.flat_percent:f} % of active energy, those of "
             f"{_VOLTAGES[transformer.kind]}; expected transformer: {{kind: {transformer.kind.value}}}, or its percent",
         )
+    for number, one in enumerate(each(entry.transformer)):
+        place = (*loc, "transformer", number) if isinstance(entry.transformer, tuple) else (*loc, "transformer")
+        if point.boundary is None and one.pm_kw is not None:
+            message = "does nothing: it is for points without a load profile, out of which the highest power is known"
+            yield Fault((*place, "pm_kw"), f"{message}; leave it out")
+        elif point.boundary is not None and one.sn_kva is not None and one.pm_kw is None:
+            message = "is not enough without a load profile, so the losses are missing"
+            yield Fault((*place, "sn_kva"), f"{message}; expected pm_kw, the highest active power, as well, or percent")
 
 
 def _control(loc: Loc, point: MeteringPoint, by_id: Mapping[str, MeteringPoint]) -> Iterator[Fault]:
@@ -73,6 +85,40 @@ def _substitution(loc: Loc, entry: MeteringPointEntry, point: MeteringPoint, con
     if substitution.enabled and point.virtual:
         message = "a sum is made of the substitute values of its parts; expected substitution at these points"
         yield Fault((*loc, "substitution", "enabled"), message)
+
+
+def _channels(loc: Loc, entry: MeteringPointEntry, point: MeteringPoint) -> Iterator[Fault]:
+    """What of the channels that are named is not counted (metering/sources.py)."""
+    for number, code in enumerate(entry.channels if point.boundary is None else ()):
+        if counts_energy(code) and source_of(code) is Source.UNKNOWN:
+            message = (
+                f"nobody knows whether {code.reduced()} is a state or what came in the interval, so energy and volume "
+                "of it are missing; expected a code of increments or of totals such as 1-0:1.29.0 or 1-0:1.8.0"
+            )
+            yield Fault((*loc, "channels", number), message)
+
+
+def _months(
+    loc: Loc, entry: MeteringPointEntry, point: MeteringPoint, by_id: Mapping[str, MeteringPoint]
+) -> Iterator[Fault]:
+    """A point that has months of states of registers alone."""
+    for name in entry.sum:
+        if by_id[name].boundary is not None:
+            message = f"{name} has no intervals, only months of its registers, so the sum is missing"
+            yield Fault((*loc, "sum", name), f"{message}; expected points with a load profile", at_key=True)
+    if point.boundary is None:
+        if "boundary" in entry.model_fields_set:
+            message = "does nothing: it is for points of type C whose meters keep no load profile"
+            yield Fault((*loc, "boundary"), f"{message}; leave it out")
+        return
+    for code in point.channels:
+        if not counts_up(code) or code.historical:
+            message = f"{code.reduced()} is no register of energy or volume; this point has no load profile"
+            yield Fault((*loc, "channels"), f"{message}, expected codes such as 1-0:1.8.0")
+    for key in ("control_of", "netting"):
+        if key in entry.model_fields_set and getattr(entry, key) is not None:
+            message = "does nothing: the point has no intervals, only months of its registers"
+            yield Fault((*loc, key), f"{message}; leave it out, or give its meter a job with a load profile")
 
 
 def _intervals(loc: Loc, entry: MeteringPointEntry, known: Mapping[str, Metered]) -> Iterator[Fault]:

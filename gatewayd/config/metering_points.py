@@ -4,24 +4,29 @@
 
 Rules: entries are checked (metering_checks.py). A meter with a job that keeps a load profile, or makes intervals, is a
 point by itself as long as it is at no other one; of a registrar its points are, and itself where it has an EIC or EAN.
-What a sum or a control metering names is one in any case.
+What a sum or a control metering names is one in any case. The metering period of a sum is the longest of its points,
+that of a point where a meter took the place of another one changes with it. A point of type C whose meters keep no load
+profile has months of states of registers alone, and its channels are codes of registers.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from gatewayd.config.metering import MeteringPointEntry, SupplyTransformerEntry
+from gatewayd.config.metering import MeteringPointEntry, SupplyTransformerEntry, each
 from gatewayd.config.settings import Job, MeterSettings, Voltage
+from gatewayd.config.values import DAWN
 from gatewayd.metering.points import (
     Accuracy,
+    Dated,
     Installed,
     MeteringPoint,
     MeteringSide,
     SupplyTransformer,
     TransformerKind,
-    Verified,
+    verified_on,
 )
 from gatewayd.metering.sources import channels
 from gatewayd.metering.virtual import Virtual
@@ -31,7 +36,9 @@ from gatewayd.policy import Policy
 
 _PROFILES, _LOGS = 99, 97
 """Group C of load profiles and logs; D of logs begins here (IEC 62056-6-1)."""
-_DAY = timedelta(days=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,11 @@ class Metered:
             if job.period is not None:
                 return job.period
         return self.policy.period
+
+    @property
+    def evaluation(self) -> timedelta:
+        """The evaluation interval: that of the policy, but an hour where its metering periods do not fill that."""
+        return _HOUR if self.policy.evaluation % self.period else self.policy.evaluation
 
 
 def metered(meters: Sequence[MeterSettings]) -> Mapping[str, Metered]:
@@ -115,7 +127,7 @@ def _alone(one: Metered) -> MeteringPoint:
         (Installed(one.meter.id, ratios=one.meter.ratios),),
         channels=one.channels,
         period=one.period,
-        evaluation=one.policy.evaluation,
+        evaluation=one.evaluation,
     )
 
 
@@ -134,17 +146,19 @@ def _make(
 
 
 def _virtual(entry: MeteringPointEntry, parts: Sequence[MeteringPoint]) -> MeteringPoint:
-    first = parts[0]
+    ratings = [(one.since, one.made()) for one in each(entry.rated)]
+    period = max(part.period for part in parts)
     return MeteringPoint(
         entry.id,
         Point(entry.eic, entry.ean),
         entry.metering_type or _common(parts),
         sum=Virtual(entry.id, dict(entry.sum), entry.partial),
         channels=_named(entry.channels) or _shared(parts),
-        period=first.period,
-        evaluation=entry.evaluation or max(part.evaluation for part in parts),
+        period=period,
+        evaluation=entry.evaluation or max(*(part.evaluation for part in parts), period),
         control_of=entry.control_of or "",
-        rated=entry.rated.made() if entry.rated is not None else None,
+        rated=_newest(ratings, None),
+        ratings=_dated(ratings),
         validation=entry.validation.said,
         substitution=entry.substitution.made(),
     )
@@ -167,26 +181,38 @@ def _physical(entry: MeteringPointEntry, known: Mapping[str, Metered], zone: Zon
     there = [known[one.meter] for one in entry.installed]
     newest = there[-1]
     point = newest.meter.point
+    kind = entry.metering_type or newest.meter.metering_type
+    read = kind is MeteringType.C and not any(one.kept for one in there)
+    one_period = len({one.period for one in there}) == 1
+    accuracies = [(one.since, one.made()) for one in each(entry.accuracy)]
+    ratings = [(one.since, one.made()) for one in each(entry.rated)]
+    transformers = _transformers(entry, newest.voltage)
+    verifications = [(one.since, one.made()) for one in each(entry.verified_until)]
     return MeteringPoint(
         entry.id,
         Point(entry.eic or point.eic, entry.ean or point.ean),
-        entry.metering_type or newest.meter.metering_type,
+        kind,
         tuple(
-            Installed(one.meter, one.since.at(zone), found.meter.ratios)
+            Installed(one.meter, one.since.at(zone), found.meter.ratios, None if one_period else found.period)
             for one, found in zip(entry.installed, there, strict=True)
         ),
-        channels=_named(entry.channels) or _union(there),
+        channels=entry.channels if read else _named(entry.channels) or _union(there),
         period=newest.period,
-        evaluation=entry.evaluation or newest.policy.evaluation,
+        evaluation=entry.evaluation or newest.evaluation,
         control_of=entry.control_of or "",
-        accuracy=entry.accuracy.made() if entry.accuracy is not None else Accuracy(),
-        rated=entry.rated.made() if entry.rated is not None else None,
+        accuracy=_newest(accuracies, Accuracy()),
+        accuracies=_dated(accuracies),
+        rated=_newest(ratings, None),
+        ratings=_dated(ratings),
         metering_side=entry.side,
-        transformer=_transformer(entry, newest.voltage),
+        transformer=_newest(transformers, None),
+        transformers=_dated(transformers),
         netting=entry.netted,
         validation=entry.validation.said,
         substitution=entry.substitution.made(),
-        verified=entry.verified_until.made() if entry.verified_until is not None else Verified(),
+        verified=verified_on([Dated(since, said) for since, said in verifications], date.max),
+        verifications=_dated(verifications),
+        boundary=entry.boundary if read else None,
     )
 
 
@@ -201,11 +227,24 @@ def _union(there: Sequence[Metered]) -> tuple[Obis, ...]:
     return channels(code for found in each for code in found) if all(each) else ()
 
 
-def _transformer(entry: MeteringPointEntry, voltage: Voltage | None) -> SupplyTransformer | None:
+def _transformers(entry: MeteringPointEntry, voltage: Voltage | None) -> list[tuple[date, SupplyTransformer]]:
+    """Before the first that is said with a day there is the usual one, as where nothing is said."""
     if entry.side is MeteringSide.PRIMARY:
-        return None
+        return []
     usual = TransformerKind.VVN_VN if voltage in ("medium", "high") else TransformerKind.VN_NN
-    return (entry.transformer or SupplyTransformerEntry()).made(usual)
+    found = [(one.since, one.made(usual)) for one in each(entry.transformer)]
+    return found if found and found[0][0] == DAWN else [(DAWN, SupplyTransformerEntry().made(usual)), *found]
+
+
+def _newest(found: Sequence[tuple[date, T]], nothing: U) -> T | U:
+    return found[-1][1] if found else nothing
+
+
+def _dated(found: Sequence[tuple[date, T]]) -> tuple[Dated[T], ...]:
+    """() for what holds always."""
+    if all(since == DAWN for since, _ in found):
+        return ()
+    return tuple(Dated(since, said) for since, said in found)
 
 
 def _is_load_profile(job: Job) -> bool:

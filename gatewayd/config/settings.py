@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from gatewayd.config.identifiers import Id
 from gatewayd.config.lines import FilePath, Line, ModemLine
+from gatewayd.config.manual import MANUAL, ManualSettings
 from gatewayd.config.observing import OBSERVABILITY, ObservabilitySettings
 from gatewayd.config.values import Spread
 from gatewayd.dialling import PhoneNumber
@@ -189,6 +190,8 @@ class SinkSettings:
     options: BaseModel
     start: date | str = "beginning"
     """Where a new sink begins: `now`, `beginning`, or with what was archived since a legal-time day."""
+    derived: bool = True
+    """Whether it gets derived values as well, where there are metering points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ class Config:
     acquisition: AcquisitionSettings = ACQUISITION
     observability: ObservabilitySettings = OBSERVABILITY
     control: ControlSettings = CONTROL
+    manual: ManualSettings = MANUAL
     points: tuple[MeteringPoint, ...] = ()
     """What derived values are made for: the configured points, or the meters that are points by themselves."""
 

@@ -1,7 +1,7 @@
 """The rules of validation in the configuration of a metering point: what differs from the defaults of each.
 
-Rules: names and meanings are those of gatewayd.metering.rules, which has the defaults; a test compares both. Only what
-is written is handed on.
+Rules: names are those of gatewayd.metering.rules, which has the defaults; a test compares both. What a parameter means
+stands here alone: docs/metering/validation.md has it from here. Only what is written is handed on.
 """
 
 from collections.abc import Mapping
@@ -40,49 +40,49 @@ class ZeroEntry(RuleEntry):
     """Nothing is metered for hours only where that is usual."""
 
     hours: Annotated[int, Field(ge=1, le=168)] | None = None
-    """So long nothing is metered at least."""
+    """So many hours in a row at least."""
     weeks: Weeks | None = None
-    """So many weeks back comparable days are looked at."""
+    """So many weeks back comparable days are looked for."""
     least_days: Weeks | None = None
-    """So many of them there must be."""
+    """So many comparable days there must be."""
 
 
 class MaximumEntry(RuleEntry):
     """No interval has more energy than the connection can carry; needs rated."""
 
     times: Annotated[Decimal, Field(gt=0, le=1000)] | None = None
-    """How many times the rated power is still possible, such as 1.2."""
+    """So many times the rated power is still possible, such as 1.2."""
 
 
 class TariffSumEntry(RuleEntry):
     """The registers of the tariffs add up to the total."""
 
     digits: Amount | None = None
-    """So many units of the last digit each register may be off."""
+    """So many units of the last digit of each register are allowed."""
     apart_s: Count | None = None
-    """So many seconds the registers may be read one after the other."""
+    """States no more seconds apart were read together."""
 
 
 class RegisterAdvanceEntry(RuleEntry):
     """The intervals add up to what the register went up by."""
 
     digits: Amount | None = None
-    """So many units of the last digit the register may be off."""
+    """So many units of the last digit of the register are allowed at each state."""
     clock_s: Count | None = None
-    """So many seconds the register may be read beside the end of an interval."""
+    """By so many seconds the clock of the meter may be off."""
 
 
 class ComparableEntry(RuleEntry):
     """A day is within the tolerance of the days of its class in the weeks before."""
 
     factor: Annotated[Decimal, Field(gt=1, le=1_000_000)] | None = None
-    """So many times the median, or that part of it, is still usual."""
+    """So many times as much, or so small a part, is still usual."""
     weeks: Weeks | None = None
-    """So many weeks back comparable days are looked at."""
+    """So many weeks back comparable days are looked for."""
     least_days: Weeks | None = None
-    """So many of them there must be."""
+    """So many comparable days there must be."""
     least: Amount | None = None
-    """A difference below it is none, in the unit of the series."""
+    """In kWh (m³ of gas): a day with less is not compared with another one that has less."""
 
 
 class ControlEntry(RuleEntry):
@@ -95,14 +95,21 @@ class ControlEntry(RuleEntry):
     months: bool | None = None
     """Whether months are."""
     least: Amount | None = None
-    """An energy of the main metering; less of it is judged like so much."""
+    """An energy of the main metering, in kWh; less of it is judged like so much."""
+
+
+class QuadrantsEntry(RuleEntry):
+    """A quantity is the sum of its parts: +R of QI and QII."""
+
+    digits: Amount | None = None
+    """So many units of the last digit of each register are allowed."""
 
 
 class VerificationEntry(RuleEntry):
     """The verification of the meter and of the transformers is valid; needs verified_until."""
 
     ahead: tuple[Annotated[int, Field(ge=1, le=3660)], ...] | None = None
-    """Days before the end on which is warned, such as [180, 90, 30]."""
+    """So many days ahead is warned, such as [180, 90, 30]."""
 
 
 class ValidationEntry(Options):
@@ -122,6 +129,8 @@ class ValidationEntry(Options):
     """A day is within the tolerance of comparable days."""
     control: ControlEntry | None = None
     """Main and control metering agree."""
+    quadrants: QuadrantsEntry | None = None
+    """A quantity is the sum of its parts."""
     verification: VerificationEntry | None = None
     """The verification is valid."""
 

@@ -250,6 +250,12 @@ Since = Annotated[
     ),
 ]
 """A legal-time day, or an instant of legal time."""
+DAWN = date(1970, 1, 1)
+"""The first day of what holds always."""
+FromDay = Annotated[
+    date, WithJsonSchema({"type": "string", "format": "date", "x-expected": "a day such as 2024-05-01"})
+]
+"""A legal-time day."""
 Pair = Annotated[
     str,
     AfterValidator(_pair),

@@ -18,13 +18,16 @@ from gatewayd.daemon.build import (
     now,
     opened,
 )
+from gatewayd.daemon.derived_replay import derived_end, replay_derived
 from gatewayd.daemon.doubts import doubts
 from gatewayd.daemon.journal import STANDARD_ERROR, log_to_standard_error
-from gatewayd.daemon.manual import Handing, hand_in
+from gatewayd.daemon.lending import GIVE_BACK, LEND, PIN, loan_audit
+from gatewayd.daemon.manual import Handing, hand_in, settle
 from gatewayd.daemon.modems import Modem
 from gatewayd.daemon.no_dump import forbid_dumps
 from gatewayd.daemon.noting import FORGOTTEN, REPLAYED, note
 from gatewayd.daemon.probe import iec_words, probe
+from gatewayd.daemon.releases import Decision
 from gatewayd.daemon.replay import Replayed, replay
 from gatewayd.daemon.run import run
 from gatewayd.daemon.scan_line import SCAN_UNITS, LineScan, Unit, scan_line
@@ -37,11 +40,15 @@ from gatewayd.daemon.trace import event_from, event_object, hear, hexadecimal, o
 __all__ = [
     "DRIVER_OPTIONS",
     "FORGOTTEN",
+    "GIVE_BACK",
+    "LEND",
+    "PIN",
     "REPLAYED",
     "SCAN_UNITS",
     "SINK_OPTIONS",
     "STANDARD_ERROR",
     "Collected",
+    "Decision",
     "Handing",
     "LineScan",
     "Modem",
@@ -56,6 +63,7 @@ __all__ = [
     "build_sink",
     "build_station",
     "build_store",
+    "derived_end",
     "doubts",
     "event_from",
     "event_object",
@@ -65,6 +73,7 @@ __all__ = [
     "hexadecimal",
     "iec_words",
     "load_config",
+    "loan_audit",
     "log_to_standard_error",
     "note",
     "now",
@@ -75,7 +84,9 @@ __all__ = [
     "probe",
     "question_text",
     "replay",
+    "replay_derived",
     "run",
     "scan_line",
+    "settle",
     "status_on_disk",
 ]

@@ -43,6 +43,7 @@ from gatewayd.config import (
 )
 from gatewayd.config import Job as JobSettings
 from gatewayd.config import Line as LineSettings
+from gatewayd.daemon.derived_sinks import derived_history, receivers
 from gatewayd.daemon.listening import build_line_worker, build_listening_line, build_port_worker
 from gatewayd.daemon.modems import Modem, build_modem_line
 from gatewayd.daemon.optical_head import optical_head
@@ -173,11 +174,23 @@ def build_sink(config: Config, settings: SinkSettings, head: Head, *, quiet: boo
             from gatewayd.sink.mqtt.sink import MqttSink
 
             history = functools.partial(Follower, folder)
-            return MqttSink(settings.id, options, gateway, config.metered, head, now, __version__, history, quiet=quiet)
+            derived = derived_history(folder) if settings.derived else None
+            return MqttSink(
+                settings.id,
+                options,
+                gateway,
+                config.metered,
+                head,
+                now,
+                __version__,
+                history,
+                derived=derived,
+                quiet=quiet,
+            )
         case LineProtocolOptions() as options:
             from gatewayd.sink.line_protocol.sink import LineProtocolSink
 
-            return LineProtocolSink(settings.id, options, gateway, now)
+            return LineProtocolSink(settings.id, options, gateway, now, points=settings in receivers(config))
         case PostgresqlOptions() as options:
             from gatewayd.sink.postgresql.sink import PostgresqlSink
 

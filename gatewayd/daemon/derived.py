@@ -4,18 +4,19 @@
     DerivedReader     current values, and all versions of one
 
 Rules: nothing is changed, a newer version is appended; the newest version of a point, layer, code and end is the value.
+Events (metering/events.py) are no values: derived_events.py reads them.
 What was computed together is written together or not at all. A connection is open for one query only; a query is one
 step of SQLite, so that other threads go on meanwhile.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import apsw
@@ -24,84 +25,38 @@ import msgspec
 from gatewayd.archive import rows, segments
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.archive.store import Store
+from gatewayd.daemon.derived_rows import (
+    BY_HAND,
+    CURRENT,
+    CURRENT_ROWS,
+    HISTORY,
+    HOUR_US,
+    HOURS,
+    MORE_OF_ALL,
+    NUMBERS,
+    POINTS,
+    TEXTS,
+    THERE,
+    HistoryRow,
+    number_by_hand,
+    value_of,
+)
+from gatewayd.daemon.derived_spans import KEY, MEMORY, Spans, reading
+from gatewayd.daemon.metering_tally import DerivedTally
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
-from gatewayd.metering.derivation import Derivation, Known, Standing
-from gatewayd.metering.record import Derived, More, derived_from
+from gatewayd.metering.derivation import Known, Standing
+from gatewayd.metering.record import Derived
 from gatewayd.metering.values import Channel, Layer, Value
-from gatewayd.model import DIRECT, NO_FLAGS, NOWHERE, Flag, MeteringType, Point, RawStatus
+from gatewayd.model import DIRECT, NOWHERE, Exchange, MeteringType, Point, Reading
 from gatewayd.obis import Obis
 
 FOLDER = "derived"
 _MOST = 5000
 """Readings in one transaction, about: what waits for its turn behind them waits some hundredths of a second."""
 
-_COLUMNS = "s.meter, s.obis, s.obis_raw, s.kind, s.unit, s.interval_s, r.at, r.raw_text, r.status, r.flags, r.more"
-# CROSS JOIN keeps the order of the tables (SQLite): first the few series, then their readings by the index. Bare
-# columns beside max() are those of the row that has it.
-_CURRENT = f"""
-SELECT json_group_array(json_array(
-    seq, meter, obis, obis_raw, kind, unit, interval_s, at, raw_text, status, flags, more))
-FROM (SELECT max(r.seq) AS seq, {_COLUMNS} FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
-      WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.obis_raw IN (SELECT value FROM json_each(?))
-        AND r.at > ? AND r.at <= ? GROUP BY r.series, r.at)
-"""  # noqa: S608 - our own texts
-_HISTORY = f"""
-SELECT r.seq, {_COLUMNS}, e.id, e.ended_at, e.received, e.detail
-FROM series AS s CROSS JOIN reading AS r ON r.series = s.id JOIN exchange AS e ON e.id = r.exchange
-WHERE s.meter = ? AND s.obis = ? AND r.at = ? ORDER BY r.seq
-"""  # noqa: S608
-_HOUR_US = 3_600_000_000
-_HOURS = f"""
-SELECT json_group_array(hour) FROM (SELECT DISTINCT (r.at - 1) / {_HOUR_US} AS hour
-FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
-WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.obis_raw = 'interval' AND r.at > ? AND r.at <= ?)
-"""  # noqa: S608
-_POINTS = "SELECT DISTINCT meter, obis, obis_raw, unit FROM series"
-
-
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """One row of _CURRENT."""
-
-    seq: int
-    meter: str
-    obis: str
-    layer: str
-    kind: str
-    unit: str
-    interval_s: int | None
-    at: int
-    raw_text: str
-    status: int
-    flags: int
-    more: str
-
-
-class _HistoryRow(NamedTuple):
-    """One row of _HISTORY."""
-
-    seq: int
-    meter: str
-    obis: str
-    layer: str
-    kind: str
-    unit: str
-    interval_s: int | None
-    at: int
-    raw_text: str
-    status: int
-    flags: int
-    more: str
-    exchange: int
-    ended_at: int
-    received: bytes
-    detail: str
-
-
-_DECODER = msgspec.json.Decoder(list[_Row])
-_MORE = msgspec.json.Decoder(More)
-_STATUS = {int(status): status for status in RawStatus}
-_NUMBERS = msgspec.json.Decoder(list[int])
+_EVER = (-(1 << 62), 1 << 62)
+T = TypeVar("T")
 
 SeriesName = tuple[str, Layer, Obis]
 """Point, layer, code."""
@@ -138,15 +93,24 @@ def derived_folder(archive: Path) -> Path:
 
 
 class DerivedReader:
-    """Reads one derived archive. Used from one thread after the other, never from two at a time."""
+    """Reads one derived archive. Used from one thread after the other, never from two at a time.
+
+    A segment that cannot be read is an ArchiveDamaged; with `passing` it is as if it were not there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._spans: dict[int, tuple[int, int]] = {}
-        """Of sealed segments: the first and the last instant of their readings. They never change."""
+        self.damaged: dict[int, str] = {}
+        """Segments that could not be read when they were looked at last, and why."""
+        self._spans = Spans(folder)
 
     def current_of(
-        self, points: Collection[str], layers: Collection[Layer], first: datetime, last: datetime
+        self,
+        points: Collection[str],
+        layers: Collection[Layer],
+        first: datetime,
+        last: datetime,
+        *,
+        passing: bool = False,
     ) -> dict[SeriesName, dict[datetime, Standing]]:
         """The newest versions of what ends after `first` and not after `last`, by series. ArchiveError."""
         wanted = (
@@ -158,10 +122,9 @@ class DerivedReader:
         found: dict[SeriesName, dict[datetime, Standing]] = defaultdict(dict)
         series: dict[tuple[str, str, str], dict[datetime, Standing]] = {}
         instants: dict[int, datetime] = {}
-        for number in self._reaching(wanted[2], wanted[3]):
-            with _reading(segments.segment_path(self.folder, number)) as connection:
-                batch = _DECODER.decode(str(connection.execute(_CURRENT, wanted).get))
-            for row in batch:
+
+        def taken(connection: apsw.Connection) -> None:
+            for row in CURRENT_ROWS.decode(str(connection.execute(CURRENT, wanted).get)):
                 key = row.meter, row.layer, row.obis
                 known = series.get(key)
                 if known is None:
@@ -171,7 +134,10 @@ class DerivedReader:
                     at = instants[row.at] = rows.from_us(row.at)
                 before = known.get(at)
                 if before is None or before.seq < row.seq:  # the length of a day, or its unit, may have been another
-                    known[at] = Standing(row.seq, _derived(row, at), row.unit)
+                    known[at] = Standing(row.seq, value_of(row, at), row.unit)
+
+        for _ in self._each(wanted[2], wanted[3], taken, passing=passing):
+            pass
         return dict(found)
 
     def current(self, point: str, layer: Layer, obis: Obis, first: datetime, last: datetime) -> dict[datetime, Value]:
@@ -180,47 +146,82 @@ class DerivedReader:
         return {at: found[at].derived.value for at in sorted(found)}
 
     def days_of(self, points: Collection[str], first: datetime, last: datetime, zone: ZoneInfo) -> set[date]:
-        """The legal-time days on which there are intervals in such a span. ArchiveError."""
+        """The legal-time days on which there are intervals in such a span, as far as segments can be read.
+        ArchiveError."""
         begin, end = rows.to_us(first), rows.to_us(last)
-        found: set[date] = set()
-        for number in self._reaching(begin, end):
-            with _reading(segments.segment_path(self.folder, number)) as connection:
-                hours = connection.execute(_HOURS, (_json(points), begin, end)).get
-            found |= {legal_day(rows.from_us((hour + 1) * _HOUR_US), zone) for hour in _NUMBERS.decode(str(hours))}
+        hours: set[int] = set()
+        for text in self.texts(HOURS, (_json(points), begin, end), begin, end, passing=True):
+            hours.update(NUMBERS.decode(text))
+        return {legal_day(rows.from_us((hour + 1) * HOUR_US), zone) for hour in hours}
+
+    def having(self, points: Collection[str], first: datetime, last: datetime) -> set[str]:
+        """Those of these points that have intervals in such a span, as far as segments can be read. ArchiveError."""
+        begin, end = rows.to_us(first), rows.to_us(last)
+        found: set[str] = set()
+        for text in self.texts(THERE, (_json(points), begin, end), begin, end, passing=True):
+            found.update(TEXTS.decode(text))
         return found
 
     def history(self, point: str, obis: Obis, at: datetime, layer: Layer | None = None) -> list[Written]:
         """All versions of what ends at an instant, oldest first, of one layer or of all. ArchiveError."""
-        found: list[Written] = []
         us = rows.to_us(at)
-        for number in self._reaching(us - 1, us):
-            with _reading(segments.segment_path(self.folder, number)) as connection:
-                batch = rows.typed(connection.execute(_HISTORY, (point, str(obis), us)), _HistoryRow)
-            found += [_written(row) for row in batch if layer is None or row.layer == layer.value]
+
+        def versions(connection: apsw.Connection) -> list[Written]:
+            batch = rows.typed(connection.execute(HISTORY, (point, str(obis), us)), HistoryRow)
+            return [_written(row) for row in batch if layer is None or row.layer == layer.value]
+
+        return [one for found in self._each(us - 1, us, versions) for one in found]
+
+    def channels(self, *, passing: bool = False) -> frozenset[tuple[str, str, str, str]]:
+        """Point, code, layer and unit of everything that there is. ArchiveError."""
+
+        def there(connection: apsw.Connection) -> list[tuple[str, str, str, str]]:
+            return rows.typed(connection.execute(POINTS), tuple[str, str, str, str])
+
+        return frozenset(one for found in self._each(*_EVER, there, passing=passing) for one in found)
+
+    def numbers_by_hand(self) -> set[int]:
+        """The numbers of the substitute values by hand that any version of a value was made of, as far as segments can
+        be read. ArchiveError."""
+        found: set[int] = set()
+        for text in self.texts(BY_HAND, (), *_EVER, passing=True):
+            found.update(one for one in map(number_by_hand, MORE_OF_ALL.decode(text)) if one is not None)
         return found
 
-    def channels(self) -> frozenset[tuple[str, str, str, str]]:
-        """Point, code, layer and unit of everything that there is. ArchiveError."""
-        found: set[tuple[str, str, str, str]] = set()
-        for number in segments.segment_numbers(self.folder):
-            with _reading(segments.segment_path(self.folder, number)) as connection:
-                found.update(rows.typed(connection.execute(_POINTS), tuple[str, str, str, str]))
-        return frozenset(found)
+    def texts(
+        self, sql: str, values: tuple[str | int, ...], first_us: int, last_us: int, *, passing: bool = False
+    ) -> Iterator[str]:
+        """The one text that a query gives of each segment that may hold something that ends after `first_us` and not
+        after `last_us`. ArchiveError."""
+        return self._each(
+            first_us, last_us, lambda connection: str(connection.execute(sql, values).get), passing=passing
+        )
 
-    def _reaching(self, first_us: int, last_us: int) -> Iterator[int]:
-        """The segments that may hold something that ends after `first_us` and not after `last_us`."""
-        for number in segments.segment_numbers(self.folder):
-            span = self._spans.get(number)
-            if span is None:
-                with _reading(segments.segment_path(self.folder, number)) as connection:
-                    sealed = connection.execute("SELECT first_at, last_at FROM seal").fetchone()
-                if sealed is not None:
-                    span = self._spans[number] = (1, 0) if sealed[0] is None else (int(sealed[0]), int(sealed[1]))
-            if span is None or (first_us < span[1] + 1 and span[0] <= last_us and span[0] <= span[1]):
-                yield number
+    def _each(
+        self, first_us: int, last_us: int, query: Callable[[apsw.Connection], T], *, passing: bool = False
+    ) -> Iterator[T]:
+        for number in self._spans.reaching(first_us, last_us):
+            try:
+                with reading(segments.segment_path(self.folder, number)) as connection:
+                    found = query(connection)
+            except ArchiveDamaged as error:
+                self.damaged[number] = str(error)
+                if passing:
+                    continue
+                raise
+            self.damaged.pop(number, None)
+            yield found
 
 
-def entry_of(derivation: Derivation, at: datetime, identity: Identity = NOBODY) -> Entry:
+class Derivable(Protocol):
+    """What is written as one exchange: a Derivation, or events by themselves."""
+
+    def exchange(self, at: datetime) -> Exchange: ...
+
+    def readings(self) -> tuple[Reading, ...]: ...
+
+
+def entry_of(derivation: Derivable, at: datetime, identity: Identity = NOBODY) -> Entry:
     """A derivation, done at an instant, as it is archived."""
     readings = derivation.readings()
     return Entry(
@@ -238,6 +239,8 @@ class DerivedArchive:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.reader = DerivedReader(store.folder)
+        self.tally = DerivedTally()
+        self._spans = Spans(store.folder)
 
     async def append(self, entries: Sequence[Entry]) -> int:
         """Write what was computed together, in the order handed in; how many values. Returns when it is on the disk.
@@ -245,9 +248,20 @@ class DerivedArchive:
         pending = []
         for part in _parts(entries):
             bundle = Bundle(tuple(part), tuple(range(sum(len(one.readings) for one in part))))
-            pending.append(self.store.append(bundle))
-        await asyncio.gather(*pending)
+            pending.append(self._appended(bundle))
+        # All of them are waited for: what is on its way to the disk must not be computed as if it were not there.
+        for result in await asyncio.gather(*pending, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+        with contextlib.suppress(ArchiveError):  # what is not written down now is so the next time
+            spans = await asyncio.to_thread(self._spans.written)
+            if spans is not None:
+                await self.store.remember_all([(MEMORY, KEY, spans)])
         return sum(len(one.readings) for one in entries)
+
+    async def _appended(self, bundle: Bundle) -> None:
+        await self.store.append(bundle)
+        self.tally.confirmed(bundle.entries)
 
 
 def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
@@ -264,33 +278,13 @@ def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield part
 
 
-def _derived(row: _Row | _HistoryRow, at: datetime) -> Derived:
-    flags = Flag(row.flags) if row.flags else NO_FLAGS
-    more = _MORE.decode(row.more)
-    return derived_from(at, row.interval_s or 0, row.raw_text, _STATUS[row.status], flags, more)
-
-
-def _written(row: _HistoryRow) -> Written:
+def _written(row: HistoryRow) -> Written:
     channel = Channel(row.meter, Obis.parse(row.obis), row.unit)
     document = msgspec.json.decode(row.received, type=dict[str, object])
-    derived = _derived(row, rows.from_us(row.at))
+    derived = value_of(row, rows.from_us(row.at))
     when = rows.from_us(row.ended_at)
     return Written(row.seq, row.exchange, when, channel, Layer(row.layer), derived, row.detail, document)
 
 
 def _json(texts: Collection[str]) -> str:
     return msgspec.json.encode(list(texts)).decode()
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[apsw.Connection]:
-    """A connection to one segment. ArchiveDamaged, ArchiveError."""
-    connection = segments.open_for_reading(path)
-    try:
-        yield connection
-    except (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, ValueError, LookupError) as error:
-        raise ArchiveDamaged(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
-    except apsw.Error as error:
-        raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
-    finally:
-        connection.close(True)

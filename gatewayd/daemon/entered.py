@@ -5,30 +5,21 @@
 
 Rules: an entry is an exchange of the derived archive without readings (line `by hand`), so that nothing is published of
 it before the engine has made a value of it. Its device has the serial number `by hand`: segments without entries are
-passed over at once. Only what is new is read again. A connection is open for one look only.
+passed over at once. Only what is new is read again. A connection is open for one look only. An entry that is none, and
+a segment that is damaged, are told of once and cost nothing but themselves; such a segment is tried again each time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import apsw
-import msgspec
-
-from gatewayd.archive import rows, segments
-from gatewayd.archive.neighbours import BY_HAND
-from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.archive import segments
+from gatewayd.archive.by_hand import notes_of
+from gatewayd.errors import ArchiveDamaged
 from gatewayd.metering import entered
 from gatewayd.metering.manual_history import Entry, Submission
 from gatewayd.obis import Obis
-
-_LAST = "SELECT max(id) FROM exchange"
-_DEVICES = "SELECT id FROM device WHERE serial = ?"
-_ENTRIES = """
-SELECT id, ended_at, received FROM exchange
-WHERE id > ? AND id <= ? AND device IN (SELECT value FROM json_each(?)) AND line = ? ORDER BY id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +35,18 @@ class Entered:
     """What was entered, read from the derived archive; only what is new is read again. Used from one thread after the
     other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _text: None) -> None:
+        """`tell` is handed, once each, why something was passed over."""
         self._folder = folder
+        self._tell = tell
+        self._told: set[str] = set()
         self._found: list[Kept] = []
         self._upto = self._segment = 0
+        self._damaged: set[int] = set()
+        """Segments that could not be read."""
         self._known: dict[int, Submission] = {}
+        self.given = 0
+        """Numbers up to this one were given to values, whatever retention has left of them."""
 
     def known(self) -> dict[int, Submission]:
         """All values with their states, by number. ArchiveError."""
@@ -56,8 +54,8 @@ class Entered:
         return self._known
 
     def after(self, exchange: int) -> tuple[frozenset[tuple[str, date]], int]:
-        """Points and days of what was entered behind an exchange of the derived archive, and the last exchange that
-        there is: from there on the next time. ArchiveError."""
+        """Points and days (of estimates the first days of their months) of what was entered behind an exchange of the
+        derived archive, and the last exchange that there is: from there on the next time. ArchiveError."""
         self._refresh()
         subjects = {one.entry.subject for one in self._found if one.exchange > exchange}
         return frozenset((one.point, one.day) for one in subjects), max(self._upto, exchange)
@@ -73,7 +71,7 @@ class Entered:
         return {
             subject.obis: self.unit(number)
             for subject, number in subjects.items()
-            if (subject.point, subject.day) == (point, day)
+            if (subject.point, subject.day) == (point, day) and not subject.month
         }
 
     @property
@@ -83,8 +81,8 @@ class Entered:
 
     @property
     def highest(self) -> int:
-        """The highest number of an entry, also where retention has dropped its beginning; as of the last look."""
-        return max((one.entry.number for one in self._found), default=0)
+        """The highest number of an entry, also where retention has dropped it; as of the last look."""
+        return max((self.given, *(one.entry.number for one in self._found)))
 
     def unit(self, number: int) -> str:
         """That of a value, as of the last look."""
@@ -94,32 +92,37 @@ class Entered:
         fresh: list[Kept] = []
         upto, segment = self._upto, self._segment
         for number in segments.segment_numbers(self._folder):
-            if number >= self._segment:  # those before are sealed, and read
-                upto, segment = max(upto, self._read(number, fresh)), number
+            if number < self._segment and number not in self._damaged:  # sealed, and read
+                continue
+            try:
+                last = self._read(number, 0 if number in self._damaged else self._upto, fresh)
+            except ArchiveDamaged as error:
+                self._damaged.add(number)
+                self._once(f"values by hand in a damaged segment of the derived archive are passed over: {error}")
+                last = 0
+            else:
+                self._damaged.discard(number)
+            upto, segment = max(upto, last), max(segment, number)
         if fresh:
-            self._found += fresh
-            self._known = entered.submissions(one.entry for one in self._found)
+            self._found = sorted([*self._found, *fresh], key=lambda one: one.exchange)
+            self._known = entered.submissions((one.entry for one in self._found), self._refused)
         self._upto, self._segment = upto, segment
 
-    def _read(self, number: int, fresh: list[Kept]) -> int:
-        """The last exchange of a segment; its entries that were not read yet go into `fresh`."""
-        path = segments.segment_path(self._folder, number)
-        connection = segments.open_for_reading(path)
-        try:
-            last = connection.execute(_LAST).get
-            if not isinstance(last, int) or last <= self._upto:
-                return self._upto
-            devices = [one for (one,) in rows.typed(connection.execute(_DEVICES, (BY_HAND,)), tuple[int])]
-            if devices:
-                values = self._upto, last, msgspec.json.encode(devices).decode(), BY_HAND
-                found = rows.typed(connection.execute(_ENTRIES, values), tuple[int, int, bytes])
-                fresh += [
-                    Kept(exchange, *entered.entry_of(received, rows.from_us(at))) for exchange, at, received in found
-                ]
-            return last
-        except (apsw.CorruptError, apsw.NotADBError, msgspec.MsgspecError, ValueError, LookupError) as error:
-            raise ArchiveDamaged(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
-        except apsw.Error as error:
-            raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
-        finally:
-            connection.close(True)
+    def _refused(self, words: str) -> None:
+        self._once(f"a step of a value by hand is passed over: {words}")
+
+    def _once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(text)
+
+    def _read(self, number: int, upto: int, fresh: list[Kept]) -> int:
+        """The last exchange of a segment; its entries behind `upto` go into `fresh`."""
+        last, notes = notes_of(self._folder, number, upto, remedy="gatewayd archive verify --derived")
+        for note in notes:
+            try:
+                fresh.append(Kept(note.exchange, *entered.entry_of(note.received, note.at)))
+            except (ValueError, OverflowError) as error:
+                name = segments.segment_path(self._folder, number).name
+                self._once(f"exchange {note.exchange} of {name} is no value by hand, and is passed over: {error}")
+        return last

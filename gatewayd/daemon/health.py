@@ -1,8 +1,10 @@
 """Whether a gateway lives, and whether it does what it is there for: /healthz and /readyz.
 
 Rules: every reason is a sentence with what somebody can do about it. Dead meters, brokers that are gone and lines that
-have failed are no reason: they are faults of others, and told elsewhere. A disk that does not answer costs nobody more
-than a moment, and one thread however often somebody asks. Being asked often costs the archive nothing.
+have failed are no reason: they are faults of others, and told elsewhere. What keeps values from being derived is one,
+although meters are read all the same; only an engine that a defect has ended is a reason to start anew. A disk that
+does not answer costs nobody more than a moment, and one thread however often somebody asks. Being asked often costs the
+archives nothing.
 """
 
 import asyncio
@@ -13,8 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from gatewayd.archive.store import Store
+from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.gateway import Gateway, Stage
 from gatewayd.daemon.http import Reply
+from gatewayd.daemon.status_metering import RESTART, trouble
 from gatewayd.errors import ArchiveError
 from gatewayd.kernel_clock import Sync
 
@@ -65,19 +70,28 @@ class Health:
         self._writer = Look(self._written, late)
         hangs = f"{where}: its disk has not answered for {PATIENCE_S:g} s: has it failed, or a server behind it?"
         self._disk = Look(self._room, hangs)
+        derived = derived_folder(gateway.store.folder)
+        late = (
+            f"archive {derived}: its writer has not answered for {PATIENCE_S:g} s: is the disk slow, or has it failed?"
+        )
+        self._derived_writer = Look(self._derived_written, late)
+        hangs = (
+            f"archive {derived}: its disk has not answered for {PATIENCE_S:g} s: has it failed, or a server behind it?"
+        )
+        self._derived_disk = Look(self._derived_room, hangs)
 
     def close(self) -> None:
         """Nobody will ask any more."""
-        self._writer.close()
-        self._disk.close()
+        for look in (self._writer, self._disk, self._derived_writer, self._derived_disk):
+            look.close()
 
     async def alive(self) -> list[str]:
         """Why the process should be started anew; [] when it lives. That somebody answers says that the loop turns."""
-        reasons = (await self._writer.answer(), self._stuck())
+        reasons = (await self._writer.answer(), self._stuck(), self._ended())
         return [reason for reason in reasons if reason]
 
     async def ready(self) -> list[str]:
-        """Why meters are not read, or what they send is not kept; [] when all is well."""
+        """Why meters are not read, what they send is not kept, or no values are derived of it; [] when all is well."""
         gateway, archive = self._gateway, self._gateway.store
         reasons = [text for text in (_STAGES.get(gateway.stage, ""),) if text]
         reasons += [
@@ -86,8 +100,9 @@ class Health:
         ]
         if archive.fault:
             reasons.append(f"archive {archive.folder} takes nothing: {archive.fault}")
-        writer, disk = await asyncio.gather(self._writer.answer(), self._disk.answer())
-        reasons += [reason for reason in (writer, disk, self._stuck(), self._clock()) if reason]
+        looks = (self._writer, self._disk, *self._derived())
+        found = await asyncio.gather(*(look.answer() for look in looks))
+        reasons += [reason for reason in (*found, self._stuck(), self._clock(), self._underived()) if reason]
         return reasons
 
     async def healthz(self) -> Reply:
@@ -106,14 +121,34 @@ class Health:
         return f"{stuck}: restart it, and report it" if late else ""
 
     async def _written(self) -> str:
-        try:
-            await self._gateway.store.flush()
-        except ArchiveError as error:
-            return str(error)
-        return ""
+        return await _flushed(self._gateway.store)
 
     async def _room(self) -> str:
         return await asyncio.to_thread(disk_fault, self._gateway.store.folder)
+
+    # -- the derived layer --------------------------------------------------------------------------------------------
+
+    def _derived(self) -> tuple[Look, ...]:
+        """What may hang of it, where it is open."""
+        site = self._gateway.metering
+        return () if site is None or site.store is None else (self._derived_writer, self._derived_disk)
+
+    async def _derived_written(self) -> str:
+        site = self._gateway.metering
+        return "" if site is None or site.store is None else await _flushed(site.store)
+
+    async def _derived_room(self) -> str:
+        raw = self._gateway.store.folder
+        return await asyncio.to_thread(second_disk_fault, raw, derived_folder(raw))
+
+    def _ended(self) -> str:
+        site = self._gateway.metering
+        state = None if site is None else site.state
+        return f"nothing is derived: {state.fault}; {RESTART}" if state is not None and state.ended else ""
+
+    def _underived(self) -> str:
+        fault, remedy = trouble(self._gateway.metering)
+        return f"nothing is derived: {fault}; {remedy}; meters are read all the same" if fault else ""
 
     def _clock(self) -> str:
         found = self._gateway.clock.state
@@ -142,6 +177,25 @@ def disk_fault(folder: Path) -> str:
         return f"archive {folder}: only {free >> 20} MiB are free on its disk; make room, or move the archive"
     if found.f_files and not found.f_favail:
         return f"archive {folder}: no more files can be made on its disk; make room"
+    return ""
+
+
+def second_disk_fault(raw: Path, derived: Path) -> str:
+    """The same of the derived archive; "" where it is on the same disk, of which the other one tells. Blocks."""
+    fault = disk_fault(derived)
+    try:
+        shared = raw.stat().st_dev == derived.stat().st_dev
+    except OSError:
+        shared = False
+    return "" if shared and disk_fault(raw) else fault
+
+
+async def _flushed(store: Store) -> str:
+    """Why its writer does nothing any more; "" when it has answered."""
+    try:
+        await store.flush()
+    except ArchiveError as error:
+        return str(error)
     return ""
 
 

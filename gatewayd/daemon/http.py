@@ -3,14 +3,16 @@
 Rules: GET and HEAD, one answer for each connection. Nobody has a password, so nobody is believed: a head has a longest
 length and a latest time, what is slow to read is dropped, there are only so many connections, and where there are too
 many, whoever has been there longest makes room for whoever comes. The gateway never waits for a reader, and a page is
-in memory once, however many read it.
+in memory once, however many read it. On a loopback address only who asks for this machine gets a page: a browser that a
+foreign name has led here (DNS rebinding) says that name.
 """
 
 import asyncio
+import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -27,6 +29,7 @@ _ACCEPTED_AT_ONCE = 16
 _WAITING = 512
 """Connections that the kernel keeps until then: one that it drops is tried again only after a second."""
 _REQUEST = re.compile(rb"([A-Za-z]+) (\S+) HTTP/1\.[01]")
+_PORT = re.compile(r":[0-9]*$")
 _PLAIN = "text/plain; charset=utf-8"
 
 
@@ -61,12 +64,14 @@ class HttpServer:
     def __init__(self, pages: Mapping[str, Page]) -> None:
         self._pages = pages
         self._server: asyncio.Server | None = None
+        self._loopback = False
         self._guests: dict[_Guest, None] = {}
         """The oldest first."""
 
     async def open(self, host: str, port: int) -> None:
         """Listen. OSError when that cannot be."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._loopback = names_this_machine(host)
         listener = socket.create_server((host, port), family=family)
         try:
             self._server = await asyncio.start_server(
@@ -119,7 +124,10 @@ class HttpServer:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return b"", _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long")
-        return head.partition(b"\r\n")[0], None
+        line, *fields = head.split(b"\r\n")
+        if self._loopback and not all(names_this_machine(host) for host in hosts_of(fields)):
+            return line, _refusal(HTTPStatus.MISDIRECTED_REQUEST, "here is only 127.0.0.1, [::1] or localhost")
+        return line, None
 
     async def _answer(self, line: bytes) -> Reply:
         found = _REQUEST.fullmatch(line)
@@ -137,6 +145,22 @@ class HttpServer:
         except Exception as error:  # told, and answered
             log.critical("the page %s met a defect in gatewayd: %r", found[2].decode("latin-1"), error, exc_info=error)
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"a defect in gatewayd, which its log tells: {error!r}")
+
+
+def hosts_of(fields: Sequence[bytes]) -> list[str]:
+    """The hosts of all fields `Host` (RFC 9110, 7.2), without their ports. One that is not sent is not there: programs
+    may leave it out, browsers do not."""
+    found = (field.partition(b":")[2] for field in fields if field[:5].lower() == b"host:")
+    return [_PORT.sub("", host.decode("latin-1").strip()) for host in found]
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a host is this machine to whoever says it: a loopback address, or `localhost`."""
+    host = host.strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 def _refusal(status: HTTPStatus, words: str, *headers: str) -> Reply:

@@ -97,6 +97,13 @@ class Lines:
             raise GatewayError(f"line {post.group.name} is being changed: the session under way is finished first")
         return None if post is None else post.worker
 
+    def worker_at(self, line: str) -> Worker | None:
+        """Who works on this line, alone or in a pool; None where nobody does. GatewayError as `worker_of`."""
+        post = next((post for post in self._posts.values() if line in [one.id for one in post.group.lines]), None)
+        if post is not None and post.waits:
+            raise GatewayError(f"line {post.group.name} is being changed: the session under way is finished first")
+        return None if post is None else post.worker
+
     def start(self, config: Config) -> None:
         """Begin with a first configuration."""
         wanted = groups(config)
@@ -191,8 +198,13 @@ def _finishes(post: _Post, wanted: Mapping[str, Group]) -> bool:
 
 
 def under_way(worker: Worker) -> list[str]:
-    """The meters with which somebody talks right now."""
-    return [one.meter for one in worker.state().under_way]
+    """The meters with which somebody talks right now. A line that is lent has none: a stop ends the loan by itself."""
+    return [one.meter for one in worker.state().under_way if not one.lent]
+
+
+def lent(worker: Worker, line: str = "") -> list[str]:
+    """What its lines, or this one, are lent for right now."""
+    return [one.lent for one in worker.state().under_way if one.lent and line in ("", one.line)]
 
 
 def hang_up_seconds(config: Config) -> float:

@@ -2,10 +2,10 @@
 
 Rules: read-only; a connection is open for one query only, and a query is one step of SQLite, which makes one JSON text
 of it, so that other threads go on meanwhile (as in archive/follow.py). What a damaged segment holds is as if it were
-not there: `archive verify` tells of it.
+not there: it is among `damaged` then, and `archive verify` tells of it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 from gatewayd.archive import rows, segments
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
+from gatewayd.metering.era import BEGIN, END
 from gatewayd.metering.plan import Touch
 from gatewayd.model import Archived, Flag, Kind, Point, Ratio, RawStatus, Reading
 from gatewayd.obis import Obis
@@ -32,12 +33,15 @@ JOIN device AS d ON d.id = e.device JOIN ratio AS q ON q.id = r.ratio
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = ? AND s.is_obis = 1 AND s.obis LIKE ?
   AND r.at > ? AND r.at <= ?
 """  # noqa: S608 - our own texts
-_TOTALS = "%.8.%"
+TOTALS = "%.8.%"
 _HOUR_US = 3_600_000_000
+OF_ERA = f"r.at > {rows.to_us(BEGIN)} AND r.at <= {rows.to_us(END)}"
+_ERA_HOURS = rows.to_us(END) // _HOUR_US + 1
+"""Counted from 1970 on."""
 _HOURS = f"""
 SELECT json_group_array(hour) FROM (SELECT DISTINCT (r.at - 1) / {_HOUR_US} AS hour
 FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
-WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1)
+WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1 AND {OF_ERA})
 """  # noqa: S608
 
 _TOUCHES = f"""
@@ -46,17 +50,17 @@ FROM (SELECT DISTINCT series, (at - 1 + ?) / {_HOUR_US} AS hour FROM reading WHE
 JOIN series AS s ON s.id = t.series
 WHERE s.kind = 'interval' AND s.is_obis = 1
 """  # noqa: S608
-_LATE_STATES = f"""
-SELECT json_group_array(json_array(t.meter, t.obis, t.hour))
-FROM (SELECT DISTINCT s.meter, s.obis, (r.at - 1 + ?) / {_HOUR_US} AS hour
-      FROM reading AS r JOIN series AS s ON s.id = r.series JOIN exchange AS e ON e.id = r.exchange
-      WHERE r.seq > ? AND r.seq <= ? AND s.kind = 'register' AND s.is_obis = 1 AND s.obis LIKE '{_TOTALS}'
-        AND e.ended_at > r.at + {_HOUR_US}) AS t
-"""  # noqa: S608
-_FIRST = """
-SELECT min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id)) FROM series AS s
-WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1
+_RATIO_METERS = """
+SELECT json_group_array(meter) FROM (SELECT DISTINCT s.meter FROM reading AS r JOIN series AS s ON s.id = r.series
+WHERE r.seq > ? AND r.seq <= ? AND s.kind = 'register' AND s.is_obis = 1 AND s.obis LIKE '1-%:0.4.%')
 """
+_FIRST = f"""
+SELECT json_array(
+    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND s.obis NOT LIKE '{TOTALS}')),
+    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND s.obis LIKE '{TOTALS}')))
+FROM series AS s WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1
+"""  # noqa: S608
+_FIRSTS = msgspec.json.Decoder(tuple[int | None, int | None])
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -93,6 +97,7 @@ _HOURLY = msgspec.json.Decoder(list[tuple[str, str, int]])
 _TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 """Some instant of these years: zones had other offsets long ago."""
 _NUMBERS = msgspec.json.Decoder(list[int])
+_TEXTS = msgspec.json.Decoder(list[str])
 _MORE = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -100,7 +105,11 @@ class RawReader:
     """Reads one raw archive. Used from one thread after the other, never from two at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = self._folder = folder
+        self.damaged: dict[int, str] = {}
+        """Segments that could not be read, and why, since somebody cleared it."""
+        self.beyond: set[str] = set()
+        """Meters with intervals out of the era, which touch nothing; since somebody cleared it."""
         self._spans: dict[int, tuple[int, int]] = {}
         """Of sealed segments: the first and the last instant of their readings. They never change."""
         self._starts: dict[int, int] = {}
@@ -112,15 +121,17 @@ class RawReader:
         """The intervals of these meters that end after `first` and not after `last`, by meter, in the order of their
         numbers. The bytes of the values are left out: the derived layer needs none. ArchiveError."""
         found: dict[str, list[Archived]] = {meter: [] for meter in meters}
-        for one in self._read(meters, Kind.INTERVAL, "%", first, last):
+        for one in self.read(meters, Kind.INTERVAL, "%", first, last):
             found[one.reading.meter].append(one)
         return found
 
     def registers(self, meters: Collection[str], first: datetime, last: datetime) -> list[Archived]:
         """The states of registers of energy (group D is 8) of these meters in the same span. ArchiveError."""
-        return self._read(meters, Kind.REGISTER, _TOTALS, first, last)
+        return self.read(meters, Kind.REGISTER, TOTALS, first, last)
 
-    def _read(self, meters: Collection[str], kind: Kind, like: str, first: datetime, last: datetime) -> list[Archived]:
+    def read(self, meters: Collection[str], kind: Kind, like: str, first: datetime, last: datetime) -> list[Archived]:
+        """Readings of one kind with codes like a pattern of SQL, after `first` and not after `last`, in the order of
+        their numbers. ArchiveError."""
         begin, end = rows.to_us(first), rows.to_us(last)
         found: list[Archived] = []
         wanted = (_json(meters), kind.value, like, begin, end)
@@ -133,23 +144,24 @@ class RawReader:
         found.sort(key=_seq)
         return found
 
-    def touches(self, after: int, last: int, zone: ZoneInfo) -> tuple[set[Touch], set[Touch], list[str]]:
-        """Of which meters, codes and hours the readings behind a number are, up to another one; hours of the days
-        around the registers among them that came late; and what cannot be read of it, in words. ArchiveError."""
+    def touches(self, after: int, last: int, zone: ZoneInfo) -> tuple[set[Touch], list[str]]:
+        """Of which meters, codes and hours the intervals behind a number are, up to another one; and what cannot be
+        read of it, in words. ArchiveError."""
         found: set[Touch] = set()
-        around: set[Touch] = set()
         faults: list[str] = []
         shift = rows.to_us(_TODAY + (_TODAY.astimezone(zone).utcoffset() or timedelta())) % _HOUR_US
         codes: dict[str, Obis] = {}
         instants: dict[int, datetime] = {}
-        for number in self._behind(after, last):
+        for number in self.behind(after, last):
             try:
-                batch = _HOURLY.decode(self._text(number, _TOUCHES, (shift, after, last)))
-                late = _HOURLY.decode(self._text(number, _LATE_STATES, (shift, after, last)))
+                batch = _HOURLY.decode(self.text(number, _TOUCHES, (shift, after, last)))
             except ArchiveDamaged as error:
                 faults.append(str(error))
                 continue
             for meter, code, hour in batch:
+                if not 0 <= hour < _ERA_HOURS:
+                    self.beyond.add(meter)
+                    continue
                 obis = codes.get(code)
                 if obis is None:
                     obis = codes[code] = Obis.parse(code)
@@ -157,20 +169,25 @@ class RawReader:
                 if end is None:
                     end = instants[hour] = rows.from_us((hour + 1) * _HOUR_US - shift)
                 found.add((meter, obis, end))
-            for meter, code, hour in late:
-                obis, within = Obis.parse(code), rows.from_us((hour + 1) * _HOUR_US - shift) - timedelta(minutes=30)
-                total = Obis(obis.a, obis.b, obis.c, obis.d)
-                around |= {(meter, total, within + timedelta(days=days)) for days in (-1, 0, 1)}
-        return found, around, faults
+        return found, faults
 
-    def _behind(self, after: int, last: int) -> list[int]:
+    def ratio_meters(self, after: int, last: int) -> set[str]:
+        """The meters whose ratio registers (1-b:0.4.e) are among the readings behind a number, up to another one; what
+        cannot be read has none. ArchiveError."""
+        found: set[str] = set()
+        for number in self.behind(after, last):
+            with suppress(ArchiveDamaged):
+                found.update(_TEXTS.decode(self.text(number, _RATIO_METERS, (after, last))))
+        return found
+
+    def behind(self, after: int, last: int) -> list[int]:
         """The segments that may hold readings with numbers above `after`, up to `last`."""
         found: list[int] = []
         for number in reversed(segments.segment_numbers(self._folder)):
             start = self._starts.get(number)
             if start is None:
                 with suppress(ArchiveDamaged):
-                    start = self._starts[number] = int(self._text(number, "SELECT last_seq FROM segment", ()))
+                    start = self._starts[number] = int(self.text(number, "SELECT last_seq FROM segment", ()))
             if start is None or start < last:
                 found.append(number)
             if start is not None and start <= after:
@@ -182,25 +199,26 @@ class RawReader:
         hours: set[int] = set()
         for number in segments.segment_numbers(self._folder):
             with suppress(ArchiveDamaged):
-                hours.update(_NUMBERS.decode(self._text(number, _HOURS, (_json(meters),))))
+                hours.update(_NUMBERS.decode(self.text(number, _HOURS, (_json(meters),))))
         return sorted({legal_day(rows.from_us(hour * _HOUR_US + _HOUR_US), zone) for hour in hours})
 
-    def first(self, meters: Collection[str], zone: ZoneInfo) -> date | None:
-        """The first legal-time day of which these meters have intervals; None where they have none. ArchiveError."""
+    def first(self, meters: Collection[str]) -> tuple[datetime | None, datetime | None]:
+        """The end of the first interval that these meters have told, and the instant of the first total in their
+        profiles. ArchiveError."""
+        found: list[tuple[int | None, int | None]] = []
         for number in segments.segment_numbers(self._folder):
             with suppress(ArchiveDamaged):
-                found = self._text(number, _FIRST, (_json(meters),))
-                if found != "None":
-                    return legal_day(rows.from_us(int(found)), zone)
-        return None
+                found.append(_FIRSTS.decode(self.text(number, _FIRST, (_json(meters),))))
+        ends, totals = ([one[place] for one in found] for place in (0, 1))
+        return _earliest(ends), _earliest(totals)
 
     def _of_segment(self, number: int, wanted: tuple[str, str, str, int, int], kind: Kind) -> Iterator[Archived]:
         if number not in self._spans:
-            sealed = self._text(number, "SELECT json_array(first_at, last_at) FROM seal", ())
+            sealed = self.text(number, "SELECT json_array(first_at, last_at) FROM seal", ())
             if sealed != "None":
                 first, last = msgspec.json.decode(sealed, type=tuple[int | None, int | None])
                 self._spans[number] = (1, 0) if first is None or last is None else (first, last)
-        batch = _ROWS.decode(self._text(number, _INTERVALS, wanted))
+        batch = _ROWS.decode(self.text(number, _INTERVALS, wanted))
         instants: dict[int, datetime] = {}
         codes: dict[str, Obis] = {}
         points: dict[str, Point] = {}
@@ -245,9 +263,15 @@ class RawReader:
             known = self._ratios[key] = rows.ratio(*key)
         return known
 
-    def _text(self, number: int, sql: str, values: tuple[str | int, ...]) -> str:
+    def text(self, number: int, sql: str, values: tuple[str | int, ...]) -> str:
         """The one value of a query. ArchiveDamaged, ArchiveError."""
-        path = segments.segment_path(self._folder, number)
+        try:
+            return self._text(segments.segment_path(self._folder, number), sql, values)
+        except ArchiveDamaged as error:
+            self.damaged.setdefault(number, str(error))
+            raise
+
+    def _text(self, path: Path, sql: str, values: tuple[str | int, ...]) -> str:
         connection = segments.open_for_reading(path)
         try:
             return str(connection.execute(sql, values).get)
@@ -260,6 +284,11 @@ class RawReader:
 
 
 _STATUS = {int(status): status for status in RawStatus}
+
+
+def _earliest(instants: Iterable[int | None]) -> datetime | None:
+    first = min((one for one in instants if one is not None), default=None)
+    return None if first is None else rows.from_us(first)
 
 
 def _seq(archived: Archived) -> int:

@@ -1,4 +1,4 @@
-"""The steps behind primary values: netting of phases, validation, substitution, and losses beside them.
+"""The steps behind primary values: netting of phases, validation and substitution.
 
 Rules: each step hands its series to the pure functions of gatewayd.metering, together with what they look at: registers
 out of the raw archive, comparable days and the control metering through `Look`. Only days that are looked at are read.
@@ -12,22 +12,25 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gatewayd.daemon.metering_steps import Day, Made, Note, Step
-from gatewayd.legal_time import legal_day
-from gatewayd.metering.basis import Advance, Basis, advances, affected
+from gatewayd.daemon.metering_near import near_of
+from gatewayd.daemon.metering_steps import Day, Made, Step
+from gatewayd.daemon.metering_sums import SETTLED
+from gatewayd.legal_time import interval_ends, legal_day
+from gatewayd.metering.basis import Advance, Basis, advances, affected, needed, reaching
 from gatewayd.metering.day_class import comparable_days, later_days
 from gatewayd.metering.derivation import Facts
 from gatewayd.metering.findings import Finding, Rule, Severity
-from gatewayd.metering.loss_series import losses_of_point
+from gatewayd.metering.limits import most_in
 from gatewayd.metering.netting import Netting, of_point
-from gatewayd.metering.points import MeteringPoint, SupplyTransformer
+from gatewayd.metering.points import MeteringPoint, on_day, periods_of
 from gatewayd.metering.registers import registers
-from gatewayd.metering.rules import Rules
-from gatewayd.metering.substitute import substituted, used
+from gatewayd.metering.rules import DEFAULTS, Rules
+from gatewayd.metering.substitute import marked, substituted
 from gatewayd.metering.substitution_terms import SubstitutionTerms
 from gatewayd.metering.validation import Seen, month_findings, validated_day
+from gatewayd.metering.validation import reaching as reaching_out
 from gatewayd.metering.values import Channel, Layer, Series
-from gatewayd.model import Archived, Kind
+from gatewayd.model import Archived, Flag, Kind, RawStatus
 from gatewayd.obis import Obis
 
 _DAY = timedelta(days=1)
@@ -54,11 +57,12 @@ def netting_step(netting: Netting) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What validates a point. `control`: its control metering, where it has one."""
+    """What validates a point. `control`: its control metering, where it has one; `before`: what makes its values."""
 
     point: MeteringPoint
     rules: Rules
     control: MeteringPoint | None = None
+    before: tuple[Step, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,11 +76,15 @@ class Validation:
 
     def step(self, day: Day, made: tuple[Made, ...]) -> tuple[Made, ...]:
         """The values with what was found on them."""
-        before = _before(day, self.rules.weeks)
+        weeks = self.rules.weeks
+        before = _beside(day, comparable_days(day.day, weeks)) if weeks else {}
         series = [_joined(one.series, before) for one in made]
-        found = validated_day(self._seen(day, series, day.start, day.end), day.day, self.rules)
+        seen = self._seen(day, series, day.start, day.end)
+        if spans := reaching_out(seen, day.day, self.rules):
+            near, raw = near_of(day, spans, self.point, self.before, self.rules)
+            seen = replace(seen, near=near, raw=lambda: [*chain.from_iterable(day.raw.values()), *raw])
+        found = validated_day(seen, day.day, self.rules)
         facts: Facts = (("rules", self.names),)
-        notes = _notes(found.findings)
         return tuple(
             replace(
                 one,
@@ -84,10 +92,8 @@ class Validation:
                 checked=bool(self.names),
                 facts=(*one.facts, *facts),
                 findings=found.findings,
-                notes=notes.get(code, ()),
             )
             for one, series in zip(made, found.series, strict=True)
-            for code in (one.series.channel.obis,)
         )
 
     def month(self, day: Day, series: Sequence[Series]) -> tuple[Finding, ...]:
@@ -100,16 +106,33 @@ class Validation:
         control: Mapping[Obis, Series] = {}
         if self.control is not None and self.rules.control.enabled:
             control = day.look.series(self.control.id, Layer.INTERVAL, start, end)
-        return Seen(self.point, series, readings, control, self.control, day.zone)
+        last = legal_day(day.end, day.zone)
+        beside = None if self.control is None else on_day(self.control, last, day.zone)
+        return Seen(
+            on_day(self.point, last, day.zone),
+            series,
+            readings,
+            control,
+            beside,
+            day.zone,
+            raw=lambda: _read(self.point, day),
+            control_raw=lambda: () if self.control is None else _read(self.control, day),
+        )
+
+
+def _read(point: MeteringPoint, day: Day) -> Sequence[Archived]:
+    """The readings of the intervals of a point on a day, or in a month."""
+    return list(chain.from_iterable(day.read(sorted(point.meters), day.start, day.end).values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
-    """What makes substitute values of a point."""
+    """What makes substitute values of a point. `rules`: what validates it, which says how much an interval can have."""
 
     point: MeteringPoint
     terms: SubstitutionTerms
     control: MeteringPoint | None = None
+    rules: Rules = DEFAULTS
 
     @property
     def facts(self) -> Facts:
@@ -123,35 +146,51 @@ class Substitution:
         )
 
     def step(self, day: Day, made: tuple[Made, ...]) -> tuple[Made, ...]:
-        """The values with substitutes in place of what is missing or distorted."""
-        before = _before(day, self.terms.weeks, beside=True)
-        control: Mapping[Obis, Series] = {}
-        if self.control is not None and self.terms.use_control:
-            control = day.look.series(self.control.id, Layer.INTERVAL, day.start - _DAY, day.end + _DAY)
-        readings = day.registers() if self.terms.scale and self.point.meters else ()
-        return tuple(self._of_channel(one, before, control, readings, day) for one in made)
-
-    def _of_channel(
-        self,
-        made: Made,
-        before: Mapping[Obis, Sequence[Series]],
-        control: Mapping[Obis, Series],
-        readings: Sequence[Archived],
-        day: Day,
-    ) -> Made:
-        series = _joined(made.series, before)
-        totals, _ = registers(self.point, readings, made.series.channel, day.zone)
-        known = [one for total in totals for one in advances(total.states) if _seen_from_both(one, day.zone)]
-        if self.terms.scale and any(one.status for one in made.series.values):
-            known += self._over_gaps(made.series.channel, day)
-        basis = Basis(series, control.get(made.series.channel.obis), tuple(known), self.point.period, day.zone)
-        found = substituted(basis, day.day, self.terms, day.now, closed=day.settled)
-        events = used(made.series.by_end(), found)
-        notes = tuple(
-            Note("substituted", f"{count} of {made.series.channel.obis.reduced()}: {method}", warn=False)
-            for method, count in _counted(one.method.value for one in events).items()
+        """The values with substitutes in place of what is missing or distorted; as they are on a day on which the
+        metering period changes."""
+        if len(periods_of(self.point, day.start, day.end)) > 1:
+            return made
+        wanted = [self._wanted(one.series, day) for one in made]
+        readings: Sequence[Archived] = ()
+        if self.terms.scale and self.point.meters and any(wanted):  # what was typed by hand measures nothing
+            readings = [one for one in day.registers() if Flag.MANUAL not in one.reading.flags]
+        return tuple(
+            replace(one, series=self._of(one, readings, day) if mine else one.series, facts=(*one.facts, *self.facts))
+            for one, mine in zip(made, wanted, strict=True)
         )
-        return replace(made, series=found, facts=(*made.facts, *self.facts), notes=(*made.notes, *notes))
+
+    def _wanted(self, series: Series, day: Day) -> bool:
+        """Whether there is anything to be replaced."""
+        there = len(series.values) == len(interval_ends(day.day, _period(self.point, day), day.zone))
+        return not there or any(one.status is not RawStatus.TRUE for one in series.values)
+
+    def _of(self, made: Made, readings: Sequence[Archived], day: Day) -> Series:
+        channel, period = made.series.channel, _period(self.point, day)
+        totals, _ = registers(self.point, readings, channel, day.zone)
+        known = [
+            one
+            for total in totals
+            for one in advances(total.states, period, day.zone, total.digit)
+            if _seen_from_both(one, day.zone)
+        ]
+        if self.terms.scale:
+            known += self._over_gaps(channel, day)
+        shared = [one for one in reaching(known, day.start, day.end) if one.on_grid(period, day.zone)]
+        series = _joined(made.series, _beside(day, needed(day.day, self.terms, shared, day.zone)))
+        rated, rule = on_day(self.point, day.day, day.zone).rated, self.rules.above_maximum
+        seconds = round(period.total_seconds())
+        most = most_in(rated, rule.times, channel.unit, seconds) if rule.enabled else None
+        basis = Basis(series, self._control(channel, shared, day), tuple(known), period, day.zone, most=most)
+        found = substituted(basis, day.day, self.terms, day.now, waits=day.end + SETTLED)
+        return marked(found, made.findings, day.zone)
+
+    def _control(self, channel: Channel, shared: Iterable[Advance], day: Day) -> Series | None:
+        """The control metering of the day, and of those with which it shares an advance."""
+        if self.control is None or not self.terms.use_control:
+            return None
+        start = min([day.start, *(one.start for one in shared)])
+        end = max([day.end, *(one.end for one in shared)])
+        return day.look.series(self.control.id, Layer.INTERVAL, start, end).get(channel.obis)
 
     def _over_gaps(self, channel: Channel, day: Day) -> Iterator[Advance]:
         """A profile of totals says itself by how much they went up over a gap within the day."""
@@ -161,20 +200,15 @@ class Substitution:
             if one.reading.obis is not None and one.reading.obis.d == _TOTAL and day.start <= one.reading.at <= day.end
         ]
         totals, _ = registers(self.point, states, channel, day.zone)
-        for one in chain.from_iterable(advances(total.states) for total in totals):
-            if one.end - one.start > self.point.period:
-                yield one
+        period = _period(self.point, day)
+        for total in totals:
+            yield from (
+                one for one in advances(total.states, period, day.zone, total.digit) if one.end - one.start > period
+            )
 
 
-def losses_step(point: MeteringPoint, transformer: SupplyTransformer) -> Step:
-    """The losses of the supply transformer, as a layer of its own."""
-    facts: Facts = (("transformer", transformer.kind.value), ("calculated", transformer.calculated))
-
-    def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
-        series = day.look.series(point.id, Layer.INTERVAL, day.start, day.end)
-        return tuple(Made(one, facts=facts) for one in losses_of_point(transformer, series))
-
-    return step
+def _period(point: MeteringPoint, day: Day) -> timedelta:
+    return on_day(point, day.day, day.zone).period
 
 
 def affected_days(rules: Rules, terms: SubstitutionTerms, zone: ZoneInfo) -> Callable[[date], Iterable[date]] | None:
@@ -184,18 +218,18 @@ def affected_days(rules: Rules, terms: SubstitutionTerms, zone: ZoneInfo) -> Cal
         return None
 
     def found(day: date) -> Iterable[date]:
-        return {*(later_days(day, weeks) if weeks else ()), *affected(day, terms, zone=zone)}
+        near = set(affected(day, terms, zone=zone))
+        if terms.enabled and terms.scale:  # a day shares an advance with the one before, or behind
+            near |= {other + step for other in near for step in (-_DAY, _DAY)}
+        return {*(later_days(day, weeks) if weeks else ()), *near}
 
     return found
 
 
-def _before(day: Day, weeks: int, *, beside: bool = False) -> dict[Obis, list[Series]]:
-    """What there is of comparable days, and of the day before; `beside`: of the day after, too."""
-    wanted = {day.day - _DAY, *(comparable_days(day.day, weeks) if weeks else ())}
-    if beside:
-        wanted.add(day.day + _DAY)
+def _beside(day: Day, wanted: Iterable[date]) -> dict[Obis, list[Series]]:
+    """What there is of other days."""
     found: dict[Obis, list[Series]] = {}
-    for other in sorted(wanted):
+    for other in sorted(set(wanted) - {day.day}):
         for code, series in day.look.day(day.point, other).items():
             found.setdefault(code, []).append(series)
     return found
@@ -214,23 +248,6 @@ def _joined(series: Series, others: Mapping[Obis, Sequence[Series]]) -> Series:
 def _seen_from_both(one: Advance, zone: ZoneInfo) -> bool:
     """Whether an advance reaches over two days at most: each of them sees all of it, and so both share out the same."""
     return legal_day(one.end, zone) - legal_day(one.start + timedelta.resolution, zone) <= _DAY
-
-
-def _notes(findings: Iterable[Finding]) -> dict[Obis, tuple[Note, ...]]:
-    """By channel, what is to be told of it."""
-    found: dict[Obis, tuple[Note, ...]] = {}
-    for one in findings:
-        if one.obis is not None:
-            note = Note(one.rule.value, one.text, warn=one.severity.turns)
-            found[one.obis] = (*found.get(one.obis, ()), note)
-    return found
-
-
-def _counted(names: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return found
 
 
 def around(start: datetime, end: datetime) -> tuple[datetime, datetime]:

@@ -87,6 +87,83 @@ DELIVERED = Family(
 SET_ASIDE = Family(
     "gatewayd_sink_set_aside", _G, "Readings that a sink has refused for good, and does not get.", ("sink",)
 )
+METERING_POINTS = Family("gatewayd_metering_points", _G, "Metering points of which values are derived.")
+METERING_SEQ = Family(
+    "gatewayd_metering_position_seq",
+    _G,
+    "Sequence number in the archive up to which everything is derived; absent: not known yet.",
+)
+METERING_BEHIND = Family(
+    "gatewayd_metering_behind_readings", _G, "Readings in the archive of which nothing is derived yet."
+)
+METERING_BEHIND_SECONDS = Family(
+    "gatewayd_metering_behind_seconds",
+    _G,
+    "Age of the first reading of which nothing is derived yet, since it was archived; 0 when there is none.",
+)
+METERING_WAITING = Family(
+    "gatewayd_metering_queue", _G, "Days of metering points that are to be computed, as far as it is known."
+)
+METERING_FAULT = Family(
+    "gatewayd_metering_fault",
+    _G,
+    "1 while nothing is derived: a fault of a disk, or a defect that gatewayd status names.",
+)
+METERING_VALUES = Family(
+    "gatewayd_metering_values_total",
+    _C,
+    "Versions of derived values that the derived archive has confirmed since the start, by layer and status.",
+    ("layer", "status"),
+)
+METERING_SUBSTITUTES = Family(
+    "gatewayd_metering_substitutes_total",
+    _C,
+    "Versions of derived values that are substitutes, by method: control, interpolated, comparable, estimate, manual.",
+    ("method",),
+)
+METERING_FINDINGS = Family(
+    "gatewayd_metering_findings_total",
+    _C,
+    "Versions of derived values that a validation rule has found something on, by rule; the configuration says how "
+    "severe that is.",
+    ("rule",),
+)
+METERING_DEPTH = Family(
+    "gatewayd_metering_outbox_depth", _G, "Derived values that a sink has not taken yet.", ("sink",)
+)
+METERING_OLDEST = Family(
+    "gatewayd_metering_outbox_oldest_seconds",
+    _G,
+    "Age of the first derived value that a sink has not taken, since it was archived; 0 when it has all.",
+    ("sink",),
+)
+METERING_SINK_UP = Family(
+    "gatewayd_metering_sink_connected",
+    _G,
+    "1 while a sink is connected for derived values and has no fault, else 0.",
+    ("sink",),
+)
+METERING_DELIVERED = Family(
+    "gatewayd_metering_sink_delivered_total",
+    _C,
+    "Derived values that a sink has acknowledged since it was started.",
+    ("sink",),
+)
+METERING_SET_ASIDE = Family(
+    "gatewayd_metering_sink_set_aside",
+    _G,
+    "Derived values that a sink has refused for good, and does not get.",
+    ("sink",),
+)
+METERING_HEAD = Family(
+    "gatewayd_metering_archive_head_seq", _G, "Sequence number of the last value in the derived archive."
+)
+METERING_ARCHIVE_FAULT = Family(
+    "gatewayd_metering_archive_fault", _G, "1 while the derived archive takes nothing or cannot be opened, else 0."
+)
+METERING_BYTES = Family(
+    "gatewayd_metering_archive_bytes", _G, "Size of all segments of the derived archive with their journals."
+)
 HEAD = Family("gatewayd_archive_head_seq", _G, "Sequence number of the last reading in the archive.")
 COMMIT_SECONDS = Family("gatewayd_archive_commit_seconds", _H, "How long commits took that were acknowledged.")
 COMMITS_FAILED = Family(

@@ -21,10 +21,19 @@ from gatewayd.config import Config, MeterSettings
 from gatewayd.config import Job as JobSettings
 from gatewayd.daemon import metric_names as names
 from gatewayd.daemon.exposition import Family, Sample
+from gatewayd.daemon.metric_outboxes import (
+    Derived,
+    DerivedAges,
+    Found,
+    Outboxes,
+    alone,
+    derived_layer,
+    outboxes,
+    seconds,
+)
 from gatewayd.kernel_clock import Synchronised
 from gatewayd.live import LineState, Vital
 from gatewayd.model import RawStatus
-from gatewayd.publish import SinkState
 from gatewayd.tallies import RESULTS, Histogram, decimal
 from gatewayd.upkeep import Progress
 
@@ -51,7 +60,7 @@ class Snapshot:
     progress: Sequence[Progress]
     alarms: Mapping[str, Sequence[str]]
     modems: Mapping[str, bool]
-    sinks: Sequence[tuple[SinkState, int]]
+    sinks: Outboxes
     folder: Path
     head: int
     archive_fault: bool
@@ -63,31 +72,27 @@ class Snapshot:
     sessions: Mapping[str, Histogram]
     clock: Synchronised
     begun: float
+    derived: Derived | None = None
+    """None where there are no metering points."""
 
 
-def collected(snapshot: Snapshot, ages: Ages) -> list[tuple[Family, Sequence[Sample]]]:
+def collected(snapshot: Snapshot, ages: Ages, derived_ages: DerivedAges) -> list[tuple[Family, Sequence[Sample]]]:
     """All families, in the order of the page. Blocks for a moment."""
     found = {
         **_work(snapshot),
         **_meters(snapshot),
         **_lines(snapshot),
-        **_sinks(snapshot, ages),
+        **outboxes(snapshot.at, snapshot.head, snapshot.sinks, ages),
+        **derived_layer(snapshot.at, snapshot.head, snapshot.derived, derived_ages),
         **_archive(snapshot),
         **_gateway(snapshot),
         **_process(),
     }
-    found[names.SCRAPE_SECONDS] = _one(decimal(round((time.monotonic() - snapshot.begun) * 1e9)))
+    found[names.SCRAPE_SECONDS] = alone(decimal(round((time.monotonic() - snapshot.begun) * 1e9)))
     return [(family, found.get(family, ())) for family in names.FAMILIES]
 
 
-_Found = dict[Family, Sequence[Sample]]
-
-
-def _one(value: int | str | Histogram) -> list[Sample]:
-    return [((), value)]
-
-
-def _work(known: Snapshot) -> _Found:
+def _work(known: Snapshot) -> Found:
     drivers = {settings.driver for settings in known.config.meters} | {driver for driver, _ in known.reads}
     reads: dict[tuple[str, str], int] = {(driver, result): 0 for driver in sorted(drivers) for result in RESULTS}
     return {
@@ -101,18 +106,18 @@ def _work(known: Snapshot) -> _Found:
 # -- meters ------------------------------------------------------------------------------------------------------------
 
 
-def _meters(known: Snapshot) -> _Found:
+def _meters(known: Snapshot) -> Found:
     vitals, settings = known.vitals, known.config.meters
     return {
         names.LAST_SUCCESS: [((one.meter,), _timestamp(one.last_success)) for one in vitals if one.last_success],
-        names.READ_PERIOD: [((one.id,), _seconds(period)) for one in settings if (period := period_of(one))],
+        names.READ_PERIOD: [((one.id,), seconds(period)) for one in settings if (period := period_of(one))],
         names.METER_INFO: [((one.id, one.line, one.driver, one.metering_type.value), 1) for one in settings],
         names.METER_FAULT: [((one.meter,), int(one.faulty)) for one in vitals],
-        names.CLOCK_OFFSET: [((one.meter,), _seconds(one.deviation)) for one in vitals if one.deviation is not None],
+        names.CLOCK_OFFSET: [((one.meter,), seconds(one.deviation)) for one in vitals if one.deviation is not None],
         names.GAPS: list(_gaps(known)),
-        names.BACK_FILLS: _one(sum(_goes_back(one) for one in known.progress)),
+        names.BACK_FILLS: alone(sum(_goes_back(one) for one in known.progress)),
         names.ALARMS: [((meter,), len(texts)) for meter, texts in known.alarms.items() if texts],
-        names.ALARMS_STANDING: _one(sum(map(len, known.alarms.values()))),
+        names.ALARMS_STANDING: alone(sum(map(len, known.alarms.values()))),
     }
 
 
@@ -158,48 +163,31 @@ def _day(at: datetime, zone: ZoneInfo) -> date:
     return at.astimezone(zone).date()
 
 
-# -- lines and sinks ---------------------------------------------------------------------------------------------------
+# -- lines -------------------------------------------------------------------------------------------------------------
 
 
-def _lines(known: Snapshot) -> _Found:
+def _lines(known: Snapshot) -> Found:
     states, broken, nothing = known.lines, set(known.broken), timedelta(0)
     return {
         names.LINE_STATE: [((one.line,), 2 if one.line in broken else _STATES[one.condition]) for one in states],
         names.LINE_QUEUE: [((one.line,), one.queue) for one in states],
         names.LINE_LATE: [
-            ((one.line,), _seconds(max(known.at - one.oldest, nothing) if one.oldest else nothing)) for one in states
+            ((one.line,), seconds(max(known.at - one.oldest, nothing) if one.oldest else nothing)) for one in states
         ],
         names.LINE_BUSY: [((one.line,), len(one.under_way)) for one in states],
         names.MODEM_OUT: [((modem,), int(out)) for modem, out in known.modems.items()],
     }
 
 
-def _sinks(known: Snapshot, ages: Ages) -> _Found:
-    waiting = [(state.sink, cursor) for state, cursor in known.sinks if state.waiting]
-    archived = ages.archived_at([cursor for _, cursor in waiting])
-    oldest: dict[str, datetime | None] = {state.sink: known.at for state, _ in known.sinks}
-    oldest |= dict(zip((sink for sink, _ in waiting), archived, strict=True))
-    states = [state for state, _ in known.sinks]
-    return {
-        names.OUTBOX_DEPTH: [((one.sink,), one.waiting) for one in states],
-        names.OUTBOX_OLDEST: [
-            ((sink,), _seconds(max(known.at - at, timedelta(0)))) for sink, at in oldest.items() if at is not None
-        ],
-        names.SINK_UP: [((one.sink,), int(one.word == "connected")) for one in states],
-        names.DELIVERED: [((one.sink,), one.delivered) for one in states],
-        names.SET_ASIDE: [((one.sink,), one.set_aside) for one in states],
-    }
-
-
 # -- the archive, the gateway, the process -----------------------------------------------------------------------------
 
 
-def _archive(known: Snapshot) -> _Found:
-    found: _Found = {
-        names.HEAD: _one(known.head),
-        names.COMMIT_SECONDS: _one(known.commits),
-        names.COMMITS_FAILED: _one(known.commits_failed),
-        names.ARCHIVE_FAULT: _one(int(known.archive_fault)),
+def _archive(known: Snapshot) -> Found:
+    found: Found = {
+        names.HEAD: alone(known.head),
+        names.COMMIT_SECONDS: alone(known.commits),
+        names.COMMITS_FAILED: alone(known.commits_failed),
+        names.ARCHIVE_FAULT: alone(int(known.archive_fault)),
     }
     try:
         with os.scandir(known.folder) as entries:
@@ -208,35 +196,35 @@ def _archive(known: Snapshot) -> _Found:
     except OSError:
         return found
     return found | {
-        names.ARCHIVE_BYTES: _one(sum(sizes)),
-        names.DISK_FREE: _one(disk.f_bavail * disk.f_frsize),
-        names.DISK_SIZE: _one(disk.f_blocks * disk.f_frsize),
+        names.ARCHIVE_BYTES: alone(sum(sizes)),
+        names.DISK_FREE: alone(disk.f_bavail * disk.f_frsize),
+        names.DISK_SIZE: alone(disk.f_blocks * disk.f_frsize),
     }
 
 
-def _gateway(known: Snapshot) -> _Found:
+def _gateway(known: Snapshot) -> Found:
     error = known.clock.error
     return {
-        names.CLOCK_SURE: _one(int(known.clock.sure)),
-        names.CLOCK_ERROR: [] if error is None else _one(format(error, "f")),
-        names.READY: _one(int(known.ready)),
-        names.CONFIG_FAULT: _one(int(known.config_fault)),
-        names.CONFIG_LOADED: _one(_timestamp(known.loaded_at)),
+        names.CLOCK_SURE: alone(int(known.clock.sure)),
+        names.CLOCK_ERROR: [] if error is None else alone(format(error, "f")),
+        names.READY: alone(int(known.ready)),
+        names.CONFIG_FAULT: alone(int(known.config_fault)),
+        names.CONFIG_LOADED: alone(_timestamp(known.loaded_at)),
         names.BUILD: [((known.config.gateway.id, __version__, platform.python_version()), 1)],
-        names.START: _one(_timestamp(known.since)),
+        names.START: alone(_timestamp(known.since)),
     }
 
 
-def _process() -> _Found:
-    found: _Found = {
-        names.CPU: _one(decimal(time.process_time_ns())),
-        names.FILES_MOST: _one(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+def _process() -> Found:
+    found: Found = {
+        names.CPU: alone(decimal(time.process_time_ns())),
+        names.FILES_MOST: alone(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     }
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        found[names.RSS] = _one(pages * resource.getpagesize())
-        found[names.FILES] = _one(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - names alone
-        found[names.THREADS] = _one(len(os.listdir("/proc/self/task")))  # noqa: PTH208 - as above
+        found[names.RSS] = alone(pages * resource.getpagesize())
+        found[names.FILES] = alone(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - names alone
+        found[names.THREADS] = alone(len(os.listdir("/proc/self/task")))  # noqa: PTH208 - as above
     except OSError:
         pass
     return found
@@ -244,7 +232,3 @@ def _process() -> _Found:
 
 def _timestamp(at: datetime) -> str:
     return decimal((at - _EPOCH) // _MICROSECOND * 1000)
-
-
-def _seconds(length: timedelta) -> str:
-    return decimal(length // _MICROSECOND * 1000)

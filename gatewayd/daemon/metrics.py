@@ -14,7 +14,10 @@ from gatewayd.daemon.exposition import CONTENT_TYPE, text
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.health import Health
 from gatewayd.daemon.http import Reply
+from gatewayd.daemon.metering_state import MeteringState
+from gatewayd.daemon.metric_outboxes import Derived, DerivedAges
 from gatewayd.daemon.metric_samples import Snapshot, collected
+from gatewayd.daemon.status_metering import damage, trouble
 from gatewayd.live import LineState, Vital
 
 FRESH_S = 1.0
@@ -30,6 +33,7 @@ class Metrics:
         self._gateway = gateway
         self._health = health
         self._ages = Ages(gateway.store.folder)
+        self._derived_ages = DerivedAges(gateway.store.folder)
         self._making: asyncio.Task[bytes] | None = None
         self._made_at = 0.0
 
@@ -47,7 +51,7 @@ class Metrics:
 
     async def _made(self) -> bytes:
         snapshot = await self._snapshot()
-        return await asyncio.to_thread(lambda: text(collected(snapshot, self._ages)).encode())
+        return await asyncio.to_thread(lambda: text(collected(snapshot, self._ages, self._derived_ages)).encode())
 
     async def _snapshot(self) -> Snapshot:
         begun = time.monotonic()
@@ -80,6 +84,27 @@ class Metrics:
             sessions=dict(acquisition.tally.seconds),
             clock=gateway.clock.state,
             begun=begun,
+            derived=self._derived(),
+        )
+
+    def _derived(self) -> Derived | None:
+        site = self._gateway.metering
+        fault, _ = trouble(site)
+        if site is None or (site.state is None and not fault):
+            return None
+        state, store = site.state or MeteringState(points=len(self._gateway.config.points)), site.store
+        return Derived(
+            points=state.points,
+            seq=state.seq if state.known else None,
+            waiting=state.waiting,
+            fault=bool(fault or damage(site)[0]),
+            archive_fault=bool(site.fault if store is None else store.fault),
+            values=dict(state.tally.values),
+            substitutes=dict(state.tally.substitutes),
+            findings=dict(state.tally.findings),
+            sinks=[(sink.publisher.state, sink.outbox.cursor) for sink in site.serving],
+            folder=None if store is None else store.folder,
+            head=0 if store is None else store.head,
         )
 
     async def _lines(self) -> tuple[list[LineState], list[Vital], dict[str, bool]]:

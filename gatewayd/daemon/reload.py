@@ -54,14 +54,16 @@ class Difference:
 
 
 Differences = Mapping[str, Difference]
-"""By kind: lines, meters, sinks, settings."""
+"""By kind: lines, meters, points, sinks, settings."""
 
 
 def differences(before: Config, after: Config) -> Differences:
-    """What of a configuration is another one. Settings are those that are of no line, meter or sink."""
+    """What of a configuration is another one. Points are those of which values are derived, also meters that are points
+    by themselves; settings those that are of no line, meter, point or sink."""
     return {
         "lines": _between(before.lines, after.lines),
         "meters": _between({one.id: one for one in before.meters}, {one.id: one for one in after.meters}),
+        "points": _between({one.id: one for one in before.points}, {one.id: one for one in after.points}),
         "sinks": _between({one.id: one for one in before.sinks}, {one.id: one for one in after.sinks}),
         "settings": _between(_settings(before), _settings(after)),
     }
@@ -80,7 +82,7 @@ _FIXED = ("gateway.id", "gateway.timezone", "gateway.clock", "archive.path", "ar
 
 
 def _settings(config: Config) -> dict[str, object]:
-    named = ("gateway", "archive", "acquisition", "control", "observability")
+    named = ("gateway", "archive", "acquisition", "control", "observability", "manual")
     parts = {name: getattr(config, name) for name in named}
     return {f"{name}.{key}": value for name, part in parts.items() for key, value in dict(part).items()}
 

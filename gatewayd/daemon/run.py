@@ -6,7 +6,6 @@ on SIGHUP the configuration is loaded again.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -16,9 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gatewayd import __version__
-from gatewayd.archive import set_aside
 from gatewayd.archive.records import Audit
-from gatewayd.archive.set_aside import Count
 from gatewayd.archive.store import Store
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, SinkSettings
@@ -35,6 +32,7 @@ from gatewayd.daemon.build import (
     sink_start,
 )
 from gatewayd.daemon.gateway import Gateway, Stage
+from gatewayd.daemon.lending import Lending
 from gatewayd.daemon.lines import Lines, Worker, hang_up_seconds
 from gatewayd.daemon.metering_site import MeteringSite
 from gatewayd.daemon.notify import Notifier
@@ -45,6 +43,7 @@ from gatewayd.daemon.roles import doorkeeper, group_number
 from gatewayd.daemon.service import attend
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.daemon.status import running_status
+from gatewayd.daemon.status_beside import beside
 from gatewayd.daemon.technician import CATEGORY, ask_stream
 from gatewayd.daemon.threads import DaemonThreads, collect_seldom, share_promptly
 from gatewayd.daemon.trace import trace_stream
@@ -137,15 +136,15 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway, reloads: Reloads) -> 
     """Answer the command line. A gateway that cannot do that does everything else all the same."""
 
     async def status(_request: Request) -> dict[str, object]:
-        asides: dict[str, Count] = {}
-        with contextlib.suppress(ArchiveError):  # the rest is worth telling all the same
-            asides = await asyncio.to_thread(set_aside.counts, gateway.store.folder)
-        return running_status(gateway, asides, now())
+        return running_status(gateway, await beside(gateway), now())
 
     def looked_on(user: str, line: str) -> None:
         gateway.store.submit(Audit(now(), user, CATEGORY, "trace", line, "done"))
 
     streams = {"trace": trace_stream(gateway.taps, looked_on), "ask": ask_stream(gateway), "reload": reloads.stream()}
+    lending = Lending(gateway, gateway.acquisition.refusals)
+    gateway.heeding.append(lending.heed)
+    streams.update(lending.streams)
     streams[manual.REQUEST] = manual.manual_stream(gateway)
     streams[noting.REQUEST] = noting.note_stream(gateway.store)
     streams[substitutes.REQUEST] = substitutes.substitute_stream(

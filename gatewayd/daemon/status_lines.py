@@ -35,7 +35,13 @@ def _line(worker: Worker, state: LineState) -> dict[str, object]:
         "fault": state.fault or None,
         "meters": len(state.meters),
         "under_way": [
-            {"meter": one.meter, "line": one.line, "since": rfc3339(one.since), "technician": one.technician}
+            {
+                "meter": one.meter or None,
+                "line": one.line,
+                "since": rfc3339(one.since),
+                "technician": one.technician,
+                "lent": one.lent or None,
+            }
             for one in state.under_way
         ],
         "queue": state.queue,

@@ -15,6 +15,8 @@ from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.daemon.entered import Entered
 from gatewayd.metering import entered
 from gatewayd.metering.algebra import total
+from gatewayd.metering.era import FIRST
+from gatewayd.metering.estimate import EstimateCheck
 from gatewayd.metering.evidence import true_amount
 from gatewayd.metering.findings import same_energy
 from gatewayd.metering.manual_history import Entry, State, Subject, Submission, next_number, problem
@@ -26,12 +28,13 @@ from gatewayd.obis import Obis
 
 _REACTIVE = range(3, 9)
 """Group C."""
-_INTERVAL = Layer.INTERVAL.value
+_INTERVAL, _MONTH = Layer.INTERVAL.value, Layer.MONTH.value
 
 
 class Order(msgspec.Struct, frozen=True):
     """What somebody wants: with `number` 0 a value is entered, else this one gets another state. `obis`: that of a
-    channel; `author`: whose value it is, "" for the user."""
+    channel; `author`: whose value it is, "" for the user; `month`: it is an estimate of the month that begins with the
+    day."""
 
     point: str = ""
     obis: str = ""
@@ -41,18 +44,26 @@ class Order(msgspec.Struct, frozen=True):
     state: str = State.ENTERED.value
     author: str = ""
     note: str = ""
+    month: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """One of the checks: its name and what its words need."""
+    """One of the checks: its name and what its words need, the EIC, of estimates the point."""
 
     check: str
     eic: str
     measured: str = "0"
 
     @property
-    def refusal(self) -> Refusal:
-        return Refusal(Check[self.check], self.eic, Decimal(self.measured))
+    def text(self) -> str:
+        """The name, as it is shown."""
+        return self.check.lower().replace("_", "-")
+
+    def said(self, language: str = "en") -> str:
+        """In words, `cs` or `en`."""
+        if self.check in EstimateCheck.__members__:
+            return EstimateCheck[self.check].said(self.eic, language)
+        return Refusal(Check[self.check], self.eic, Decimal(self.measured)).said(language)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -68,6 +79,12 @@ class Result(msgspec.Struct, frozen=True):
     author: str = ""
     refused: tuple[Refused, ...] = ()
     problem: str = ""
+    month: bool = False
+
+    @property
+    def period(self) -> str:
+        """The day, or the month: `2026-11-26`, `2026-11`; "" for none."""
+        return "" if self.day is None else f"{self.day:%Y-%m}" if self.month else self.day.isoformat()
 
     @property
     def done(self) -> bool:
@@ -89,7 +106,7 @@ def decided(config: Config, entries: Entered, order: Order, author: str, at: dat
         return _told(known, entries, order, author, at)
     point = next((one for one in config.points if one.id == order.point), None)
     if point is None or order.day is None:
-        found = refusals(order.point, order.value, order.day or date.min, at, {})
+        found = refusals(order.point, order.value, order.day or FIRST, at, {})
         return Decision(Result(refused=tuple(map(_refused, found)), problem="" if found else "no such point"))
     code, zone = Obis.parse(order.obis), config.gateway.zone
     reader = DerivedReader(derived_folder(config.archive.path))
@@ -102,7 +119,7 @@ def decided(config: Config, entries: Entered, order: Order, author: str, at: dat
         return Decision(Result(point=point.id, obis=str(code), day=order.day, refused=tuple(map(_refused, found))))
     amount = number_of(order.value)
     number = max(next_number(known), entries.highest + 1)
-    return _decision(
+    return decision(
         Entry(number, subject, State.ENTERED, author, at, amount, order.note), unit_of(code, reader, point.id)
     )
 
@@ -115,10 +132,11 @@ def _told(known: dict[int, Submission], entries: Entered, order: Order, author: 
     wrong = problem(known, entry)
     if wrong:
         return Decision(Result(number=order.number, problem=wrong))
-    return _decision(entry, entries.unit(order.number), there.amount)
+    return decision(entry, entries.unit(order.number), there.amount)
 
 
-def _decision(entry: Entry, unit: str, amount: Decimal | None = None) -> Decision:
+def decision(entry: Entry, unit: str, amount: Decimal | None = None) -> Decision:
+    """An entry that is to be archived, with what is told of it."""
     shown = entry.amount if amount is None else amount
     result = Result(
         entry.number,
@@ -129,6 +147,7 @@ def _decision(entry: Entry, unit: str, amount: Decimal | None = None) -> Decisio
         unit,
         entry.state.value,
         entry.author,
+        month=entry.subject.month,
     )
     return Decision(result, entry)
 
@@ -150,7 +169,10 @@ def _refused(one: Refusal) -> Refused:
 
 def channels_of(point: MeteringPoint, reader: DerivedReader) -> list[Obis]:
     """The channels of a point: those that the configuration names, and those that were derived."""
-    derived = [Obis.parse(one[1]) for one in sorted(reader.channels()) if (one[0], one[2]) == (point.id, _INTERVAL)]
+    layer = _INTERVAL if point.boundary is None else _MONTH
+    derived = [
+        Obis.parse(one[1]) for one in sorted(reader.channels(passing=True)) if (one[0], one[2]) == (point.id, layer)
+    ]
     return list(dict.fromkeys((*point.channels, *derived)))
 
 
@@ -161,5 +183,5 @@ def channel_of(point: MeteringPoint, code: Obis, reader: DerivedReader) -> Obis 
 
 def unit_of(code: Obis, reader: DerivedReader, point: str) -> str:
     """The unit of a channel; the usual one as long as nothing was derived of it."""
-    found = next((one[3] for one in sorted(reader.channels()) if one[:2] == (point, str(code))), "")
+    found = next((one[3] for one in sorted(reader.channels(passing=True)) if one[:2] == (point, str(code))), "")
     return found or ("m3" if code.a == entered.GAS else "kvarh" if code.c in _REACTIVE else "kWh")

@@ -1,6 +1,6 @@
 """Substitute values by hand: looked at and archived, by the running gateway or by a command that stands alone.
 
-    place(config, order)                enter a value, or tell what became of one
+    place(config, order)                enter a value or estimate a month, or tell what became of one
     substitute_stream(gateway, wake)    the same in the running gateway
 
 Rules: one order at a time, so that each value has its number; what is refused is told with all that is wrong. Each is
@@ -9,6 +9,7 @@ entered (entered.py): nothing is computed here.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from gatewayd.archive import records
+from gatewayd.archive import memory, records
 from gatewayd.archive.neighbours import BY_HAND
 from gatewayd.archive.records import Audit
 from gatewayd.archive.rows import to_us
@@ -25,19 +26,29 @@ from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.control import NotRunning, Request, Stream, follow
 from gatewayd.daemon.build import build_store, now, opened
-from gatewayd.daemon.derived import derived_folder
+from gatewayd.daemon.derived import DerivedReader, derived_folder
+from gatewayd.daemon.derived_spans import MEMORY
 from gatewayd.daemon.entered import Entered
+from gatewayd.daemon.estimate_orders import estimated
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.substitute_orders import Decision, Order, Result, decided
-from gatewayd.errors import ArchiveError, GatewayError
+from gatewayd.daemon.substitute_requests import order_of
+from gatewayd.errors import ArchiveError, ArchiveLocked, GatewayError
 from gatewayd.metering import entered
 from gatewayd.metering.manual_history import Entry
-from gatewayd.metering.manual_substitute import Check
 from gatewayd.model import Exchange, Outcome
 from gatewayd.peer import user_name
 
 CATEGORY, TYPE = "operator", "substitute"
 REQUEST = "substitute"
+KEY = "highest number by hand"
+"""Under this name the derived archive remembers it."""
+_PATIENCE_S = 10.0
+"""How long another command that writes the archives is waited for..."""
+_LOOK_S = 0.1
+"""...and how often it is looked whether it has gone."""
+
+log = logging.getLogger("gatewayd.metering")
 
 
 class Desk:
@@ -58,10 +69,13 @@ class Desk:
                 raise GatewayError("there are no metering points, or their archive cannot be opened: see the log")
             at, author = now(), order.author.strip() or user
             entered_so_far = self._entered.setdefault(derived.folder, Entered(derived.folder))
-            decision = await asyncio.to_thread(decided, self._config(), entered_so_far, order, author, at)
+            entered_so_far.given = max(entered_so_far.given, await asyncio.to_thread(numbers_given, derived.folder))
+            decide = estimated if order.month and not order.number else decided
+            decision = await asyncio.to_thread(decide, self._config(), entered_so_far, order, author, at)
             fault = ""
             try:
                 if decision.entry is not None:
+                    await _give(derived, entered_so_far, decision.entry.number)
                     record = _record(self._config(), decision.entry, decision.result, user, at)
                     await asyncio.wrap_future(derived.submit(record))
             except ArchiveError as error:
@@ -75,12 +89,12 @@ class Desk:
         found = decision.result
         facts: dict[str, object] = {
             "obis": found.obis or order.obis,
-            "day": str(found.day or order.day or ""),
+            "month" if order.month or found.month else "day": found.period or str(order.day or ""),
             "value": found.amount or order.value,
             "number": found.number or order.number,
             "state": order.state,
             "author": author,
-            "checks": [Check[one.check].text for one in found.refused],
+            "checks": [one.text for one in found.refused],
             "problem": found.problem,
             "fault": fault,
         }
@@ -108,6 +122,22 @@ def _record(config: Config, entry: Entry, found: Result, user: str, at: datetime
     return records.Entry(exchange, serial=BY_HAND, point=point.point, metering_type=point.metering_type)
 
 
+def numbers_given(folder: Path) -> int:
+    """The highest number that was given to a value by hand, whether its entry is still there or not, as it is written
+    down; where nothing is, that of a value that was made of one. ArchiveError."""
+    text = memory.recalled(folder, MEMORY, KEY)
+    if text is not None and text.isdigit():
+        return int(text)
+    return max(DerivedReader(folder).numbers_by_hand(), default=0)
+
+
+async def _give(derived: Store, entries: Entered, number: int) -> None:
+    """Returns when it is on the disk. ArchiveError."""
+    highest = max(number, entries.highest)
+    await derived.remember_all([(MEMORY, KEY, str(highest).encode())])
+    entries.given = highest
+
+
 def substitute_stream(gateway: Gateway, wake: Callable[[], None] = lambda: None) -> Stream:
     """The answer to a request `substitute` of the control socket: `order`, as JSON. `wake`: the engine looks after
     what was entered."""
@@ -128,33 +158,57 @@ def substitute_stream(gateway: Gateway, wake: Callable[[], None] = lambda: None)
             task.exception()  # told, or nobody waits for it any more
 
     async def stream(request: Request) -> AsyncGenerator[dict[str, object], None]:
-        order = _order(request.get("order"))
+        order = order_of(request.get("order"))
         yield {"event": "taken"}
         task = asyncio.create_task(handled(order, request.user), name="substitute value by hand")
         tasks.add(task)
         task.add_done_callback(done)
-        found = await asyncio.shield(task)  # what is archived has its entry in the audit log, whoever has gone
+        try:
+            found = await asyncio.shield(task)  # what is archived has its entry in the audit log, whoever has gone
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.critical("a substitute value by hand met a defect in gatewayd: %r", error, exc_info=error)
+            raise GatewayError(f"a defect in gatewayd, please report what its log says: {error!r}") from error
         yield {"event": "handled", "result": msgspec.to_builtins(found)}
 
     return stream
 
 
 async def place(config: Config, order: Order) -> Result:
-    """Have an order carried out: by the running gateway, else here, with both archives locked. GatewayError."""
-    try:
-        details = {"order": msgspec.json.encode(order).decode()}
-        async with aclosing(follow(config.archive.path, REQUEST, **details)) as events:
-            async for event in events:
-                if event["event"] == "handled":
-                    return msgspec.convert(event["result"], Result)
-        raise GatewayError(
-            "the gateway has stopped before it answered; whether the value is archived says `gatewayd substitute list`"
-        )
-    except NotRunning:
-        async with AsyncExitStack() as stack:
-            raw = await stack.enter_async_context(opened(build_store(config, group_seconds=0.0)))
-            derived = await stack.enter_async_context(opened(derived_store(config)))
-            return await Desk(lambda: config, raw, lambda: derived).carry_out(order, user_name(os.getuid()))
+    """Have an order carried out: by the running gateway, else here, with both archives locked; another command that has
+    them is waited for. GatewayError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE_S
+    while True:
+        try:
+            return await _by_the_gateway(config, order)
+        except NotRunning:
+            pass
+        try:
+            return await _here(config, order)
+        except ArchiveLocked:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _by_the_gateway(config: Config, order: Order) -> Result:
+    details = {"order": msgspec.json.encode(order).decode()}
+    async with aclosing(follow(config.archive.path, REQUEST, **details)) as events:
+        async for event in events:
+            if event["event"] == "handled":
+                return msgspec.convert(event["result"], Result)
+    raise GatewayError(
+        "the gateway has stopped before it answered; whether the value is archived says `gatewayd substitute list`"
+    )
+
+
+async def _here(config: Config, order: Order) -> Result:
+    async with AsyncExitStack() as stack:
+        raw = await stack.enter_async_context(opened(build_store(config, group_seconds=0.0)))
+        derived = await stack.enter_async_context(opened(derived_store(config)))
+        return await Desk(lambda: config, raw, lambda: derived).carry_out(order, user_name(os.getuid()))
 
 
 def derived_store(config: Config) -> Store:
@@ -166,10 +220,3 @@ def derived_store(config: Config) -> Store:
         group_seconds=0.0,
         segment_bytes=config.archive.segment_mb << 20,
     )
-
-
-def _order(text: str) -> Order:
-    try:
-        return msgspec.json.decode(text, type=Order)
-    except msgspec.MsgspecError as error:
-        raise GatewayError(f"that is no order for a substitute value: {error}") from error

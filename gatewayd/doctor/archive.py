@@ -17,7 +17,7 @@ from gatewayd.archive import refused, segments, set_aside
 from gatewayd.archive.head import Head, read_head
 from gatewayd.archive.signing import PRIVATE, PUBLIC
 from gatewayd.doctor.account import ENTER, READ, WRITE, Account, mode_text, obstacle
-from gatewayd.doctor.findings import Finding, error, fine, note, unseen, warning
+from gatewayd.doctor.findings import Finding, Unseen, error, fine, note, unseen, warning
 from gatewayd.doctor.processes import Holder, lock_holders, seen_locks
 from gatewayd.doctor.scene import Scene
 from gatewayd.errors import ArchiveError
@@ -210,13 +210,28 @@ def _seen_end(path: Path) -> tuple[int, int, int] | None:
         found = segments.last_numbers(path)
         return found if any(found) else None
     try:
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_READ_ONLY)
+        connection = unchanged(path)
         try:
             return tuple(int(str(connection.execute(sql).get)) for sql in _END)  # type: ignore[return-value]  # three
         finally:
             connection.close()
     except (apsw.Error, ValueError):
         return None
+
+
+def unchanged(path: Path) -> apsw.Connection:
+    """A connection to a segment to which nobody writes. apsw.Error."""
+    return apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_READ_ONLY)
+
+
+def opened_in_passing(path: Path) -> apsw.Connection:
+    """The same of a segment to which somebody may write. A look leaves no file behind: one of root would keep the
+    gateway from writing. ArchiveError, apsw.Error; Unseen where that cannot be."""
+    if not Path(f"{path}-wal").exists():
+        return unchanged(path)
+    if not Path(f"{path}-shm").exists():
+        raise Unseen(f"{path} cannot be read in passing, as its journal is not in use")
+    return segments.open_for_reading(path)
 
 
 @contextlib.contextmanager

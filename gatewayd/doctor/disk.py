@@ -1,14 +1,14 @@
 """The disk of the archive: room for its growth, and a file system on which a write-ahead log is safe.
 
 Rules: the mount is found in /proc/self/mountinfo before the disk itself is touched. Growth is what the archive has
-gained over its own lifetime.
+gained over its own lifetime, with the derived archive beside it; where that is on a disk of its own, both are told of.
 """
 
 import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatewayd.archive import segments
@@ -141,19 +141,20 @@ def _size(count: int) -> str:
     return f"{count} B"
 
 
-def seen_disk(folder: Path, clock: Callable[[], float] = time.time) -> Disk:
-    """Of the folder, or of the first one above it that is there."""
+def seen_disk(folder: Path, clock: Callable[[], float] = time.time, beside: Path | None = None) -> Disk:
+    """Of the folder, or of the first one above it that is there. `beside`: another archive on the same disk."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     found = os.statvfs(there)
     size, oldest = 0, clock()
-    for number in segments.segment_numbers(folder):
-        for part in (segments.segment_path(folder, number), Path(f"{segments.segment_path(folder, number)}-wal")):
-            try:
-                seen = part.stat()
-            except OSError:
-                continue
-            size += seen.st_size
-            oldest = min(oldest, seen.st_mtime)
+    for each in (folder,) if beside is None else (folder, beside):
+        for number in segments.segment_numbers(each):
+            for part in (segments.segment_path(each, number), Path(f"{segments.segment_path(each, number)}-wal")):
+                try:
+                    seen = part.stat()
+                except OSError:
+                    continue
+                size += seen.st_size
+                oldest = min(oldest, seen.st_mtime)
     key = folder / "signing.pub"  # made with the archive, and never changed
     if size and key.exists():
         oldest = min(oldest, key.stat().st_mtime)
@@ -169,10 +170,28 @@ def seen_disk(folder: Path, clock: Callable[[], float] = time.time) -> Disk:
 
 def mounts(scene: Scene) -> list[Finding]:
     """The look at the file system; it does not touch the disk but to follow links."""
-    text = Path("/proc/self/mountinfo").read_text()
-    return judged_mount(mount_of(os.path.realpath(scene.archive), parsed_mounts(text)))
+    known = parsed_mounts(Path("/proc/self/mountinfo").read_text())
+    found = judged_mount(mount_of(os.path.realpath(scene.archive), known))
+    if (own := _own_disk(scene)) is not None:
+        found += judged_mount(mount_of(os.path.realpath(own), known))
+    return found
 
 
 def room(scene: Scene) -> list[Finding]:
     """The look at the room."""
-    return judged_room(seen_disk(scene.archive), scene.config.archive.retention_months * 31)
+    own, retention = _own_disk(scene), scene.config.archive.retention_months * 31
+    beside = scene.derived if own is None and scene.derived is not None and scene.derived.is_dir() else None
+    found = judged_room(seen_disk(scene.archive, beside=beside), retention)
+    if own is not None:
+        found += [replace(one, subject=f"{one.subject} of {own}") for one in judged_room(seen_disk(own), retention)]
+    return found
+
+
+def _own_disk(scene: Scene) -> Path | None:
+    """The folder of the derived archive, where it is not on the disk of the archive."""
+    try:
+        if scene.derived is not None and scene.derived.stat().st_dev != scene.archive.stat().st_dev:
+            return scene.derived
+    except OSError:
+        pass
+    return None

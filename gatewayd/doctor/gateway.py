@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewayd.doctor.findings import Finding, error, fine, note, unseen, warning
-from gatewayd.doctor.processes import Resources, resources
+from gatewayd.doctor.processes import Holder, Resources, resources, writer_of
 from gatewayd.doctor.scene import Scene
 
 AREA = "gateway"
@@ -20,10 +20,17 @@ _FULL = 8
 """Tenths of the limit of memory from which on it is tight."""
 
 
-def judged_running(scene: Scene, why: str) -> list[Finding]:
-    """`why` it could not be found out."""
+def judged_running(scene: Scene, why: str, writer: tuple[Holder, bool] | None = None) -> list[Finding]:
+    """`why` it could not be found out; `writer`: who writes to the archive all the same, and whether that is a gateway
+    (processes.writer_of)."""
     if scene.running is None:
         return [unseen(AREA, "running", f"not seen: {why}")]
+    if not scene.running and writer is not None and writer[1]:
+        text = (
+            f"{writer[0].text} runs and cannot be asked: its control socket is gone, or it starts, stops or hangs; "
+            "what follows is what can be seen from outside"
+        )
+        return [error(AREA, "running", text, f"systemctl restart {scene.unit}, if this stays")]
     if not scene.running or scene.status is None:
         return [warning(AREA, "running", "the gateway does not run: nothing is read", f"systemctl start {scene.unit}")]
     status = scene.status
@@ -116,7 +123,8 @@ def judged_resources(has: Resources, lines: int) -> list[Finding]:
 
 def gateway(scene: Scene, why: str) -> list[Finding]:
     """The look at all that."""
-    found = judged_running(scene, why)
+    writer = writer_of(scene.archive / "writer.lock") if scene.running is False else None
+    found = judged_running(scene, why, writer)
     if scene.status is not None and scene.pid is not None:
         found += judged_resources(resources(scene.pid), len(scene.config.lines))
         found += judged_meters(scene.status)

@@ -73,6 +73,21 @@ def lock_holders(path: Path, locks: Iterable[Lock]) -> list[Holder]:
     return [Holder(pid, process_name(pid), locked=True) for pid in sorted(pids)]
 
 
+def writer_of(lock: Path) -> tuple[Holder, bool] | None:
+    """Who holds the writer's lock of an archive, and whether that is a gateway (`gatewayd run`) and not a command that
+    is over in a moment; None: nobody does, or this user may not see it."""
+    try:
+        holders = lock_holders(lock, seen_locks())
+    except OSError:
+        return None
+    return (holders[0], _runs(holders[0].pid)) if holders else None
+
+
+def _runs(pid: int) -> bool:
+    """Out of the command line of a process: `python -m gatewayd -c FILE run`."""
+    return "run" in _text(_PROC / str(pid) / "cmdline").split("\0")
+
+
 def seen_locks() -> list[Lock]:
     try:
         return parsed_locks((_PROC / "locks").read_text())

@@ -25,6 +25,8 @@ class Scene:
     status: Mapping[str, Any] | None = None  # whatever JSON has
     version: str = ""
     unit: str = "gatewayd.service"
+    derived: Path | None = None
+    """The folder of the derived archive; None where the configuration has no metering points."""
 
     @property
     def archive(self) -> Path:

@@ -35,17 +35,17 @@ def judged_remarks(sink: str, remarks: Sequence[Remark]) -> list[Finding]:
 
 
 def judged_state(status: Mapping[str, Any]) -> list[Finding]:
-    """Sinks that the running gateway cannot deliver to."""
-    return [
-        warning(
-            AREA,
-            sink["id"],
-            f"the gateway cannot deliver: {sink['fault']}; {sink['waiting']} readings wait",
-            "gatewayd status",
-        )
-        for sink in status["sinks"]
-        if sink["fault"]
-    ]
+    """Sinks that the running gateway cannot deliver to; what is wrong with both outboxes of a sink is told once."""
+    found: list[Finding] = []
+    for one in status["sinks"]:
+        derived = one["derived"]
+        if one["fault"]:
+            text = f"the gateway cannot deliver: {one['fault']}; {one['waiting']} readings wait"
+            found.append(warning(AREA, one["id"], text, "gatewayd status"))
+        if derived is not None and derived["fault"] and derived["fault"] != one["fault"]:
+            text = f"the gateway cannot deliver derived values: {derived['fault']}; {derived['waiting']} of them wait"
+            found.append(warning(AREA, one["id"], text, "gatewayd status"))
+    return found
 
 
 def sink(name: str, check: Check, *, reachable: bool) -> list[Finding]:

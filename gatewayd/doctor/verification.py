@@ -9,7 +9,7 @@ from datetime import date
 
 from gatewayd.doctor.findings import Finding, error, fine, note, warning
 from gatewayd.metering.findings import Severity
-from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.points import MeteringPoint, on_day
 from gatewayd.metering.rules import rules_of
 from gatewayd.metering.verification import NOTES, Validity, validities
 
@@ -23,7 +23,7 @@ def judged(points: Iterable[MeteringPoint], today: date) -> list[Finding]:
     for point in points:
         terms = rules_of(point.validation).verification
         if terms.enabled:
-            known += validities(point.id, point.verified, today, terms)
+            known += validities(point.id, on_day(point, today).verified, today, terms)
     found += [_told(one) for one in known if one.severity is not None]
     sound = [one for one in known if one.severity is None]
     if sound:

@@ -10,7 +10,7 @@ refused.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import GAS_DAY_START, PRAGUE, QUARTER, day_bounds, days, end_label, ends_between
@@ -32,11 +32,11 @@ def spans(
         case Layer.EVALUATION:
             begin, end = day_bounds(first, zone)[0], day_bounds(last, zone)[1]
             return tuple((at - evaluation, at) for at in ends_between(begin, end, evaluation, zone))
-        case Layer.DAY:
+        case Layer.DAY | Layer.LOSS_DAY:
             return tuple(day_bounds(day, zone) for day in days(first, last))
         case Layer.GAS_DAY:
             return tuple(day_bounds(day, zone, GAS_DAY_START) for day in days(first, last))
-        case Layer.MONTH | Layer.MAXIMUM:
+        case Layer.MONTH | Layer.MAXIMUM | Layer.LOSS_MONTH:
             return tuple(month_bounds(month, zone) for month in months(first, last))
         case Layer.INTERVAL | Layer.LOSS:
             raise ValueError(f"the layer '{layer.value}' is no sum over time: expected evaluation, day, month, gas_day")
@@ -60,10 +60,10 @@ def months(first: date, last: date) -> tuple[date, ...]:
     return tuple(found)
 
 
-def month_bounds(day: date, zone: ZoneInfo = PRAGUE) -> Span:
-    """Beginning and end of the legal-time month in which the day is."""
+def month_bounds(day: date, zone: ZoneInfo = PRAGUE, start: time = time(0)) -> Span:
+    """Beginning and end of the legal-time month in which the day is; `start`: when its days begin, of gas at 06:00."""
     begin = day.replace(day=1)
-    return day_bounds(begin, zone)[0], day_bounds(_next(begin), zone)[0]
+    return day_bounds(begin, zone, start)[0], day_bounds(_next(begin), zone, start)[0]
 
 
 def _next(month: date) -> date:

@@ -1,8 +1,8 @@
 """What substitute values of a profile are made of: the point's own true values, control metering, register advances.
 
 Rules: pure. Only true values of the whole metering period are a basis, never a substitute: so the order in which values
-come has no influence on what is made of them. The series must hold whatever there is of the time that `needed` names;
-where it has what was computed before for an interval, that counts as missing.
+come has no influence on what is made of them. The series must hold whatever there is of the days that `needed` names;
+where it has what was computed before for an interval, that counts as missing. What was read by hand measures nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,14 +12,18 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from gatewayd.holidays import is_holiday
-from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds, days, legal_day
-from gatewayd.metering.day_class import WEEK, later_days
+from gatewayd.legal_time import PRAGUE, QUARTER, Grid, day_bounds, days, ends_between, grid_of, legal_day
+from gatewayd.metering.day_class import comparable_days, later_days
 from gatewayd.metering.exact import difference, sane
 from gatewayd.metering.substitution_terms import SubstitutionTerms
 from gatewayd.metering.values import Method, Series, Value
-from gatewayd.model import RawStatus
+from gatewayd.model import Flag, RawStatus
 
 _COMPUTED = (Method.CONTROL, Method.INTERPOLATED, Method.COMPARABLE)
+_NEAR = 100
+"""A state that is no more than this part of an interval beside its end is meant to be of that end, as stamps are
+(legal_time.Grid): 9 s of a quarter-hour. What flows meanwhile matters less than that to a gap of one interval."""
+_DAY = timedelta(days=1)
 
 
 def replaceable(value: Value) -> bool:
@@ -31,28 +35,70 @@ def replaceable(value: Value) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """By how much a register of the same energy went up from `start` to `end`, which are ends of intervals. A primary
-    value in the unit of the series; `inputs` are the two readings."""
+    """By how much a register of the same energy went up from `start` to `end`: ends of intervals, or nothing is scaled
+    to it. A primary value in the unit of the series; `inputs` are the two readings. `digit`: what one unit of the last
+    digit of the register is worth, ratios included; 0: it is known exactly."""
 
     start: datetime
     end: datetime
     amount: Decimal
     inputs: tuple[int, ...] = ()
+    digit: Decimal = Decimal(0)
+
+    def on_grid(self, period: timedelta, zone: ZoneInfo = PRAGUE) -> bool:
+        """Whether it begins and ends with intervals of this length."""
+        ends = ends_between(self.start, self.end, period, zone)
+        return bool(ends) and ends[0] - period == self.start and ends[-1] == self.end
 
 
-def advances(states: Iterable[Value]) -> tuple[Advance, ...]:
-    """From each true state of a register to the next one, ascending. A register that went back advances nothing, nor
-    does one on either side of a state that is not true."""
+def advances(
+    states: Iterable[Value], period: timedelta = QUARTER, zone: ZoneInfo = PRAGUE, digit: Decimal = Decimal(0)
+) -> tuple[Advance, ...]:
+    """Between true states of a register, ascending: from each that was read at the end of an interval of this length to
+    the next such one, and from one to the next where there is none. A register that went back advances nothing, nor
+    does one on either side of a state that is not true. What was read by hand is as if it were not there."""
+    known = sorted((one for one in states if Flag.MANUAL not in one.flags), key=lambda one: one.at)
+    ends = _ends_of(known, period, zone)
     found: list[Advance] = []
+    beside: list[Advance] = []
     before: Value | None = None
-    for state in sorted(states, key=lambda one: one.at):
-        if before is not None and before.at < state.at:
-            first, last = _true(before), _true(state)
-            if first is not None and last is not None and last >= first:
-                inputs = tuple(sorted({*before.inputs, *state.inputs}))
-                found.append(Advance(before.at, state.at, difference(last, first), inputs))
+    begun: Value | None = None
+    for state in known:
+        last, first = _true(state), None if before is None else _true(before)
+        if last is None or first is None or last < first:
+            begun = None
+        end = ends.get(state.at)
+        if last is not None and end is not None:
+            if begun is not None:
+                found.append(_advance(begun, state, ends[begun.at], end, digit))
+            begun = state
+        if before is not None and first is not None and last is not None and before.at < state.at and first <= last:
+            beside.append(_advance(before, state, before.at, state.at, digit))
         before = state
-    return tuple(found)
+    rest = [one for one in beside if not any(reaching(found, one.start, one.end))]
+    return tuple(sorted([*found, *rest], key=lambda one: one.start))
+
+
+def _advance(first: Value, last: Value, start: datetime, end: datetime, digit: Decimal) -> Advance:
+    assert first.amount is not None and last.amount is not None
+    inputs = tuple(sorted({*first.inputs, *last.inputs}))
+    return Advance(start, end, difference(last.amount, first.amount), inputs, digit)
+
+
+def _ends_of(states: Iterable[Value], period: timedelta, zone: ZoneInfo) -> dict[datetime, datetime]:
+    """The ends of intervals that states are of, by the instants of these: of several at one end the nearest."""
+    if not Grid.fits(period):
+        return {}
+    grid, nearest = grid_of(period, zone), dict[datetime, datetime]()
+    for state in states:
+        number = grid.number(state.at)
+        end = None if number is None else grid.end(number)
+        if end is None or abs(end - state.at) > period / _NEAR or _true(state) is None:
+            continue
+        other = nearest.get(end)
+        if other is None or abs(end - state.at) < abs(end - other):
+            nearest[end] = state.at
+    return {at: end for end, at in nearest.items()}
 
 
 def _true(value: Value) -> Decimal | None:
@@ -71,7 +117,8 @@ def disjoint(found: Iterable[Advance]) -> tuple[Advance, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The basis of one channel. ValueError where the control metering has another unit."""
+    """The basis of one channel. `most`: the energy that an interval can have at most; None: not known. ValueError where
+    the control metering has another unit."""
 
     series: Series
     control: Series | None = None
@@ -79,6 +126,7 @@ class Basis:
     period: timedelta = QUARTER
     zone: ZoneInfo = PRAGUE
     holiday: Callable[[date], bool] = is_holiday
+    most: Decimal | None = None
     own: dict[datetime, Value] = field(init=False, repr=False, compare=False)
     other: dict[datetime, Value] = field(init=False, repr=False, compare=False)
 
@@ -108,6 +156,14 @@ class Basis:
             return None
         return value.amount if sane(value.amount) else None
 
+    def told(self, at: datetime) -> bool:
+        """Whether anything is known of the interval that ends then, be it that it is missing."""
+        return at in self.own
+
+    def too_much(self, amount: Decimal) -> bool:
+        """Whether it is more than an interval can have, in whichever direction."""
+        return self.most is not None and amount.copy_abs() > self.most
+
     def inputs(self, ends: Iterable[datetime]) -> set[int]:
         """The sequence numbers behind the point's own values of these intervals."""
         return {seq for at in ends if at in self.own for seq in self.own[at].inputs}
@@ -127,16 +183,30 @@ class Basis:
 
 
 def needed(
-    day: date, terms: SubstitutionTerms, known: Iterable[Advance] = (), zone: ZoneInfo = PRAGUE
-) -> tuple[datetime, datetime]:
-    """From when to when a series must hold whatever there is, so that a day can be substituted: with the comparable
-    days and the neighbours of its gaps, and those of the days over which an advance reaches."""
+    day: date,
+    terms: SubstitutionTerms,
+    known: Iterable[Advance] = (),
+    zone: ZoneInfo = PRAGUE,
+    holiday: Callable[[date], bool] = is_holiday,
+) -> tuple[date, ...]:
+    """The days of which a series must hold whatever there is, so that a day can be substituted, itself among them,
+    ascending: its comparable days and the neighbours of its gaps. And the same for each day into which an advance
+    reaches that has part in it: all days of an advance must come to the same shares."""
+    shared = {day}
+    for one in reaching(known, *day_bounds(day, zone)) if terms.scale else ():
+        shared |= set(days(legal_day(one.start + timedelta.resolution, zone), legal_day(one.end, zone)))
+    found: set[date] = set()
+    for other in shared:
+        found |= {*_beside(other, terms, zone), *comparable_days(other, terms.weeks, holiday)}
+    return tuple(sorted(found))
+
+
+def _beside(day: date, terms: SubstitutionTerms, zone: ZoneInfo) -> set[date]:
+    """The day, and those into which its gaps may reach: one on both sides at least."""
     begin, end = day_bounds(day, zone)
-    found = list(reaching(known, begin, end))
-    begin, end = min([begin, *(one.start for one in found)]), max([end, *(one.end for one in found)])
-    reach = (terms.longest_gap + 1) * QUARTER
-    first, _ = day_bounds(legal_day(begin + QUARTER, zone) - timedelta(days=WEEK * terms.weeks), zone)
-    return min(first, begin - reach), end + reach
+    reach = terms.longest_gap * QUARTER
+    first, last = legal_day(begin - reach, zone), legal_day(end + reach, zone)
+    return set(days(min(first, day - _DAY), max(last, day + _DAY)))
 
 
 def reaching(known: Iterable[Advance], begin: datetime, end: datetime) -> Iterator[Advance]:
@@ -155,10 +225,7 @@ def affected(
     Whoever keeps substitutes of other days in the series must compute in this order."""
     if not terms.enabled:
         return (day,)
-    begin, end = day_bounds(day, zone)
-    reach = terms.longest_gap * QUARTER
-    found = set(days(legal_day(begin - reach, zone), legal_day(end + reach, zone)))
-    found |= {day, *later_days(day, terms.weeks, holiday)}
+    found = _beside(day, terms, zone) | set(later_days(day, terms.weeks, holiday))
     if terms.scale:
         taken = disjoint(known)
         for one in [one for near in found for one in reaching(taken, *day_bounds(near, zone))]:

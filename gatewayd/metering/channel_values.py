@@ -3,7 +3,10 @@
 Rules: pure. Status and flags of the readings stay. Where the configuration says since when a ratio holds it counts from
 then on, whatever was archived; else the ratio counts that was archived with the reading. An interval in which the ratio
 changes is distorted, as nobody knows what belongs to which ratio: it is counted with the one at its end. One in which
-the meter changes is what both meters have of it, distorted. A change at the end of an interval harms none.
+the meter changes is what both meters have of it, distorted; where the metering period changes with the meter in the
+middle of an interval nothing is added up. A change at the end of an interval harms none. What counts in one direction
+is not negative: such a value is implausible, and so distorted. Of a code of which nobody knows whether it is a state or
+what came in the interval there is no value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +14,15 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
+import msgspec
+
 from gatewayd.metering.algebra import total
-from gatewayd.metering.energy_units import amount, energy_unit
+from gatewayd.metering.energy_units import amount, counted, energy_unit
+from gatewayd.metering.periods import Intervals, Span
 from gatewayd.metering.points import MeteringPoint, PointVersion
 from gatewayd.metering.ratio_remarks import Remarks, ratio_text
 from gatewayd.metering.rows_chosen import Chosen, chosen, chosen_total
-from gatewayd.metering.sources import Source
+from gatewayd.metering.sources import Source, one_way
 from gatewayd.metering.totals import risen
 from gatewayd.metering.values import Channel, Layer, Method, Series, Value, missing
 from gatewayd.model import NO_FLAGS, Archived, Flag, Ratio, RawStatus
@@ -24,8 +30,9 @@ from gatewayd.obis import Obis
 
 _CHANGED = Flag.CONFIG_CHANGED
 _EXCHANGED = Flag.CONFIG_CHANGED | Flag.PARTIAL_INTERVAL
+_ELECTRICITY, _GAS = 1, 7
 _USUAL_UNITS = {**dict.fromkeys((1, 2, 15, 16), "kWh"), **dict.fromkeys(range(3, 9), "kvarh"), 9: "kVAh", 10: "kVAh"}
-"""By group C, for channels of which there is no value yet."""
+"""By group C of electricity, for channels of which there is no value yet."""
 
 Rows = Mapping[datetime, Sequence[Archived]]
 """What is archived of one meter and code, by the end of the interval."""
@@ -36,18 +43,24 @@ Made = tuple[Value, str]
 
 
 class ChannelValues:
-    """One channel. `held`: the versions of the point, ascending."""
+    """One channel. `held`: the versions of the point, ascending, and its `intervals`."""
 
     def __init__(
-        self, point: MeteringPoint, code: Obis, held: Sequence[PointVersion], tables: Tables, remarks: Remarks
+        self,
+        point: MeteringPoint,
+        code: Obis,
+        held: Sequence[PointVersion],
+        intervals: Intervals,
+        tables: Tables,
+        remarks: Remarks,
     ) -> None:
         self._point = point
         self._code = code
         self._held = held
         self._tables = tables
         self._remarks = remarks
-        self._period = point.period
-        self._seconds = int(point.period.total_seconds())
+        self._intervals = intervals
+        self._one_way = one_way(code)
 
     def series(self) -> Series:
         """All values, of one unit: that of the first that has one."""
@@ -56,20 +69,29 @@ class ChannelValues:
         for value, found in self._values():
             if found and unit and found != unit:
                 said = f"its unit is {found}, that of the values before it {unit}"
-                value = missing(value.at, self._seconds, said, flags=value.flags)
+                value = missing(value.at, value.seconds, said, flags=value.flags)
             unit = unit or found
             values.append(value)
-        unit = unit or _USUAL_UNITS.get(self._code.c, "")
+        unit = unit or self._usual_unit()
         return Series(Channel(self._point.id, self._code, unit), Layer.INTERVAL, tuple(values))
+
+    def _usual_unit(self) -> str:
+        if self._code.a == _ELECTRICITY:
+            return _USUAL_UNITS.get(self._code.c, "")
+        return "m3" if self._code.a == _GAS else ""
 
     def _values(self) -> Iterator[Made]:
         """Ascending; nothing of intervals that are none of the point's."""
-        period, held, place = self._period, self._held, 0
-        for end in sorted(self._ends()):
-            start = end - period
+        held, place, changing = self._held, 0, self._intervals.changing
+        for start, end in sorted(self._spans()):
             while (until := held[place].until) is not None and until <= start:
                 place += 1
             version = held[place]
+            if meters := changing.get((start, end)):
+                names = " to ".join(meters)
+                said = f"the meter changes in it, {names}, and with it the metering period: nothing is added up"
+                yield self._missing((start, end), _EXCHANGED, (), said), ""
+                continue
             if version.since <= start and (version.until is None or end <= version.until):  # nearly always
                 found = self._of_meter(version.meter, start, end)
                 made = None if found is None else self._plain(version, found, start, end)
@@ -78,14 +100,15 @@ class ChannelValues:
             if made is not None:
                 yield made
 
-    def _ends(self) -> set[datetime]:
+    def _spans(self) -> set[Span]:
         """The intervals of which there is something, of whichever meter; of totals those that have both."""
         found: set[datetime] = set()
         totals: set[datetime] = set()
         for table in self._tables.values():
             for rows, source in table:
-                (found if source is Source.ENERGY else totals).update(rows)
-        return found | {end for end in totals if end - self._period in totals}
+                (totals if source is Source.TOTAL else found).update(rows)
+        spans = {span for end in found | totals if (span := self._intervals.of(end)) is not None}
+        return spans if not totals else {one for one in spans if one[1] in found or one[0] in totals}
 
     def _of_meter(self, meter: str, start: datetime, end: datetime) -> Chosen | None:
         """What counts of one meter, of the first source that has a number, else of the first that has anything."""
@@ -96,6 +119,8 @@ class ChannelValues:
                 continue
             if source is Source.ENERGY:
                 found = chosen(there, end)
+            elif source is Source.UNKNOWN:
+                found = self._uncounted(chosen(there, end))
             elif before := rows.get(start):
                 found = risen(chosen_total(before), chosen_total(there))
             else:
@@ -105,6 +130,16 @@ class ChannelValues:
             nothing = nothing or found
         return nothing
 
+    def _uncounted(self, found: Chosen) -> Chosen:
+        """What a reading is whose code does not say what it is of its interval: a voltage is one, energy is none."""
+        if found.value is None or not (counted(found.unit) or not found.unit):
+            return found
+        said = (
+            f"nobody knows whether {self._code.reduced()} is a state or what came in the interval, so it is not "
+            f"counted: {found.value:f} {found.unit}"
+        )
+        return msgspec.structs.replace(found, value=None, status=RawStatus.MISSING, said=said.rstrip())
+
     def _plain(self, version: PointVersion, found: Chosen, start: datetime, end: datetime) -> Made:
         ratio = found.ratio
         if version.ratio is not None:
@@ -113,8 +148,8 @@ class ChannelValues:
             ratio = version.ratio
         elif isinstance(ratio.since, datetime) and start < ratio.since < end:
             harm = f"the ratio changes to {ratio_text(ratio)} in it"
-            return self._made(found, ratio, end, version.meter, harm, _CHANGED)
-        return self._made(found, ratio, end, version.meter)
+            return self._made(found, ratio, (start, end), version.meter, harm, _CHANGED)
+        return self._made(found, ratio, (start, end), version.meter)
 
     def _changing(self, start: datetime, end: datetime) -> Made | None:
         """An interval that no version covers."""
@@ -131,25 +166,29 @@ class ChannelValues:
             return self._plain(newest, found, start, end)
         said = " to ".join(ratio_text(one.configured) for one in touching)
         return self._made(
-            found, newest.configured, end, newest.meter, f"the ratio changes in it, from {said}", _CHANGED
+            found, newest.configured, (start, end), newest.meter, f"the ratio changes in it, from {said}", _CHANGED
         )
 
     def _made(
-        self, found: Chosen, ratio: Ratio, end: datetime, meter: str, harm: str = "", flags: Flag = NO_FLAGS
+        self, found: Chosen, ratio: Ratio, span: Span, meter: str, harm: str = "", flags: Flag = NO_FLAGS
     ) -> Made:
         """What counts as a primary value; `harm`: why it is distorted besides."""
         flags = found.flags | flags if flags else found.flags
         if found.value is None:
             said = "; ".join(text for text in (harm, found.said or "no value") if text)
-            return self._missing(end, flags, found.inputs, said), ""
+            return self._missing(span, flags, found.inputs, said), ""
         unit, factor, status = energy_unit(found.unit), ratio.factor, found.status
+        if found.value < 0 and self._one_way and counted(found.unit):
+            negative = f"it is negative, and {self._code.reduced()} counts in one direction"
+            harm = f"{harm}; {negative}" if harm else negative
         if harm and status < RawStatus.DISTORTED:
             status = RawStatus.DISTORTED
-        number = amount(found.value, unit, factor, self._seconds)
+        end, seconds = span[1], _seconds(*span)
+        number = amount(found.value, unit, factor, seconds)
         reason = _times(meter, factor)
         if harm or found.said:
             reason = "; ".join(text for text in (reason, found.said, harm) if text)
-        return Value(end, self._seconds, number, status, flags, found.inputs, reason=reason), unit.unit
+        return Value(end, seconds, number, status, flags, found.inputs, reason=reason), unit.unit
 
     def _exchanged(self, touching: Sequence[PointVersion], start: datetime, end: datetime) -> Made:
         """An interval in which the meter changes, or the first meter begins: what there is of it."""
@@ -159,20 +198,25 @@ class ChannelValues:
             ratio = [one.ratio for one in touching if one.meter == meter][-1]
             found = self._of_meter(meter, start, end)
             if found is not None:
-                made.append(self._made(found, found.ratio if ratio is None else ratio, end, meter))
+                made.append(self._made(found, found.ratio if ratio is None else ratio, (start, end), meter))
         said = f"meter {names[0]} begins in it" if len(names) == 1 else f"the meter changes in it, {' to '.join(names)}"
         there = [(value.amount, unit, value.status) for value, unit in made if value.amount is not None]
         flags, inputs = _EXCHANGED, tuple(sorted({seq for value, _ in made for seq in value.inputs}))
         for value, _ in made:
             flags |= value.flags
         if not there or len({unit for _, unit, _ in there}) > 1:
-            return self._missing(end, flags, inputs, said), ""
+            return self._missing((start, end), flags, inputs, said), ""
         status = RawStatus.worst((RawStatus.DISTORTED, *(status for _, _, status in there)))
         number = total(each for each, _, _ in there)
-        return Value(end, self._seconds, number, status, flags, inputs, reason=said), there[0][1]
+        return Value(end, _seconds(start, end), number, status, flags, inputs, reason=said), there[0][1]
 
-    def _missing(self, end: datetime, flags: Flag, inputs: tuple[int, ...], reason: str) -> Value:
-        return Value(end, self._seconds, None, RawStatus.MISSING, flags, inputs, Method.NONE, 0, 1, reason=reason)
+    def _missing(self, span: Span, flags: Flag, inputs: tuple[int, ...], reason: str) -> Value:
+        seconds = _seconds(*span)
+        return Value(span[1], seconds, None, RawStatus.MISSING, flags, inputs, Method.NONE, 0, 1, reason=reason)
+
+
+def _seconds(start: datetime, end: datetime) -> int:
+    return round((end - start).total_seconds())
 
 
 @lru_cache(maxsize=1024)

@@ -10,19 +10,22 @@ decide: the limit is never below one unit of the last digit of both, nor below t
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-from gatewayd.legal_time import PRAGUE, day_bounds
+from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds
 from gatewayd.metering.accuracy import AccuracyClass, worse
 from gatewayd.metering.aggregate import Span, spans
 from gatewayd.metering.algebra import ZERO, less, total
 from gatewayd.metering.evidence import digit_of, true_amount
 from gatewayd.metering.findings import Finding, Rule, Severity, Terms, shown
+from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.resolution import resolution
 from gatewayd.metering.values import Layer, Series
+from gatewayd.model import Archived
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,20 @@ class Metering:
     series: Series
     accuracy: AccuracyClass
     digit: Decimal | None = None
+
+
+def with_digit(
+    point: MeteringPoint,
+    metering: Metering,
+    archived: Sequence[Archived],
+    start: datetime,
+    end: datetime,
+    zone: ZoneInfo = PRAGUE,
+) -> Metering:
+    """With the last digit that the readings of its intervals have, where the amounts show none as coarse: a constant
+    load does not. As it is where nothing is read of it, such as a sum of points."""
+    found = resolution(point, archived, metering.series.channel.obis, start, end, zone)
+    return metering if found is None else replace(metering, digit=max(found, _digit(metering)))
 
 
 class Verdict(Enum):
@@ -170,10 +187,11 @@ def compare(
     last: date,
     terms: ControlTerms | None = None,
     zone: ZoneInfo = PRAGUE,
+    period: timedelta = QUARTER,
 ) -> Report:
     """Of the legal-time days from `first` to `last`, both included; months whole. INTERVAL: each interval of the longer
     of both metering periods. ValueError for series of different units."""
-    (report,) = compare_layers(main, control, (layer,), first, last, terms, zone)
+    (report,) = compare_layers(main, control, (layer,), first, last, terms, zone, period)
     return report
 
 
@@ -185,13 +203,14 @@ def compare_layers(
     last: date,
     terms: ControlTerms | None = None,
     zone: ZoneInfo = PRAGUE,
+    period: timedelta = QUARTER,
 ) -> Iterator[Report]:
-    """The same by each of several layers."""
+    """The same by each of several layers. `period`: the metering period, where nothing at all is there to tell it."""
     slots: list[_Slot] | None = None
     for layer in layers:
         if slots is None:
             slots = _slots(main.series, control.series)
-        yield _report(main, control, slots, layer, first, last, terms or ControlTerms(), zone)
+        yield _report(main, control, slots, layer, first, last, terms or ControlTerms(), zone, period)
 
 
 def _report(
@@ -203,6 +222,7 @@ def _report(
     last: date,
     terms: ControlTerms,
     zone: ZoneInfo,
+    period: timedelta,
 ) -> Report:
     mine, other = main.series.channel, control.series.channel
     if mine.unit != other.unit:
@@ -213,21 +233,27 @@ def _report(
     accuracy = worse(main.accuracy, control.accuracy)
     floor = max(total([_digit(main), _digit(control)]), accuracy.twice(terms.least))
     begin, end = day_bounds(first, zone)[0], day_bounds(last, zone)[1]
+    usual = max((one.end - one.start for one in slots), default=period)
     if layer is Layer.INTERVAL:
         own = ((one, (one.start, one.end)) for one in slots if begin < one.end <= end)
-        return Report(main, control, layer, tuple([_compared(span, (one,), accuracy, floor) for one, span in own]))
+        return Report(
+            main, control, layer, tuple([_compared(span, (one,), accuracy, floor, usual) for one, span in own])
+        )
     ends = [one.end for one in slots]
     found = tuple(
-        _compared(span, slots[bisect_right(ends, span[0]) : bisect_right(ends, span[1])], accuracy, floor)
+        _compared(span, slots[bisect_right(ends, span[0]) : bisect_right(ends, span[1])], accuracy, floor, usual)
         for span in spans(layer, first, last, zone=zone)
     )
     return Report(main, control, layer, found)
 
 
-def _compared(span: Span, slots: Sequence[_Slot], accuracy: AccuracyClass, floor: Decimal) -> Comparison:
+def _compared(
+    span: Span, slots: Sequence[_Slot], accuracy: AccuracyClass, floor: Decimal, usual: timedelta
+) -> Comparison:
+    """`usual`: the length of an interval, for a time of which there is none; a day of legal time may have 23 hours."""
     start, end = span
     pairs = [(one.main, one.control) for one in slots if one.main is not None and one.control is not None]
-    length = slots[0].end - slots[0].start if slots else end - start
+    length = slots[0].end - slots[0].start if slots else usual
     want = max(round((end - start) / length), len(slots))
     ours, theirs = pairs[0] if len(pairs) == 1 else (total(one for one, _ in pairs), total(one for _, one in pairs))
     limit = max(accuracy.twice(ours), floor)

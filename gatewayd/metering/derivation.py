@@ -14,6 +14,10 @@ from datetime import datetime
 
 import msgspec
 
+from gatewayd.metering.events import PointEvent
+from gatewayd.metering.events import reading_of as event_reading
+from gatewayd.metering.findings import Finding
+from gatewayd.metering.findings_told import written
 from gatewayd.metering.record import Derived, reading_of, same
 from gatewayd.metering.values import Channel, Layer, Value
 from gatewayd.model import Exchange, Outcome, Reading
@@ -44,7 +48,9 @@ Known = Mapping[datetime, Standing]
 @dataclass(frozen=True, slots=True)
 class Derivation:
     """What was computed, and what of it is to be written. `reason`: why now; `facts`: parameters, by name, as they were
-    used; `author`: the gateway, or whoever has entered a value."""
+    used; `author`: the gateway, or whoever has entered a value. `findings`: what rules found on all that was computed;
+    `remarks`: what else is remarkable, in words; `checked`: whether rules have looked at all of it. `events`: what is
+    told together with the values."""
 
     channel: Channel
     layer: Layer
@@ -52,6 +58,15 @@ class Derivation:
     reason: str = ""
     author: str = GATEWAY
     facts: Facts = field(default=())
+    findings: tuple[Finding, ...] = ()
+    remarks: tuple[str, ...] = ()
+    checked: bool = False
+    events: tuple[PointEvent, ...] = ()
+
+    @property
+    def point(self) -> str:
+        """The point."""
+        return self.channel.point
 
     @property
     def request(self) -> str:
@@ -60,7 +75,7 @@ class Derivation:
     @property
     def received(self) -> bytes:
         """Who, how and with what."""
-        document = {
+        document: dict[str, object] = {
             "schema": SCHEMA,
             "point": self.channel.point,
             "layer": self.layer.value,
@@ -68,7 +83,14 @@ class Derivation:
             "author": self.author,
             "methods": sorted({one.value.method.value for one in self.new}),
             "parameters": dict(self.facts),
+            "checked": self.checked,
         }
+        if self.findings:
+            told, more = written(self.findings, self.channel, self.layer, [one.value for one in self.new])
+            document |= {"findings": told} if told else {}
+            document |= {"more_findings": more} if more else {}
+        if self.remarks:
+            document["remarks"] = self.remarks
         return msgspec.json.encode(document, order="deterministic")
 
     def exchange(self, at: datetime) -> Exchange:
@@ -76,8 +98,9 @@ class Derivation:
         return Exchange(self.channel.point, LINE, self.request, at, at, self.received, Outcome.DONE, self.reason)
 
     def readings(self) -> tuple[Reading, ...]:
-        """Its values as readings of the archive."""
-        return tuple([reading_of(self.channel, self.layer, one) for one in self.new])
+        """Its values as readings of the archive, then its events."""
+        values = [reading_of(self.channel, self.layer, one) for one in self.new]
+        return tuple([*values, *map(event_reading, self.events)] if self.events else values)
 
 
 def news(values: Iterable[Value], known: Known, *, validated: Iterable[bool]) -> tuple[Derived, ...]:

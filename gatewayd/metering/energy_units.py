@@ -5,6 +5,7 @@ Rules: pure and exact: a power of ten is moved, nothing is rounded. Mean power o
 digits.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -32,6 +33,24 @@ _UNITS = {
     "m3": EnergyUnit("m3", 0),
     "m³": EnergyUnit("m3", 0),
 }
+
+
+_COUNTED = re.compile(r"[kMGT]?(Wh|varh|VAh|J|cal)|m3|m³|l|kg")
+
+
+def counted(unit: str) -> bool:
+    """Whether a unit is one of what may be added up over time, or becomes one: a voltage may not."""
+    return unit in _UNITS or _COUNTED.fullmatch(unit) is not None
+
+
+def in_unit(value: Decimal, unit: str, wanted: str) -> Decimal | None:
+    """A value in another unit of the same kind, exact: 250 Wh are 0.250 kWh. None where they are of different kinds."""
+    if unit == wanted:
+        return value
+    there, here = energy_unit(unit), energy_unit(wanted)
+    if (there.unit, there.power) != (here.unit, here.power):
+        return None
+    return EXACT.scaleb(value, there.scale - here.scale)
 
 
 def energy_unit(unit: str) -> EnergyUnit:

@@ -3,13 +3,16 @@
     document(entry, unit)       bytes of an exchange of the derived archive; entry_of(received, at, seq) is the way back
     submissions(entries)        all values with their states
     with_entered(series, known) the sums of days with what was entered in place of what is not true
+    estimates_of(known, ...)    what somebody has estimated for a month
 
-Rules: pure. What is entered is a sum of a whole day: of the legal-time day, of gas of the gas day. It has no sequence
-number of the raw archive, so it is no input; its number stands in the reason. Retention drops the oldest entries: a
-step of which the beginning is gone is passed over.
+Rules: pure. What is entered is a sum of a whole day (of the legal-time day, of gas of the gas day) or, of points
+without a load profile, the estimate of a month. It has no sequence number of the raw archive, so it is no input; its
+number stands in the reason. Retention drops the oldest entries: a step of which the beginning is gone is passed over,
+and what an entry has become stays when the entry is gone (entered_before.py).
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -18,7 +21,10 @@ import msgspec
 
 from gatewayd.legal_time import GAS_DAY_START, PRAGUE, day_bounds, legal_day
 from gatewayd.metering import manual_history
+from gatewayd.metering.aggregate import month_bounds
+from gatewayd.metering.era import day_of_era
 from gatewayd.metering.manual_history import Entry, State, Subject, Submission, folded, valid
+from gatewayd.metering.period_substitute import Estimate
 from gatewayd.metering.values import Layer, Method, Series
 from gatewayd.obis import Obis
 
@@ -26,6 +32,10 @@ SCHEMA = "gatewayd.substitute/1"
 REQUEST = "substitute"
 GAS = 7
 """Group A."""
+_DAY, _MONTH = "day", "month"
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+_MOST = 1_000_000_000
+"""The highest number of a value."""
 Known = Mapping[int, Submission]
 
 
@@ -43,6 +53,8 @@ class _Document(msgspec.Struct, frozen=True):
     unit: str = ""
     note: str = ""
     user: str = ""
+    period: str = _DAY
+    """Of an estimate `month`: `day` is its first one."""
 
 
 def document(entry: Entry, unit: str = "", user: str = "") -> bytes:
@@ -59,25 +71,31 @@ def document(entry: Entry, unit: str = "", user: str = "") -> bytes:
         unit,
         entry.note,
         user,
+        _MONTH if entry.subject.month else _DAY,
     )
     return msgspec.json.encode(found, order="deterministic")
 
 
 def entry_of(received: bytes, at: datetime) -> tuple[Entry, str]:
-    """An entry, and the unit of its amount. ValueError for bytes that are none."""
+    """An entry, and the unit of its amount. ValueError for bytes that are none, or whose number, day or amount is none
+    of a value by hand."""
     try:
         found = msgspec.json.decode(received, type=_Document)
     except msgspec.MsgspecError as error:
         raise ValueError(f"that is no entry of a substitute value: {error}") from error
     if found.schema != SCHEMA:
         raise ValueError(f"'{found.schema}' is not {SCHEMA}")
-    subject = Subject(found.point, Obis.parse(found.obis), found.day)
+    if not 1 <= found.number <= _MOST:
+        raise ValueError(f"{found.number} is no number of a substitute value; expected 1 to {_MOST}")
+    if found.amount and not _AMOUNT.fullmatch(found.amount):
+        raise ValueError(f"'{found.amount[:40]}' is no amount of a substitute value; expected digits, such as 12.5")
+    subject = Subject(found.point, Obis.parse(found.obis), day_of_era(found.day), found.period == _MONTH)
     amount = Decimal(found.amount) if found.amount else None
     return Entry(found.number, subject, State(found.state), found.author, at, amount, found.note), found.unit
 
 
-def submissions(entries: Iterable[Entry]) -> dict[int, Submission]:
-    """All values by their numbers, as far as their beginning is there."""
+def submissions(entries: Iterable[Entry], refuse: Callable[[str], None] | None = None) -> dict[int, Submission]:
+    """All values by their numbers, as far as their beginning is there. `refuse`: see manual_history.folded."""
     begun: set[int] = set()
     kept: list[Entry] = []
     for one in entries:
@@ -85,7 +103,7 @@ def submissions(entries: Iterable[Entry]) -> dict[int, Submission]:
             begun.add(one.number)
         if one.number in begun:
             kept.append(one)
-    return folded(kept)
+    return folded(kept, refuse)
 
 
 def day_layer(code: Obis) -> Layer:
@@ -99,7 +117,9 @@ def day_start(code: Obis) -> time:
 
 
 def span_of(subject: Subject, zone: ZoneInfo = PRAGUE) -> tuple[datetime, datetime]:
-    """Beginning and end of the day that a value is for."""
+    """Beginning and end of the day, or the month, that a value is for."""
+    if subject.month:
+        return month_bounds(subject.day, zone)
     return day_bounds(subject.day, zone, day_start(subject.obis))
 
 
@@ -141,5 +161,15 @@ def author_of(series: Series, known: Known, zone: ZoneInfo = PRAGUE) -> str:
     return ""
 
 
+def estimates_of(known: Known, point: str, code: Obis, end: datetime, zone: ZoneInfo = PRAGUE) -> tuple[Estimate, ...]:
+    """What somebody has estimated for the month that ends then, and counts: one at most."""
+    first = legal_day(end, zone).replace(day=1)
+    found = valid(known, Subject(point, code, first, month=True)) if known else None
+    if found is None:
+        return ()
+    by = found.history[0]
+    return (Estimate(end, found.amount, by.author, by.at, f"number {found.number}: {by.note}"),)
+
+
 def _is_of(subject: Subject, point: str, code: Obis) -> bool:
-    return subject.point == point and subject.obis == code
+    return subject.point == point and subject.obis == code and not subject.month

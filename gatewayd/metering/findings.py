@@ -22,32 +22,30 @@ from gatewayd.legal_time import PRAGUE, day_bounds, end_label, legal_day, start_
 from gatewayd.metering.values import Channel, Layer, Series, Value
 from gatewayd.model import NO_FLAGS, Flag, RawStatus
 from gatewayd.obis import Obis
+from gatewayd.severity import Severity, most_severe
+
+__all__ = [
+    "EFFECTS",
+    "RULES",
+    "Finding",
+    "Rule",
+    "Severity",
+    "Terms",
+    "apply",
+    "bounded",
+    "passed",
+    "same_energy",
+    "shown",
+    "worst",
+]
 
 
-class Severity(Enum):
-    """The three of the requirements, by weight. `effect` is what becomes of the values concerned."""
-
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-    @property
-    def effect(self) -> str:
-        """In words."""
-        return _EFFECTS[self]
-
-    @property
-    def turns(self) -> bool:
-        """Whether it makes values distorted."""
-        return self is not Severity.WARNING
-
-
-_EFFECTS = {
+EFFECTS = {
     Severity.CRITICAL: "all channels of the point are `distorted` on the whole legal-time day",
     Severity.ERROR: "the values concerned are `distorted`, and name the rule",
     Severity.WARNING: "the values concerned name the rule; their status stays",
 }
-_WEIGHT = list(Severity)
+"""What becomes of the values concerned."""
 
 
 class Rule(Enum):
@@ -60,6 +58,7 @@ class Rule(Enum):
     REGISTER_ADVANCE = "register_advance"
     COMPARABLE = "comparable"
     CONTROL = "control"
+    QUADRANTS = "quadrants"
     VERIFICATION = "verification"
 
     @property
@@ -102,6 +101,9 @@ RULES: dict[Rule, Description] = {
         "main and control metering differ by no more than twice the permissible error of the worse class",
         Flag.CONTROL_MISMATCH,
     ),
+    Rule.QUADRANTS: Description(
+        Severity.WARNING, "+R is QI and QII together, -R QIII and QIV, and likewise the sums of +A and -A"
+    ),
     Rule.VERIFICATION: Description(
         Severity.WARNING, "the verification of the meter and of the instrument transformers is valid"
     ),
@@ -128,8 +130,10 @@ _LEVELS = {
     Layer.EVALUATION: 1,
     Layer.DAY: 2,
     Layer.GAS_DAY: 2,
+    Layer.LOSS_DAY: 2,
     Layer.MONTH: 3,
     Layer.MAXIMUM: 3,
+    Layer.LOSS_MONTH: 3,
 }
 _REGISTER, _INTERVAL = 8, 29
 """Group D: energy since ever, and that of one interval."""
@@ -156,6 +160,11 @@ class Finding:
     limit: Decimal | None = None
     unit: str = ""
     inputs: tuple[int, ...] = ()
+
+    @property
+    def turns(self) -> bool:
+        """Whether it makes values distorted."""
+        return self.severity is not Severity.WARNING
 
     def concerns(self, channel: Channel) -> bool:
         """Whether it is one of a channel. A critical one is of all channels of its point."""
@@ -208,7 +217,7 @@ def apply(series: Series, findings: Iterable[Finding], zone: ZoneInfo = PRAGUE) 
     ends = [one.at for one in series.values]
     values = list(series.values)
     for finding in mine:
-        turns = finding.severity.turns and _LEVELS[series.layer] >= _LEVELS[finding.layer]
+        turns = finding.turns and _LEVELS[series.layer] >= _LEVELS[finding.layer]
         start, end = _reach(finding, zone)
         place = bisect_right(ends, start) if start < end else bisect_left(ends, start)
         while place < len(values) and values[place].start < end:
@@ -245,7 +254,7 @@ def passed(value: Value) -> bool:
 
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """The most severe of several; None for none."""
-    return max((finding.severity for finding in findings), key=_WEIGHT.index, default=None)
+    return most_severe(finding.severity for finding in findings)
 
 
 def same_energy(one: Obis, other: Obis) -> bool:

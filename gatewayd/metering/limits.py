@@ -32,6 +32,11 @@ def maximum_kva(rated: Rated, factor: Decimal = _ONE) -> Decimal:
     return over(times(product, _FACTORS[rated.phases]), _KILO)
 
 
+def most_in(rated: Rated | None, factor: Decimal, unit: str, seconds: int) -> Decimal | None:
+    """The most that an interval can have at `factor` times the rated power; None where that is not known."""
+    return None if rated is None or unit not in UNITS else energy_in(times(maximum_kva(rated), factor), seconds)
+
+
 def energy_in(power: Decimal, seconds: int) -> Decimal:
     """The energy of so many seconds at a power: kWh of kW, kVAh of kVA; to 40 digits."""
     return over(times(power, Decimal(seconds)), _HOUR)

@@ -6,16 +6,17 @@ the difference of both directions, and need nothing of other intervals; together
 The worst status of the inputs wins; where one of them is missing or a partial sum there are no calculated losses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from gatewayd.legal_time import end_label
+from gatewayd.legal_time import PRAGUE, end_label
 from gatewayd.metering.aggregate import cut
 from gatewayd.metering.algebra import merged_rules, named
 from gatewayd.metering.losses import Load, Losses, Nameplate, flat_losses, interval_losses, losses_of_profile
-from gatewayd.metering.points import SupplyTransformer
+from gatewayd.metering.points import MeteringPoint, MeteringSide, SupplyTransformer, on_day
 from gatewayd.metering.values import Channel, Layer, Method, Series, Value, merged_flags, merged_inputs, worst
 from gatewayd.metering.virtual import Term, combined
 from gatewayd.model import RawStatus
@@ -40,6 +41,13 @@ def nameplate(transformer: SupplyTransformer) -> Nameplate | None:
     return Nameplate(rated, no_load, load)
 
 
+def transformer_on(point: MeteringPoint | None, day: date, zone: ZoneInfo = PRAGUE) -> SupplyTransformer | None:
+    """The supply transformer on a legal-time day of a point that is metered on its secondary side; None for others."""
+    if point is None or point.metering_side is not MeteringSide.SECONDARY:
+        return None
+    return on_day(point, day, zone).transformer
+
+
 def losses_of_point(transformer: SupplyTransformer, series: Mapping[Obis, Series]) -> tuple[Series, ...]:
     """All series of losses of a point, of those of its intervals by their codes; () where it has no active energy.
     ValueError where the series do not fit together."""
@@ -50,9 +58,16 @@ def losses_of_point(transformer: SupplyTransformer, series: Mapping[Obis, Series
     return () if active is None else (calculated_series(active, _reactive(series), plate),)
 
 
+def load_codes(codes: Collection[Obis]) -> tuple[Obis, ...]:
+    """The codes of which losses are calculated, of those that a point has: active energy and the reactive one beside
+    it."""
+    active = tuple(code for code in _ACTIVE if code in codes)
+    reactive = tuple(code for code in _REACTIVE if code in codes) or tuple(code for code in _QUADRANTS if code in codes)
+    return (*active, *reactive) if active else ()
+
+
 def flat_series(active: Series, percent: Decimal) -> Series:
-    """So many per cent of each value; a partial sum has partial losses. The percentage of type C is one like any other:
-    `losses.losses_of_registers(...).percent`."""
+    """So many per cent of each value, of intervals or of days; a partial sum has partial losses."""
     said = f"{percent:f} % of the energy"
     made = tuple(_flat(one, percent, said) for one in active.values)
     return Series(active.channel, Layer.LOSS, made)
@@ -80,12 +95,14 @@ def calculated_series(active: Series, reactive: Series | None, plate: Nameplate)
 @dataclass(frozen=True, slots=True)
 class PeriodLosses:
     """W_z and what belongs to it for a stretch of time. `have` of `want` intervals were there; `losses` are those of
-    them alone, and None where there are none, or some are missing and partial sums are not wanted."""
+    them alone, and None where there are none, or some are missing and partial sums are not wanted. `peak_at`: when S_m
+    was, the end of its interval, of equal ones the first; None without losses and without load."""
 
     losses: Losses | None
     status: RawStatus
     have: int
     want: int
+    peak_at: datetime | None = None
 
 
 def period_losses(
@@ -104,11 +121,13 @@ def period_losses(
     inside = cut(active, [one.at for one in active.values], start, end)
     beside = {} if reactive is None else reactive.by_end()
     pairs = [_pair(active, one, beside.get(one.at)) for one in inside.values]
-    loads = [load for pair in pairs if (load := _load(pair)) is not None]
+    there = [(pair[0].at, load) for pair in pairs if (load := _load(pair)) is not None]
+    loads = [load for _, load in there]
     whole = bool(pairs) and not inside.hole and len(loads) == len(pairs)
     status = worst(value for pair in pairs for value in pair) if whole else RawStatus.MISSING
     found = losses_of_profile(plate, loads) if whole or (partial and loads) else None
-    return PeriodLosses(found, status, len(loads), len(pairs) + inside.absent)
+    peak = max(there, key=lambda one: one[1].square_kva, default=None) if found is not None and found.peak_kva else None
+    return PeriodLosses(found, status, len(loads), len(pairs) + inside.absent, None if peak is None else peak[0])
 
 
 def _net(series: Mapping[Obis, Series], signs: Mapping[Obis, Decimal]) -> Series | None:

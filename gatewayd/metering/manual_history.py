@@ -1,13 +1,13 @@
 """What became of substitute values that were entered by hand: states, the one that is valid, who did what and when.
 
-    entered -> sent -> accepted | rejected, and superseded by the next one of the same point, channel and day
+    entered -> sent -> accepted | rejected, and superseded by the next one of the same subject
 
 Rules: pure; a fold over entries in the order in which they were archived, of which none is ever changed (requirements
 N3, N4, U11). The last one that was entered is the valid one; when it is rejected or taken back there is none, and no
 former one comes back. A step that the table does not allow is refused with words, and stands in no archive.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -52,14 +52,20 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a value is for."""
+    """What a value is for: a day, or the `month` that begins with it (an estimate, type C)."""
 
     point: str
     obis: Obis
     day: date
+    month: bool = False
+
+    @property
+    def period(self) -> str:
+        """`2026-11-26`, of a month `2026-11`."""
+        return f"{self.day:%Y-%m}" if self.month else self.day.isoformat()
 
     def __str__(self) -> str:
-        return f"{self.point} {self.obis.reduced()} {self.day.isoformat()}"
+        return f"{self.point} {self.obis.reduced()} {self.period}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,11 @@ def problem(known: Mapping[int, Submission], entry: Entry) -> str:
         return f"there is no value with the number {entry.number}; enter it first"
     if entry.subject != there.subject:
         return f"number {entry.number} is for {there.subject}, and not for {entry.subject}"
-    if entry.state not in _NEXT[there.state]:
-        allowed = " or ".join(state.value for state in _NEXT[there.state]) or "nothing more; enter another value"
+    following = _NEXT[there.state]
+    if entry.subject.month:  # an estimate is nothing that is sent to the market operator
+        following = tuple(state for state in following if state is State.SUPERSEDED)
+    if entry.state not in following:
+        allowed = " or ".join(state.value for state in following) or "nothing more; enter another value"
         return f"number {entry.number} is {there.state.value} and cannot be {entry.state.value}; possible: {allowed}"
     return ""
 
@@ -124,14 +133,18 @@ def next_number(known: Mapping[int, Submission]) -> int:
     return max(known, default=0) + 1
 
 
-def folded(entries: Iterable[Entry]) -> dict[int, Submission]:
-    """All values by their numbers. ValueError for a step that the table does not allow."""
+def folded(entries: Iterable[Entry], refuse: Callable[[str], None] | None = None) -> dict[int, Submission]:
+    """All values by their numbers. A step that the table does not allow is passed over, and `refuse` is told why; where
+    nobody is to be told, ValueError."""
     known: dict[int, Submission] = {}
     last: dict[Subject, int] = {}
     for entry in entries:
         wrong = problem(known, entry)
         if wrong:
-            raise ValueError(f"{entry.subject}: {wrong}")
+            if refuse is None:
+                raise ValueError(f"{entry.subject}: {wrong}")
+            refuse(f"{entry.subject}: {wrong}")
+            continue
         step = Step(entry.state, entry.author, entry.at, entry.note)
         if entry.state is not State.ENTERED or entry.amount is None:
             known[entry.number] = _with(known[entry.number], step)
@@ -156,7 +169,7 @@ def valid(known: Mapping[int, Submission], subject: Subject) -> Submission | Non
 
 
 def with_entered(value: Value, submission: Submission | None) -> Value:
-    """The value of a day, or what was entered in its place. A true one stays."""
+    """The value of a day, or what was entered in its place, for all of its intervals. A true one stays."""
     if submission is None or value.status is RawStatus.TRUE:
         return value
     entered = submission.history[0]
@@ -170,5 +183,7 @@ def with_entered(value: Value, submission: Submission | None) -> Value:
         value.flags | Flag.MANUAL,
         (submission.seq,) if submission.seq else (),
         Method.MANUAL,
+        value.want,
+        value.want,
         reason=f"{reason}{note}; instead of {said(value)}",
     )

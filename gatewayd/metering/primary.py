@@ -1,22 +1,23 @@
 """Primary values of a metering point: archived readings times the ratios in force, one value for each interval.
 
     primary(point, archived, zone)      -> Primary: a series for each channel, and what is remarkable about the ratios
-    completed(series, ends, period)     -> the series with `missing` where there is nothing
+    completed(series, spans)            -> the series with `missing` where there is nothing
 
 Rules: pure, exact, and the same in whatever order the readings come. Raw x scaler x CT x VT x multiplier by value side,
 in kWh or kvarh. Of several readings of an interval one counts (rows_chosen.py); readings of a meter outside its time at
-the point are not the point's. What becomes of changes of ratios and meters says channel_values.py. Nothing is made up
-for intervals of which there is no reading.
+the point are not the point's. Each meter has its own metering period (periods.py). What becomes of changes of ratios
+and meters says channel_values.py. Nothing is made up for intervals of which there is no reading.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import PRAGUE, Grid, grid_of
 from gatewayd.metering.channel_values import ChannelValues, Rows
+from gatewayd.metering.periods import Intervals, Span
 from gatewayd.metering.points import MeteringPoint, versions
 from gatewayd.metering.ratio_remarks import RatioRemark, Remarks
 from gatewayd.metering.sources import channels, sources
@@ -32,7 +33,7 @@ class Primary:
     series: tuple[Series, ...]
     remarks: tuple[RatioRemark, ...] = ()
     other_lengths: tuple[int, ...] = ()
-    """Lengths in seconds of intervals that are not the point's metering period: they were passed over."""
+    """Lengths in seconds of intervals that are not the metering period of their meter: they were passed over."""
 
 
 def primary(point: MeteringPoint, archived: Iterable[Archived], zone: ZoneInfo = PRAGUE) -> Primary:
@@ -40,21 +41,21 @@ def primary(point: MeteringPoint, archived: Iterable[Archived], zone: ZoneInfo =
     the start of the first interval have to be among them."""
     rows, other_lengths = _sorted(point, archived, zone)
     remarks, held = Remarks(point.id), versions(point, zone)
+    intervals = Intervals(held, point.period, zone)
     series: list[Series] = []
     for code in point.channels or channels(dict.fromkeys(code for _, code in rows)):
         tables = {
             meter: tuple((rows[meter, each], source) for each, source in sources(code) if (meter, each) in rows)
             for meter in sorted(point.meters)
         }
-        series.append(ChannelValues(point, code, held, tables, remarks).series())
+        series.append(ChannelValues(point, code, held, intervals, tables, remarks).series())
     return Primary(tuple(series), remarks.told(), tuple(sorted(other_lengths)))
 
 
-def completed(series: Series, ends: Iterable[datetime], period: timedelta, reason: str = "not read yet") -> Series:
-    """The series with `missing` for each of these ends of intervals that it has nothing of."""
+def completed(series: Series, spans: Iterable[Span], reason: str = "not read yet") -> Series:
+    """The series with `missing` for each of these intervals that it has nothing of."""
     there = series.by_end()
-    seconds = int(period.total_seconds())
-    blank = [missing(end, seconds, reason) for end in ends if end not in there]
+    blank = [missing(end, int((end - start).total_seconds()), reason) for start, end in spans if end not in there]
     if not blank:
         return series
     return Series(series.channel, series.layer, tuple(sorted((*series.values, *blank), key=lambda one: one.at)))
@@ -63,18 +64,21 @@ def completed(series: Series, ends: Iterable[datetime], period: timedelta, reaso
 def _sorted(
     point: MeteringPoint, archived: Iterable[Archived], zone: ZoneInfo
 ) -> tuple[dict[tuple[str, Obis], Rows], set[int]]:
-    """By meter, code and interval; without what is no interval of the point's length, or of none of its meters. And the
+    """By meter, code and interval; without what is no interval of the meter's length, or of none of its meters. And the
     other lengths that there are."""
-    meters, grid = point.meters, grid_of(point.period, zone)
-    seconds = int(point.period.total_seconds())
+    periods = {one.meter: one.period or point.period for one in point.installed}
+    grids = {
+        meter: (grid_of(period, zone), int(period.total_seconds()), dict[datetime, datetime]())
+        for meter, period in periods.items()
+    }
     rows: dict[tuple[str, Obis], defaultdict[datetime, list[Archived]]] = {}
-    ends: dict[datetime, datetime] = {}
     other_lengths: set[int] = set()
     for one in archived:
         reading = one.reading
         obis, at = reading.obis, reading.at
-        if reading.kind is not Kind.INTERVAL or obis is None or reading.meter not in meters:
+        if reading.kind is not Kind.INTERVAL or obis is None or reading.meter not in grids:
             continue
+        grid, seconds, ends = grids[reading.meter]
         if reading.interval_s != seconds and reading.interval_s is not None:
             other_lengths.add(reading.interval_s)
             continue

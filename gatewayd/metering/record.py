@@ -57,7 +57,7 @@ def reading_of(channel: Channel, layer: Layer, derived: Derived) -> Reading:
     value = derived.value
     coverage = _WHOLE if value.have == value.want == 1 else f"{value.have}/{value.want}"
     more = (
-        value.method.value,
+        value.method._value_,  # `value` takes a tenth of all the time here
         str(value.inputs[0]) if len(value.inputs) == 1 else ranges(value.inputs),
         str(derived.version),
         "" if derived.supersedes is None else str(derived.supersedes),
@@ -71,7 +71,7 @@ def reading_of(channel: Channel, layer: Layer, derived: Derived) -> Reading:
     return Reading(
         channel.point,
         channel.obis,
-        layer.value,
+        layer._value_,
         _KINDS[layer],
         value.at,
         b"",
@@ -142,7 +142,8 @@ def derived_from(at: datetime, seconds: int, amount: str, status: RawStatus, fla
 
 def same(known: Derived, value: Value, *, validated: bool) -> bool:
     """Whether a value says what is written down already: then it is no new version. The words of its reason are no part
-    of it: they may become better ones. An amount of the same number is the same one, whatever its digits."""
+    of it: they may become better ones; but those of a provisional value say until when it is one. An amount of the same
+    number is the same one, whatever its digits."""
     one = known.value
     return (
         one.amount == value.amount
@@ -154,6 +155,7 @@ def same(known: Derived, value: Value, *, validated: bool) -> bool:
         and one.instant == value.instant
         and one.rules == value.rules
         and known.validated is validated
+        and (one.status is not RawStatus.PROVISIONAL or one.reason == value.reason)
     )
 
 

@@ -29,8 +29,12 @@ class _Run:
     version: int
     factor: Decimal
     serial: str
-    digit: Decimal = Decimal(0)
+    digits: list[Decimal] = field(default_factory=list)
     states: list[Value] = field(default_factory=list)
+
+    def register(self, channel: Channel, meter: str) -> Register:
+        """All of it: its digit is the coarsest that it was shown with."""
+        return Register(channel, tuple(self.states), max(self.digits), meter, tuple(self.digits))
 
 
 def register_codes(channel: Obis, rates: Iterable[int] = range(1, 9)) -> tuple[Obis, ...]:
@@ -77,15 +81,15 @@ def _runs(
         serial = one.serial or (run.serial if run is not None else "")
         if run is None or _differs(run, version[0], ratio.factor, serial):
             if run is not None:
-                yield Register(channel, tuple(run.states), run.digit, meter)
+                yield run.register(channel, meter)
             run = _Run(version[0], ratio.factor, serial)
         run.serial = serial
         last = Decimal((0, (1,), int(value.as_tuple().exponent)))
-        run.digit = max(run.digit, amount(last, unit, ratio.factor, 0).copy_abs())
+        run.digits.append(amount(last, unit, ratio.factor, 0).copy_abs())
         primary = amount(value, unit, ratio.factor, 0)
         run.states.append(Value(at, 0, primary, one.reading.status, one.reading.flags, (one.seq,)))
     if run is not None:
-        yield Register(channel, tuple(run.states), run.digit, meter)
+        yield run.register(channel, meter)
 
 
 def _differs(run: _Run, version: int, factor: Decimal, serial: str) -> bool:

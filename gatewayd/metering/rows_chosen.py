@@ -8,7 +8,8 @@
     says so (partial_interval)                     their sum, distorted
 
 Rules: pure, and the same in whatever order they come: the sequence numbers decide. A reading without a number is none,
-whatever its status says; it is missing, with its flags. All that was decided between are inputs: `explain` shows them.
+whatever its status says; it is missing, with its flags. 250 Wh and 0.250 kWh are the same number. All that was decided
+between are inputs: `explain` shows them.
 """
 
 from collections import defaultdict
@@ -18,7 +19,7 @@ from decimal import Decimal
 
 import msgspec
 
-from gatewayd.metering.energy_units import EXACT
+from gatewayd.metering.energy_units import EXACT, energy_unit, in_unit
 from gatewayd.model import Archived, Flag, Ratio, RawStatus
 
 _PARTS = Flag.PARTIAL_INTERVAL | Flag.CLOCK_ADJUSTED
@@ -75,7 +76,7 @@ def _of_row(readings: Sequence[Archived], *, add: bool = True) -> Chosen:
         return msgspec.structs.replace(plain, inputs=tuple(one.seq for one in order))
     if add and len(there) > 1 and (parts := _parts(there)):
         return _sum([_plain(one) for one in parts])
-    if len({(_number(one), one.reading.unit) for one in there}) > 1:
+    if len({_amount(one) for one in there}) > 1:
         return _conflict(there)
     return _plain(min(there, key=lambda one: (one.reading.status, -one.seq)))
 
@@ -83,6 +84,12 @@ def _of_row(readings: Sequence[Archived], *, add: bool = True) -> Chosen:
 def _number(one: Archived) -> Decimal | None:
     reading = one.reading
     return None if reading.status is RawStatus.MISSING else reading.value
+
+
+def _amount(one: Archived) -> tuple[Decimal | None, str, bool]:
+    """Its number in the unit of its kind, and that unit: what can be compared."""
+    number, unit = _number(one), energy_unit(one.reading.unit)
+    return number if number is None else EXACT.scaleb(number, unit.scale), unit.unit, unit.power
 
 
 def _plain(one: Archived) -> Chosen:
@@ -95,7 +102,7 @@ def _plain(one: Archived) -> Chosen:
 def _conflict(there: Sequence[Archived]) -> Chosen:
     newest = there[-1]
     plain = _plain(newest)
-    others = ", ".join(dict.fromkeys(str(_number(one)) for one in there[:-1]))
+    others = ", ".join(dict.fromkeys(_with_unit(one, newest) for one in there[:-1]))
     return msgspec.structs.replace(
         plain,
         status=RawStatus.worst((plain.status, RawStatus.DISTORTED)),
@@ -105,30 +112,36 @@ def _conflict(there: Sequence[Archived]) -> Chosen:
     )
 
 
+def _with_unit(one: Archived, newest: Archived) -> str:
+    unit = one.reading.unit
+    return f"{_number(one)}" if unit == newest.reading.unit else f"{_number(one)} {unit}".rstrip()
+
+
 def _parts(there: Sequence[Archived]) -> Sequence[Archived]:
     """The rows of one answer that each are a part of the interval, of the newest answer that has several."""
     answers: defaultdict[int, list[Archived]] = defaultdict(list)
     for one in there:
         if one.reading.flags & _PARTS and not one.reading.flags & Flag.CONFLICT:
             answers[one.exchange].append(one)
-    several = [rows for rows in answers.values() if len(rows) > 1 and len({row.reading.unit for row in rows}) == 1]
+    several = [rows for rows in answers.values() if len(rows) > 1 and len({_amount(row)[1:] for row in rows}) == 1]
     if not several or several[-1][-1] is not there[-1]:
         return ()
     return several[-1]
 
 
 def _sum(parts: Sequence[Chosen]) -> Chosen:
-    """Of parts in one unit; of several units there is no sum."""
+    """Of parts in units of one kind, in that of the first; of several kinds there is no sum."""
     if len(parts) == 1:
         (only,) = parts
         status = RawStatus.worst((RawStatus.DISTORTED, only.status))
         said = "; ".join(text for text in (only.said, "there is only a part of the interval") if text)
         return msgspec.structs.replace(only, status=status, flags=only.flags | Flag.PARTIAL_INTERVAL, said=said)
     value, flags = Decimal(0), Flag.PARTIAL_INTERVAL
-    for one in parts:
-        value = EXACT.add(value, one.value or Decimal(0))
+    amounts = [in_unit(one.value or Decimal(0), one.unit, parts[0].unit) for one in parts]
+    for one, amount in zip(parts, amounts, strict=True):
+        value = EXACT.add(value, amount or Decimal(0))
         flags |= one.flags
-    alike = len({one.unit for one in parts}) == 1
+    alike = None not in amounts
     said = f"the sum of {len(parts)} parts of the interval" if alike else "parts of the interval have different units"
     status = RawStatus.worst((RawStatus.DISTORTED, *(one.status for one in parts))) if alike else RawStatus.MISSING
     inputs = tuple(sorted({seq for one in parts for seq in one.inputs}))

@@ -2,19 +2,24 @@
 
 Rules: pure. Less than before by a whole digit or more is a finding, once, and it counts on from there. One that began
 again at zero is none, nor is one of another meter or ratio, which is another Register. What was read by hand says
-nothing: people read whole units, and mistype.
+nothing: people read whole units, and mistype. It is told on each of the two days between whose states it is; where more
+days lie between them on the last one alone.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from gatewayd.metering.algebra import less
-from gatewayd.metering.evidence import Evidence, Register
+from gatewayd.metering.evidence import TWO_DAYS, Evidence, Register, days_between, over_midnight
 from gatewayd.metering.exact import sane
 from gatewayd.metering.findings import Finding, Rule, Severity, Terms, shown
 from gatewayd.metering.values import Layer, Value
 from gatewayd.model import Flag, RawStatus
+
+_CLOCK = timedelta(seconds=60)
+"""So near to midnight a state is one of midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +30,16 @@ class BackwardTerms(Terms):
 
 
 def check(evidence: Evidence, terms: BackwardTerms, start: datetime, end: datetime) -> Iterator[Finding]:
-    """Of the states after `start` and not after `end`, each against the one before it."""
+    """Of what lies between `start` and `end`, a legal-time day: each state against the one before it."""
     for register in (*evidence.registers, *evidence.rates):
-        before: Value | None = None
-        for state in register.states:
-            if state.at > end:
-                break
-            if not _believed(state):
-                continue
-            if before is not None and state.at > start and _fell(before, state, register):
+        for before, state in pairwise(one for one in register.states if _believed(one)):
+            if _fell(before, state, register) and _of_day(evidence, before, state, start, end):
                 yield _finding(register, before, state, terms)
-            before = state
+
+
+def _of_day(evidence: Evidence, before: Value, state: Value, start: datetime, end: datetime) -> bool:
+    begin, last = over_midnight(before.at, state.at, _CLOCK, evidence.zone)
+    return start < last and (begin < end if days_between(begin, last, evidence.zone) <= TWO_DAYS else last <= end)
 
 
 def _believed(state: Value) -> bool:
@@ -46,7 +50,9 @@ def _believed(state: Value) -> bool:
 
 def _fell(before: Value, state: Value, register: Register) -> bool:
     assert before.amount is not None and state.amount is not None
-    return Flag.OVERFLOW not in state.flags and less(before.amount, state.amount) >= register.digit
+    return Flag.OVERFLOW not in state.flags and less(before.amount, state.amount) >= max(
+        register.digit_at(before.at), register.digit_at(state.at)
+    )
 
 
 def _finding(register: Register, before: Value, state: Value, terms: BackwardTerms) -> Finding:

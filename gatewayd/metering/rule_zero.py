@@ -14,7 +14,7 @@ from decimal import Decimal
 from gatewayd.legal_time import day_bounds, instant, legal_day
 from gatewayd.metering.algebra import over
 from gatewayd.metering.day_class import comparable_days, day_class
-from gatewayd.metering.evidence import Evidence, middle, true_amount
+from gatewayd.metering.evidence import Evidence, Span, middle, true_amount
 from gatewayd.metering.findings import Finding, Rule, Severity, Terms, bounded, shown
 from gatewayd.metering.values import Layer
 
@@ -38,17 +38,29 @@ class ZeroTerms(Terms):
 def check(evidence: Evidence, terms: ZeroTerms, start: datetime, end: datetime) -> Iterator[Finding]:
     """Of a legal-time day from `start` to `end`."""
     least = timedelta(hours=terms.hours)
+    close = evidence.close(start, end)
     for first, last in _runs(evidence, start, end):
-        if last - first < least and first > start:
-            continue
-        if last - _beginning(evidence, first, last - least) < least:
-            continue
-        compared = _compared(evidence, terms, first, last)
-        if len(compared) < terms.least_days:
-            continue
-        usual = middle(compared)
-        if usual > 0:
-            yield _finding(evidence, terms, first, last, usual, len(compared))
+        if last - _beginning(close, first, last - least) >= least:
+            usual, count = _usual(evidence, terms, first, last)
+            if usual > 0:
+                yield _finding(evidence, terms, first, last, usual, count)
+
+
+def reaching(evidence: Evidence, terms: ZeroTerms, day: date) -> frozenset[Span]:
+    """The time before a day that has to be seen so that it can be judged: where it begins with nothing, though that is
+    not usual, so long back as a run of zeros may begin."""
+    start, end = day_bounds(day, evidence.zone)
+    first, last = next(_runs(evidence, start, end), (end, end))
+    earliest = last - timedelta(hours=terms.hours)
+    if first > start or earliest >= start or not _usual(evidence, terms, first, last)[0] > 0:
+        return frozenset()
+    return frozenset({(earliest, start)})
+
+
+def _usual(evidence: Evidence, terms: ZeroTerms, first: datetime, last: datetime) -> tuple[Decimal, int]:
+    """What comparable days had in that time, and how many there are; 0 of too few."""
+    compared = _compared(evidence, terms, first, last)
+    return (middle(compared), len(compared)) if len(compared) >= terms.least_days else (Decimal(0), 0)
 
 
 def _runs(evidence: Evidence, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -79,8 +91,8 @@ def _beginning(evidence: Evidence, first: datetime, enough: datetime) -> datetim
 def _compared(evidence: Evidence, terms: ZeroTerms, first: datetime, last: datetime) -> list[Decimal]:
     """What there was at this time of the comparable days."""
     day = legal_day(last, evidence.zone)
-    days = comparable_days(day, terms.weeks, evidence.holiday)
-    found = (evidence.energy(*_same_time(evidence, day, first, last, other)) for other in days)
+    compared = comparable_days(day, terms.weeks, evidence.holiday)
+    found = (evidence.energy(*_same_time(evidence, day, first, last, other)) for other in compared)
     return [energy for energy in found if energy is not None]
 
 
@@ -96,13 +108,13 @@ def _same_time(
 
 
 def _finding(
-    evidence: Evidence, terms: ZeroTerms, first: datetime, last: datetime, usual: Decimal, days: int
+    evidence: Evidence, terms: ZeroTerms, first: datetime, last: datetime, usual: Decimal, count: int
 ) -> Finding:
     channel = evidence.series.channel
     kind = day_class(legal_day(last, evidence.zone), evidence.holiday).text
     hours = over(Decimal(round((last - first).total_seconds())), Decimal(3600))
     text = (
-        f"nothing is metered for {shown(hours)} h; the median of {days} {kind} before is {shown(usual, channel.unit)} "
+        f"nothing is metered for {shown(hours)} h; the median of {count} {kind} before is {shown(usual, channel.unit)} "
         f"in that time: is the supply off, or a voltage or a wire missing at the meter?"
     )
     return Finding(

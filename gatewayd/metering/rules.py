@@ -1,21 +1,23 @@
 """The rules of validation together: what of them is on, and what they find on a day and on a month of a channel.
 
     check_day(evidence, day, rules)       -> findings of a legal-time day
+    reaching(evidence, day, rules)        -> times of other days that they must see besides, see `Evidence.near`
     check_month(evidence, month, rules)   -> those that only a whole month shows
     rules_of({"zero": {"hours": 12}})     -> Rules, out of what the configuration says
 
 Rules: pure. Rules look at primary values before anything is substituted; what is above the maximum is not true for the
-others. Each has its parameters in a dataclass of its own with the defaults; control metering and verification are not
-looked at here (control.py, verification.py), but have their parameters beside the others.
+others. Each has its parameters in a dataclass of its own with the defaults; control metering, quadrants and
+verification are not looked at here, channel by channel (validation.py does), but have their parameters here.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import get_type_hints
+from zoneinfo import ZoneInfo
 
-from gatewayd.legal_time import day_bounds
+from gatewayd.legal_time import day_bounds, legal_day
 from gatewayd.metering import (
     rule_backward,
     rule_comparable,
@@ -26,14 +28,16 @@ from gatewayd.metering import (
 )
 from gatewayd.metering.aggregate import month_bounds
 from gatewayd.metering.control import ControlTerms
-from gatewayd.metering.evidence import Evidence
+from gatewayd.metering.evidence import TWO_DAYS, Evidence, Span
 from gatewayd.metering.findings import Finding, Rule, Severity, Terms, apply
 from gatewayd.metering.rule_backward import BackwardTerms
 from gatewayd.metering.rule_comparable import ComparableTerms
 from gatewayd.metering.rule_maximum import MaximumTerms
+from gatewayd.metering.rule_quadrants import QuadrantsTerms
 from gatewayd.metering.rule_register_advance import RegisterAdvanceTerms
 from gatewayd.metering.rule_tariff_sum import TariffSumTerms
 from gatewayd.metering.rule_zero import ZeroTerms
+from gatewayd.metering.values import Series
 from gatewayd.metering.verification import VerificationTerms
 
 
@@ -48,12 +52,24 @@ class Rules:
     register_advance: RegisterAdvanceTerms = field(default=RegisterAdvanceTerms())
     comparable: ComparableTerms = field(default=ComparableTerms())
     control: ControlTerms = field(default=ControlTerms())
+    quadrants: QuadrantsTerms = field(default=QuadrantsTerms())
     verification: VerificationTerms = field(default=VerificationTerms())
 
     @property
     def weeks(self) -> int:
         """So many weeks back the intervals of a channel are looked at."""
         return max((one.weeks for one in (self.zero, self.comparable) if one.enabled), default=0)
+
+    @property
+    def behind(self) -> int:
+        """So many days back what was measured may matter to the findings of a day."""
+        zeros = self.zero.hours // 24 + 1 if self.zero.enabled else 0
+        return max(zeros, self.ahead)
+
+    @property
+    def ahead(self) -> int:
+        """The same of the days behind it."""
+        return TWO_DAYS - 1 if self.register_advance.enabled else 0
 
     def terms(self, rule: Rule) -> Terms:
         """The parameters of one rule."""
@@ -70,11 +86,9 @@ _MOST = 1_000_000
 def check_day(evidence: Evidence, day: date, rules: Rules = DEFAULTS) -> tuple[Finding, ...]:
     """What the rules find on a legal-time day of a channel, in order of time."""
     start, end = day_bounds(day, evidence.zone)
-    found: list[Finding] = []
-    if rules.above_maximum.enabled:
-        found += rule_maximum.check(evidence, rules.above_maximum, start, end)
-        if found:
-            evidence = replace(evidence, series=apply(evidence.series, found, evidence.zone))
+    found = list(_above_maximum(evidence, start, end, rules))
+    if found:
+        evidence = replace(evidence, series=apply(evidence.series, found, evidence.zone))
     if rules.zero.enabled:
         found += rule_zero.check(evidence, rules.zero, start, end)
     if rules.comparable.enabled:
@@ -84,8 +98,35 @@ def check_day(evidence: Evidence, day: date, rules: Rules = DEFAULTS) -> tuple[F
     if rules.tariff_sum.enabled:
         found += rule_tariff_sum.check(evidence, rules.tariff_sum, start, end)
     if rules.register_advance.enabled:
-        found += rule_register_advance.check(evidence, rules.register_advance, start, end)
+        found += rule_register_advance.check(evidence.close(start, end), rules.register_advance, start, end)
     return _sorted(found)
+
+
+def believed(evidence: Evidence, day: date, rules: Rules = DEFAULTS) -> Series:
+    """What the other rules believe of a legal-time day: without what is above the maximum, where that is an error."""
+    return apply(evidence.series, _above_maximum(evidence, *day_bounds(day, evidence.zone), rules), evidence.zone)
+
+
+def _above_maximum(evidence: Evidence, start: datetime, end: datetime, rules: Rules) -> Iterable[Finding]:
+    return rule_maximum.check(evidence, rules.above_maximum, start, end) if rules.above_maximum.enabled else ()
+
+
+def reaching(evidence: Evidence, day: date, rules: Rules = DEFAULTS) -> frozenset[Span]:
+    """The times of which rules must see what was measured so that a day can be judged, where they reach out of it."""
+    found: frozenset[Span] = frozenset()
+    if rules.register_advance.enabled:
+        found |= rule_register_advance.reaching(evidence, rules.register_advance, day)
+    if rules.zero.enabled:
+        found |= rule_zero.reaching(evidence, rules.zero, day)
+    if rules.above_maximum.severity is not Severity.CRITICAL:
+        return found
+    return frozenset(_whole_days(begin, end, evidence.zone) for begin, end in found)
+
+
+def _whole_days(begin: datetime, end: datetime, zone: ZoneInfo) -> Span:
+    """What is not believed at one hour of a day is not believed of all of it."""
+    first, last = legal_day(begin + timedelta.resolution, zone), legal_day(end, zone)
+    return day_bounds(first, zone)[0], day_bounds(last, zone)[1]
 
 
 def check_month(evidence: Evidence, month: date, rules: Rules = DEFAULTS) -> tuple[Finding, ...]:

@@ -32,6 +32,8 @@ class Layer(Enum):
     """The highest mean power of a month, with its instant."""
     LOSS = "loss"
     """Losses of the transformer, where metering is on its secondary side (PPDS annex 5, annex on losses)."""
+    LOSS_DAY = "loss_day"
+    LOSS_MONTH = "loss_month"
 
 
 class Method(Enum):

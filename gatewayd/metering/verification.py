@@ -82,7 +82,8 @@ class Validity:
         if self.expired:
             return (
                 f"{what} has ended with {self.until}: what is metered since then is marked and not validated; have it "
-                f"verified or exchanged, then write the new day into `verified_until`"
+                f"verified or exchanged, then write the new day into `verified_until`, with the day since which it "
+                f"holds: without one it covers all days before it"
             )
         if self.stage is None:
             return f"{what} is valid until {self.until}"

@@ -2,7 +2,8 @@
 
 Rules: pure. A number has exactly the digits of its Decimal and never an exponent; no float appears. A value that is
 missing has no number; the sum of what is there stands beside it, as `partial`. `validated` is true where there were
-validation rules and none has found anything; all values of a message are of one kind in that.
+validation rules and none has found anything; all values of a message are of one kind in that. Events of points are
+messages of their own (event_payload.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,9 @@ from decimal import Decimal
 import msgspec
 
 from gatewayd.metering.record import VALIDATED, layer_of, more_of
-from gatewayd.model import Archived, Point, RawStatus, Reading
+from gatewayd.model import Archived, Kind, Point, RawStatus, Reading
 from gatewayd.obis import Obis
+from gatewayd.sink.event_payload import EVENT, event_message
 from gatewayd.sink.payload import Message, head_object, point_object, rfc3339
 from gatewayd.sink.topics import Topics, level
 
@@ -35,7 +37,13 @@ class PointTopics(Topics):
 
     def reading(self, reading: Reading) -> str:
         """That of a reading of the derived archive, in which the layer stands where a meter's code would."""
+        if reading.kind is Kind.EVENT:
+            return self.event(reading.meter, reading.obis_raw)
         return self.derived(reading.meter, reading.obis_raw, reading.code)
+
+    def event(self, point: str, type: str) -> str:
+        """{prefix}/{gateway}/points/{point}/event/{type}"""
+        return "/".join((self.prefix, level(self.gateway), POINTS, level(point), EVENT, level(type)))
 
 
 class DerivedComposer:
@@ -46,16 +54,19 @@ class DerivedComposer:
         self._head = head
 
     def messages(self, batch: Sequence[Archived], limit: int, replay: str = "") -> Iterator[Message]:
-        """Values of a series together, up to `limit` bytes; the messages of a series follow each other in the order of
-        its values. `replay` as in payload.Composer."""
+        """Values of a series together, up to `limit` bytes, each event by itself; the messages of a series follow each
+        other in the order of its values. `replay` as in payload.Composer."""
         tail = b',"head":' + _ENCODER.encode(head_object(self._head()))
         if replay:
             tail += b',"replay":' + _ENCODER.encode(replay)
         tail += b',"values":['
         latest: dict[_Series, _Group] = {}
-        groups: list[_Group] = []
+        groups: list[_Group | Message] = []
         instants: dict[datetime, str] = {}
         for archived in batch:
+            if archived.reading.kind is Kind.EVENT:
+                groups.append(Message((archived,), event_message(archived, self._gateway, self._head(), replay)))
+                continue
             document, validated = _value(archived, instants)
             text = _ENCODER.encode(document)
             series = _series(archived)
@@ -65,8 +76,8 @@ class DerivedComposer:
                 group = latest[series] = _Group(validated, frame + tail)
                 groups.append(group)
             group.add(archived, text)
-        for group in groups:
-            yield Message(tuple(group.readings), group.start + b",".join(group.texts) + b"]}")
+        for one in groups:
+            yield one if isinstance(one, Message) else one.message()
 
 
 _Series = tuple[str, str, Obis | None, str, int | None, Point]
@@ -86,6 +97,9 @@ class _Group:
         self.readings.append(archived)
         self.texts.append(text)
         self.size += len(text) + 1
+
+    def message(self) -> Message:
+        return Message(tuple(self.readings), self.start + b",".join(self.texts) + b"]}")
 
 
 def _series(archived: Archived) -> _Series:

@@ -14,7 +14,9 @@ from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
 from gatewayd.model import MeteringType, Ratio
 from gatewayd.policy import POLICIES, POLICY
 from gatewayd.sink.line_protocol.lines import Lines
+from gatewayd.sink.line_protocol.point_lines import PointLines
 from scripts.status_table import PAGE, page
+from tests.gatewayd.sink.derived_samples import derived
 from tests.gatewayd.sink.samples import interval
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,12 +111,19 @@ def test_the_line_in_the_guide_to_sinks_is_one_that_is_written() -> None:
     assert f"`{line}`" in (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8")
 
 
+def test_the_line_of_a_derived_value_in_the_guide_is_one_that_is_written() -> None:
+    at = datetime(2026, 11, 21, 20, 45, tzinfo=UTC)
+    line = PointLines("reading", "gw-1", versions=False).text([derived(4711, version=2, at=at, validated=True)])
+    assert f"`{line.decode().strip()}`" in (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8")
+
+
 def test_the_guide_to_sinks_names_only_options_that_there_are() -> None:
     known = {name for options in SINK_OPTIONS.values() for name in options.model_fields}
     known |= {"retention_months", "undelivered_months"} | set(SINK_KEYS)
     text = (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8")
     written = set(re.findall(r"`(?:archive\.)?([a-z]+_[a-z_]+)(?::[^`]*)?`", text))
     foreign = {"max_queued_messages", "fsync", "full_page_writes", "synchronous_commit", "drop_after"}
+    foreign |= {"reading_points", "derived_newest", "point_event"}  # what is written to
     foreign |= {"vm_rows_ignored_total", "vm_rows_invalid_total", "clean_session", "line_protocol"}
     assert written - foreign <= known, sorted(written - foreign - known)
 

@@ -28,9 +28,10 @@ from tests.system.forked import QuickSite
 
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in ("operator", "technician", "troubleshooting", "security", "upgrade")]
 LOCAL = re.compile(
-    r"^(old\.yaml )?(check|config|completion|status|archive|reading (list|template)|sink set-aside|doctor|--version)\b"
+    r"^(old\.yaml )?"
+    r"(check|config|completion|status|archive|reading (list|template|waiting)|sink set-aside|doctor|--version)\b"
 )
-TOP = re.compile(r"^(gateway|archive|acquisition|control|observability|policies|lines|meters|sinks):")
+TOP = re.compile(r"^(gateway|archive|acquisition|control|manual|observability|policies|lines|meters|sinks):")
 PLACEHOLDER = re.compile(r"^(\[.*|.*\]|\.\.\.|[A-Z]+(:[A-Z]+)?|.*[A-Z]{4,}\S*)$")
 
 

@@ -3,9 +3,9 @@
 import re
 from decimal import Decimal
 
+from gatewayd.config.manual import MAXIMUM, MOST_ROWS, TOLERANCE
 from gatewayd.manual.dates import ReadingType
-from gatewayd.manual.plausible import MAXIMUM, TOLERANCE
-from gatewayd.manual.table import COLUMNS, MOST_ROWS
+from gatewayd.manual.table import COLUMNS
 from scripts.manual_checks import PAGE, page
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -24,4 +24,9 @@ def test_the_columns_and_types_are_those_of_the_code() -> None:
 
 def test_the_words_have_the_numbers_of_the_code() -> None:
     assert MOST_ROWS == 500 and Decimal(3) == TOLERANCE and Decimal(20) == MAXIMUM
-    assert "a third to three times as much" in TEXT and "twenty times" in TEXT and "at most 500 readings" in TEXT
+    assert (
+        "a third to three times as much" in TEXT
+        and "twenty times" in TEXT
+        and "{most_rows: 500}" in TEXT
+        and "{tolerance: 3}" in TEXT
+    )

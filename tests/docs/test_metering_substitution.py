@@ -7,8 +7,9 @@ from pathlib import Path
 
 from gatewayd.config.metering import SubstitutionEntry
 from gatewayd.legal_time import QUARTER, instant
-from gatewayd.metering.basis import Advance, Basis
+from gatewayd.metering.basis import Advance, Basis, advances
 from gatewayd.metering.day_class import comparable_days
+from gatewayd.metering.estimate import EstimateCheck
 from gatewayd.metering.manual_history import State
 from gatewayd.metering.manual_substitute import Check
 from gatewayd.metering.period_substitute import period_substituted
@@ -69,6 +70,26 @@ def test_gaps() -> None:
         assert (", ".join(map(str, made)) if None not in made else "none: too long") == expected, neighbours
 
 
+def test_how_near_to_the_end_of_an_interval_a_register_is_read() -> None:
+    assert "more than 1 % of the metering period beside its end: 9 s of a quarter-hour" in PAGE
+    for seconds, meant in ((9, True), (10, False)):
+        states = [Value(end(DAY, "02:00"), 0, Decimal(1), RawStatus.TRUE)]
+        states.append(Value(end(DAY, "03:00") + timedelta(seconds=seconds), 0, Decimal(2), RawStatus.TRUE))
+        (found,) = advances(states)
+        assert found.on_grid(QUARTER) is meant
+
+
+def test_what_a_coarse_register_says() -> None:
+    assert "unless two digits are no more than a tenth of them" in PAGE
+    before, holes, after = end(DAY, "02:00"), [end(DAY, "02:15")], end(DAY, "02:30")
+    values = [Value(at, 900, Decimal(2), RawStatus.TRUE) for at in (before, after)]
+    series = Series(POINT, Layer.INTERVAL, (values[0], missing(holes[0], 900), values[1]))
+    for digit, expected in (("0.10", "2.01"), ("0.11", "2")):
+        known = (Advance(before, holes[0], Decimal("2.01"), (), Decimal(digit)),)
+        found = substituted(Basis(series, advances=known), DAY, ON, LATER).by_end()[holes[0]]
+        assert found.amount == Decimal(expected)
+
+
 def test_billing_periods() -> None:
     later = datetime(2029, 1, 1, tzinfo=LATER.tzinfo)
     for wanted, known, expected in table("missing | known | substitute"):
@@ -86,6 +107,11 @@ def period(name: str, amount: Decimal | None) -> tuple[Value, int]:
     seconds = int((at - start).total_seconds())
     value = missing(at, seconds) if amount is None else Value(at, seconds, amount, RawStatus.TRUE)
     return value, (after - first).days
+
+
+def test_checks_of_estimates() -> None:
+    rows = table("check | in Czech | in English")
+    assert rows == [[f"`{one.text}`", one.said("XXX", "cs"), one.said("XXX")] for one in EstimateCheck]
 
 
 def test_checks_and_states_by_hand() -> None:

@@ -16,7 +16,7 @@ from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import Descriptions, offline, online
 from gatewayd.sink.payload import Composer, to_json
 from gatewayd.sink.topics import RETAINED, Topics
-from scripts.mqtt_contract import FOLDER, GATEWAY, HEAD, METER, VERSION, derived_values, files, readings
+from scripts.mqtt_contract import FOLDER, GATEWAY, HEAD, METER, VERSION, derived_values, files, point_events, readings
 from tests.interop.contract import check_message, load, validator
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text(encoding="utf-8"))
@@ -28,7 +28,21 @@ SINCE = "2026-11-21T20:00:00Z"
 ONLINE = online(GATEWAY, VERSION, HEAD, SINCE)
 OFFLINE = offline(GATEWAY, VERSION, "stopped", SINCE)
 META = Descriptions([METER]).document(METER.id)
+POINT_REPLAY = {
+    "schema": "gatewayd.replay/1",
+    "id": "consumer-8",
+    "derived": True,
+    "point": "north",
+    "layer": "day",
+    "obis": "1-0:1.29.0*255",
+    "after": "2026-10-31T23:00:00+01:00",
+    "until": "2026-11-30T23:00:00Z",
+}
 REPLAY: dict[str, object] = {"schema": "gatewayd.replay/1", "id": "a.B-9_", "from": 1, "to": 1}
+EVENT: dict[str, object] = json.loads(
+    next(DerivedComposer(GATEWAY, lambda: HEAD).messages(point_events(), 65536)).payload
+)
+EVENT_TOPIC = "gatewayd/gw-1/points/north/event/validation.register_advance"
 ANSWER: dict[str, object] = {
     "schema": "gatewayd.replay-answer/1",
     "gateway": GATEWAY,
@@ -52,7 +66,7 @@ def published() -> Iterator[tuple[str, bytes]]:
         for replay in ("", "a.B-9_"):
             for message in composer.messages(readings(kind), 65536, replay):
                 yield TOPICS.reading(message.readings[0].reading), message.payload
-    for message in DerivedComposer(GATEWAY, lambda: HEAD).messages(derived_values(), 65536):
+    for message in DerivedComposer(GATEWAY, lambda: HEAD).messages([*derived_values(), *point_events()], 65536):
         yield PointTopics("gatewayd", GATEWAY).reading(message.readings[0].reading), message.payload
     discovery = Discovery("homeassistant", TOPICS, GATEWAY, VERSION, [METER])
     discovery.note(readings(Kind.REGISTER))
@@ -145,8 +159,8 @@ def test_addresses_are_the_topics_of_the_code() -> None:
     }
     used = set()
     for topic, _ in published():
-        (name,) = [name for name, pattern in patterns.items() if pattern.fullmatch(topic)]
-        used.add(name)
+        found = [name for name, pattern in patterns.items() if pattern.fullmatch(topic)]
+        used.add(min(found, key=lambda name: ASYNCAPI["channels"][name]["address"].count("{")))  # events among layers
     assert used == set(patterns)
 
 
@@ -186,8 +200,10 @@ def test_documents_have_the_fields_of_their_schemas() -> None:
     fields = load("status-1")["properties"].keys()
     assert fields == ONLINE.keys() | OFFLINE.keys()
     assert load("meta-1")["properties"].keys() == META.keys() == set(load("meta-1")["required"])
-    assert load("replay-1")["properties"].keys() == REPLAY.keys()
-    assert load("replay-answer-1")["properties"].keys() == ANSWER.keys() == set(load("replay-answer-1")["required"])
+    of_values = {"derived", "point", "layer", "obis", "after", "until"}
+    assert load("replay-1")["properties"].keys() == REPLAY.keys() | of_values == POINT_REPLAY.keys() | {"from", "to"}
+    assert load("replay-answer-1")["properties"].keys() == ANSWER.keys() | {"derived"}
+    assert ANSWER.keys() == set(load("replay-answer-1")["required"])
 
 
 @pytest.mark.parametrize(
@@ -212,11 +228,24 @@ def test_documents_have_the_fields_of_their_schemas() -> None:
         (TOPICS.replay, REPLAY, {"from": 0}, "$.from"),
         (TOPICS.replay, REPLAY, {"from": 2}, "$"),
         (TOPICS.replay, REPLAY, {"from": "1"}, "$.from"),
+        (TOPICS.replay, REPLAY, {"layer": "day"}, "$"),
+        (TOPICS.replay, REPLAY, {"from": ..., "to": ...}, "$"),
+        (TOPICS.replay, POINT_REPLAY, {"point": ..., "after": ...}, "$"),
+        (TOPICS.replay, POINT_REPLAY, {"after": "2026-11-21T20:00:00"}, "$.after"),
+        (TOPICS.replay, POINT_REPLAY, {"derived": 1}, "$.derived"),
+        (TOPICS.replay_answer, ANSWER, {"derived": False}, "$.derived"),
         (TOPICS.replay_answer, ANSWER, {"state": "broken"}, "$.state"),
         (TOPICS.replay_answer, ANSWER, {"state": "refused"}, "$.reason"),
         (TOPICS.replay_answer, ANSWER, {"id": None}, "$.id"),
         (TOPICS.replay_answer, ANSWER, {"readings": -1}, "$.readings"),
         (TOPICS.replay_answer, ANSWER, {"gateway": "gw-2"}, "$"),
+        (EVENT_TOPIC, EVENT, {"state": "gone"}, "$.state"),
+        (EVENT_TOPIC, EVENT, {"severity": None}, "$.severity"),
+        (EVENT_TOPIC, EVENT, {"amount": "30"}, "$.amount"),
+        (EVENT_TOPIC, EVENT, {"inputs": "8101, 8117"}, "$.inputs"),
+        (EVENT_TOPIC, EVENT, {"type": "validation.zero"}, "$"),
+        (EVENT_TOPIC, EVENT, {"point": {"id": "south"}}, "$"),
+        (EVENT_TOPIC, EVENT, {"text": ...}, "$"),
     ],
 )
 def test_what_the_code_does_not_make_is_not(

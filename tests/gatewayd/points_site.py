@@ -35,6 +35,16 @@ def configured(folder: Path, zone: str = "Europe/Prague") -> Path:
     return path
 
 
+def of_months(folder: Path) -> Path:
+    """The configuration of `shop`, type C without a load profile, with substitutes."""
+    path = folder / "points.yaml"
+    text = CONFIG.split("policies:")[0].format(folder=folder, zone="Europe/Prague")
+    meter = "meters: [{id: em-3, driver: iec62056_21, line: bus, metering_type: C, jobs: [{registers: all}]}]\n"
+    points = "points: [{id: shop, meter: em-3, channels: [1.8.0], substitution: {enabled: true}}]\n"
+    path.write_text(text + meter + points, encoding="utf-8")
+    return path
+
+
 def morning_zone(now: datetime) -> str:
     """A time zone in which it is five o'clock in the morning: substitute values by hand are taken then."""
     offset = (5 - now.hour) % 24

@@ -21,6 +21,7 @@ from gatewayd.channel.modem_options import REMEDY, CallResult
 from gatewayd.dialling import PhoneNumber, Window
 from gatewayd.diary import Diary
 from gatewayd.errors import ChannelError, GatewayError, MeterRefused, MeterSilent, ProtocolError
+from gatewayd.loans import Ending, Loan
 from gatewayd.model import Answer, LoadProfile, Meter, Profile, Registers, Request
 from gatewayd.obis import Obis
 from gatewayd.refusals import LeftAlone
@@ -631,6 +632,82 @@ def test_a_technician_whose_window_closes_before_his_turn_is_told(tmp_path: Path
             assert (await first).fault is None
             with pytest.raises(GatewayError, match="next call window of gsm opens at 2026-11-23 00:10"):
                 await second
+            plant.stop.set()
+            await running
+
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
+
+
+def test_one_modem_is_lent_while_the_other_calls(tmp_path: Path) -> None:
+    """Outside of all windows. Whoever does not say that he left it in no call is thought to have left it in one."""
+
+    async def check() -> None:
+        plant = Exchange(hours=1, modems=("gsm-1", "gsm-2"))
+        freed: list[str] = []
+
+        def line(name: str) -> Line:
+            async def free() -> None:
+                freed.append(name)
+
+            return replace(plant.line(name), free=free)
+
+        plant.windows = {"gsm-1": (), "gsm-2": NIGHT}
+        plant.ledger = Ledger(plant.windows, PRAGUE)
+        with opened(tmp_path) as store:
+            jobs = [job(plant.meter(name), At(time(12, 0))) for name in ("em-1", "em-2")]
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            lines = [line(name) for name in plant.modems]
+            one = CallWorker("night", lines, jobs, acquisition, plant.ledger, plant.clock, PRAGUE)
+            running = asyncio.create_task(one.run(plant.stop))
+            for settled in (True, False):
+                mine = Loan("gsm-2", "modem", "jan", 2000.0)
+                lending = asyncio.create_task(one.lend(mine))
+                await mine.lent.wait()
+                assert [(talk.line, talk.lent) for talk in one.state().under_way] == [("gsm-2", "modem")]
+                now = asyncio.get_running_loop().time()
+                assert not any(pulse.late(now + 2250) for pulse in one.pulses[1:])
+                assert (await one.ask("em-1", Registers())).fault is None
+                assert [call[0] for call in plant.calls][-1] == "gsm-1"
+                freed.clear()
+                mine.give_back(Ending.DONE, settled=settled)
+                await lending
+                second = Loan("gsm-2", "modem", "jan", 60.0)
+                lending = asyncio.create_task(one.lend(second))
+                await second.lent.wait()
+                assert freed == ([] if settled else ["gsm-2"])
+                second.give_back(Ending.DONE, settled=True)
+                await lending
+            plant.stop.set()
+            await running
+
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
+
+
+def test_a_loan_of_one_modem_ends_no_call_of_another(tmp_path: Path) -> None:
+    async def check() -> None:
+        plant = Exchange(hours=1, modems=("gsm-1", "gsm-2"))
+        plant.seconds = 1
+        with opened(tmp_path) as store:
+            acquisition = Acquisition(store, plant.clock, PRAGUE)
+            jobs = [job(plant.meter("em-1"), HOURLY, f"{n}.8.0") for n in range(1, 5)]
+            lines = [plant.line(name) for name in plant.modems]
+            one = CallWorker("night", lines, jobs, acquisition, plant.ledger, plant.clock, PRAGUE)
+            loans = {name: Loan(name, "modem", "jan", 60.0) for name in plant.modems}
+            running = asyncio.create_task(one.run(plant.stop))
+            while not plant.calls:
+                await asyncio.sleep(0)
+            calling = plant.calls[0][0]
+            (idle,) = [name for name in plant.modems if name != calling]
+            lending = asyncio.create_task(one.lend(loans[idle]))
+            await loans[idle].lent.wait()
+            waiting = asyncio.create_task(one.lend(Loan(idle, "modem", "eva", 60.0)))
+            while len(plant.asked) < 4:
+                await asyncio.sleep(0)
+            assert len(plant.calls) == 1, "all in one call"
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            loans[idle].give_back(Ending.DONE, settled=True)
+            await lending
             plant.stop.set()
             await running
 

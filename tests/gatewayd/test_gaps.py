@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.gaps import Gap, Reason, completeness, evaluated, expected, gaps_of_day, why
+from gatewayd.gaps import Gap, Reason, evaluated, expected, gaps_of_day, why
 from gatewayd.legal_time import QUARTER, day_bounds, interval_ends
+from gatewayd.metering.statistics import completeness
 from gatewayd.model import Flag, Kind, RawStatus, Reading
 
 NORMAL, SPRING, AUTUMN = date(2026, 11, 21), date(2026, 3, 29), date(2026, 10, 25)

@@ -17,8 +17,11 @@ import pytest
 
 from gatewayd.archive.store import Store
 from gatewayd.daemon import health
+from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.gateway import Stage
-from gatewayd.daemon.health import Health, disk_fault
+from gatewayd.daemon.health import Health, disk_fault, second_disk_fault
+from gatewayd.daemon.metering_state import MeteringState
+from gatewayd.daemon.status_metering import AGAIN, RESTART
 from gatewayd.kernel_clock import TRUSTED, Sync, Synchronised
 from gatewayd.pulse import Pulse
 
@@ -33,6 +36,7 @@ class Plant:
     stage: Stage = Stage.SERVING
     clock: Any = field(default_factory=lambda: SimpleNamespace(state=TRUSTED))
     lines: Any = field(default_factory=lambda: SimpleNamespace(broken={}, workers=[]))
+    metering: Any = None
 
 
 @asynccontextmanager
@@ -156,3 +160,86 @@ def test_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
         assert "is its disk mounted read-only" in disk_fault(tmp_path)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+# -- the derived layer -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def derived(made: Plant) -> AsyncIterator[tuple[Any, Store]]:
+    """A derived layer in order, whose archive is open."""
+    store = Store(derived_folder(made.store.folder), "gw-1", lambda: 0)
+    await asyncio.to_thread(store.open)
+    made.metering = SimpleNamespace(fault="", state=MeteringState(points=1, known=True), store=store)
+    try:
+        yield made.metering, store
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+def test_what_keeps_values_from_being_derived_is_not_ready(tmp_path: Path) -> None:
+    """Meters are read all the same, and a new start would mend none of it."""
+
+    async def main(made: Plant, asked: Health) -> None:
+        async with derived(made) as (site, store):
+            assert await asked.ready() == []
+            site.state.fault = "disk full"
+            assert await asked.ready() == [f"nothing is derived: disk full; {AGAIN}; meters are read all the same"]
+            site.state.fault = ""
+            store.fault = "no room"
+            assert await asked.ready() == [f"nothing is derived: no room; {AGAIN}; meters are read all the same"]
+            store.fault = ""
+            assert await asked.alive() == []
+        made.metering = SimpleNamespace(fault="no such disk", state=None, store=None)
+        (reason,) = await asked.ready()
+        assert reason.startswith("nothing is derived: no such disk; ") and "tried again every 10 s" in reason
+        assert await asked.alive() == []
+
+    played(tmp_path, main)
+
+
+def test_an_engine_that_a_defect_has_ended_is_a_reason_to_start_anew(tmp_path: Path) -> None:
+    async def main(made: Plant, asked: Health) -> None:
+        async with derived(made) as (site, _):
+            site.state.fault, site.state.ended = "a defect in gatewayd: KeyError('x')", True
+            (reason,) = await asked.alive()
+            assert "KeyError('x')" in reason and reason.endswith(RESTART)
+            assert (await asked.healthz()).status is HTTPStatus.SERVICE_UNAVAILABLE
+            (reason,) = await asked.ready()
+            assert "KeyError('x')" in reason
+
+    played(tmp_path, main)
+
+
+def test_a_derived_writer_that_hangs_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PATIENCE_S", 0.2)
+
+    async def main(made: Plant, asked: Health) -> None:
+        async with derived(made) as (_, store):
+            let_go = threading.Event()
+            hanging = asyncio.ensure_future(store._call(lambda: cast("None", let_go.wait(20))))
+            (reason,) = await asked.ready()
+            assert reason.startswith(f"archive {store.folder}: its writer has not answered")
+            assert await asked.alive() == []
+            let_go.set()
+            await hanging
+
+    played(tmp_path, main)
+
+
+def test_a_disk_of_its_own_is_looked_at_and_a_shared_one_told_of_once(tmp_path: Path) -> None:
+    folder = derived_folder(tmp_path)
+    folder.mkdir()
+    assert second_disk_fault(tmp_path, folder) == ""
+    assert "cannot be reached" in second_disk_fault(tmp_path, tmp_path / "gone")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"this test has to mount a file system: run it as root ({done.stderr.strip()})"
+    try:
+        (folder / "somebody-elses").write_bytes(bytes(20 << 20))
+        assert f"archive {folder}: only 4 MiB are free" in second_disk_fault(tmp_path, folder)
+        (folder / "below").mkdir()
+        assert "only 4 MiB" in disk_fault(folder)
+        assert second_disk_fault(folder, folder / "below") == "", "the one above tells"
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

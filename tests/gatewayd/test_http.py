@@ -66,7 +66,7 @@ class Site:
         return head, body
 
     async def get(self, path: str) -> tuple[bytes, bytes]:
-        return await self.say(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return await self.say(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
 def played(main: Callable[[Site], Coroutine[None, None, None]]) -> None:
@@ -115,6 +115,60 @@ def test_what_is_refused(said: bytes, status: HTTPStatus, words: bytes) -> None:
         assert site.asked == 0
 
     played(main)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:9750",
+        "LOCALHOST.:9750",
+        "127.0.0.1",
+        "127.0.0.1:9750",
+        "127.9.9.9",
+        "[::1]:9750",
+        "[::1]",
+    ],
+)
+def test_whoever_asks_for_this_machine_gets_the_page(host: str) -> None:
+    async def main(site: Site) -> None:
+        head, body = await site.say(f"GET /metrics HTTP/1.1\r\nAccept: x\r\nhOsT: {host}\r\n\r\n".encode())
+        assert (head.split(b"\r\n")[0], body) == (b"HTTP/1.1 200 OK", b"a 1\n")
+
+    played(main)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        *(["evil.example"], ["evil.example:9750"], ["10.0.0.1:9750"], ["localhost.evil.example"]),
+        *(["127.0.0.1.evil.example"], ["localhost", "evil.example"], ["evil.example", "localhost"]),
+        *([""], ["\xff"], ["[::2]"]),
+    ],
+)
+def test_a_page_that_a_foreign_name_has_led_here_gets_nothing(hosts: list[str]) -> None:
+    """DNS rebinding: a browser shows the page of evil.example, whose address has become 127.0.0.1."""
+
+    async def main(site: Site) -> None:
+        fields = "".join(f"Host: {host}\r\n" for host in hosts)
+        head, body = await site.say(f"GET /metrics HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
+        assert head.startswith(b"HTTP/1.1 421 Misdirected Request\r\n")
+        assert body == b"here is only 127.0.0.1, [::1] or localhost\n"
+        assert site.asked == 0
+
+    played(main)
+
+
+def test_where_others_may_come_they_may_use_any_name() -> None:
+    async def main() -> None:
+        site = Site()
+        await site._server.open("0.0.0.0", site.port)
+        try:
+            assert (await site.say(b"GET /metrics HTTP/1.1\r\nHost: gateway.example\r\n\r\n"))[1] == b"a 1\n"
+        finally:
+            await site._server.close()
+
+    asyncio.run(main())
 
 
 def test_a_defect_is_told_and_answered(caplog: pytest.LogCaptureFixture) -> None:

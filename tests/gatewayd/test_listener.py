@@ -28,8 +28,17 @@ from gatewayd.channel.udp import UdpPort
 from gatewayd.daemon.build import build_workers
 from gatewayd.daemon.trace import traced
 from gatewayd.driver import Forgetful
-from gatewayd.errors import ArchiveError, ChannelError, ChannelTimeout, MeterDiffers, MeterRefused, ProtocolError
+from gatewayd.errors import (
+    ArchiveError,
+    ChannelError,
+    ChannelTimeout,
+    GatewayError,
+    MeterDiffers,
+    MeterRefused,
+    ProtocolError,
+)
 from gatewayd.listener import BACK_OFF_SECONDS, SETTLED_SECONDS, ListenWorker, Pushing
+from gatewayd.loans import Ending, Loan
 from gatewayd.model import Answer, Exchange, Listen, Meter, Outcome, Request
 from tests.gatewayd.archive.samples import everything, opened, reading_from
 from tests.gatewayd.doubles import PATIENCE, ScriptedChannel, TestClock, reading
@@ -511,6 +520,46 @@ def test_a_line_that_fails_is_opened_again_after_a_pause(tmp_path: Path, caplog:
         "line hes: closed the connection",
         "meter em-1 on line hes is heard again",
     ]
+
+
+def test_a_line_that_we_open_is_lent_and_heard_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is told that a meter is silent whose line was lent."""
+    channels = [ScriptedChannel([b"1\n"]), ScriptedChannel([b"2\n"])]
+
+    async def run() -> None:
+        opened_so_far: list[ScriptedChannel] = []
+
+        async def connect(_station: Station, _on_call: OnCall) -> Channel:
+            opened_so_far.append(channels[len(opened_so_far)])
+            return opened_so_far[-1]
+
+        silence = timedelta(seconds=0.3)
+        async with running(tmp_path, Line("hes", connect), [station("em-1")], silence=silence) as site:
+            await site.until_values("em-1", "1")
+            mine = Loan("hes", "probe", "jan", 60.0)
+            lending = asyncio.create_task(site.worker.lend(mine))
+            await mine.lent.wait()
+            assert channels[0].closed
+            (talk,) = site.worker.state().under_way
+            assert (talk.meter, talk.lent) == ("", "probe")
+            await asyncio.sleep(2 * silence.total_seconds())  # the time that is tested
+            assert site.worker.faults == {} and len(opened_so_far) == 1
+            mine.give_back(Ending.DONE)
+            await lending
+            await site.until_values("em-1", "1", "2")
+            await site.until(lambda: "is not heard since" in caplog.text)
+
+    asyncio.run(run())
+    assert all(channel.closed for channel in channels)
+
+
+def test_a_port_on_which_meters_call_us_is_not_lent(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with called(tmp_path, station("em-1")) as (site, _):
+            with pytest.raises(GatewayError, match="a port on which meters call us"):
+                await site.worker.lend(Loan("hes", "probe", "jan", 60.0))
+
+    asyncio.run(run())
 
 
 def test_readings_are_not_gathered_for_ever(tmp_path: Path) -> None:

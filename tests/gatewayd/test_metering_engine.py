@@ -15,7 +15,7 @@ from gatewayd.archive.segments import segment_path
 from gatewayd.archive.store import Store
 from gatewayd.archive.verify import verify
 from gatewayd.daemon.derived import DerivedReader, derived_folder
-from gatewayd.daemon.metering_compute import SETTLED
+from gatewayd.daemon.metering_sums import SETTLED
 from gatewayd.errors import ArchiveError
 from gatewayd.legal_time import day_bounds, days, interval_ends
 from gatewayd.metering.points import Installed, MeteringPoint

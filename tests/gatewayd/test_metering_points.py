@@ -56,7 +56,7 @@ def test_a_finding_distorts_and_says_so(tmp_path: Path, caplog: pytest.LogCaptur
             assert here.derived.reader.history("north", IMPORT, ENDS[49])[-1].derived.validated
             await here.store.flush()
             (told,) = Reader(here.store.folder).audits("metering")
-            assert (told.type, told.subject) == ("above_maximum", "north")
+            assert (told.type, told.subject) == ("validation.above_maximum", "north")
             assert str(DAY) in told.detail
 
     run(body())
@@ -66,7 +66,7 @@ def test_a_finding_distorts_and_says_so(tmp_path: Path, caplog: pytest.LogCaptur
 def test_without_rules_nothing_is_validated(tmp_path: Path) -> None:
     async def body() -> None:
         names = ("backward", "zero", "above_maximum", "tariff_sum", "register_advance", "comparable", "control")
-        off = {name: {"enabled": False} for name in (*names, "verification")}
+        off = {name: {"enabled": False} for name in (*names, "quadrants", "verification")}
         async with world(tmp_path, [replace(NORTH, validation=off)]) as here:
             await here.bring(day_of("em-1"))
             assert not here.derived.reader.history("north", IMPORT, ENDS[0])[0].derived.validated
@@ -116,7 +116,7 @@ def test_a_gap_is_interpolated_and_late_values_replace_that(tmp_path: Path) -> N
             assert versions == [RawStatus.PROVISIONAL, RawStatus.SUBSTITUTE, RawStatus.TRUE]
             await here.store.flush()
             types = {one.type for one in Reader(here.store.folder).audits("metering")}
-            assert "substituted" in types, "an event on each use"
+            assert "substitution.used" in types, "an event on each use"
 
     run(body())
 

@@ -20,14 +20,17 @@ from gatewayd.config import Config, parse
 from gatewayd.coverage import Complete
 from gatewayd.daemon import metric_names as names
 from gatewayd.daemon.build import build_acquisition, build_clock, build_workers
+from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.exposition import Family, Sample
 from gatewayd.daemon.gateway import Gateway, Stage
 from gatewayd.daemon.health import Health
+from gatewayd.daemon.metric_outboxes import Derived, DerivedAges
 from gatewayd.daemon.metric_samples import Snapshot, collected, period_of
 from gatewayd.daemon.metrics import Metrics
 from gatewayd.daemon.upkeep_loop import watch
 from gatewayd.kernel_clock import TRUSTED
 from gatewayd.live import LineState, Vital
+from gatewayd.metering.values import Layer
 from gatewayd.model import RawStatus
 from gatewayd.publish import SinkState
 from gatewayd.tallies import COMMIT_BOUNDS, Histogram
@@ -77,7 +80,7 @@ def snapshot(folder: Path, **changes: Any) -> Snapshot:  # whatever a test wants
 
 
 def samples(folder: Path, family: Family, **changes: Any) -> list[Sample]:  # as above
-    return list(dict(collected(snapshot(folder, **changes), Ages(folder)))[family])
+    return list(dict(collected(snapshot(folder, **changes), Ages(folder), DerivedAges(folder)))[family])
 
 
 def test_a_meter_that_was_not_read_has_no_last_success(tmp_path: Path) -> None:
@@ -166,6 +169,94 @@ def test_the_age_of_a_backlog_is_that_of_its_first_reading(tmp_path: Path) -> No
         path.unlink()
     assert ages.archived_at([3, 0]) == [AT - timedelta(minutes=20), None], "one that does not move is not looked up"
     assert Ages(tmp_path / "nowhere").archived_at([0]) == [None]
+
+
+def layer(folder: Path | None, **changes: Any) -> Derived:  # as snapshot
+    known: dict[str, Any] = {
+        "points": 3,
+        "seq": 40,
+        "waiting": 2,
+        "fault": False,
+        "archive_fault": False,
+        "values": {("day", RawStatus.DISTORTED): 5},
+        "substitutes": {"interpolated": 4},
+        "findings": {"backward": 2},
+        "sinks": (),
+        "folder": folder,
+        "head": 7,
+    }
+    return Derived(**known | changes)
+
+
+def test_without_points_there_is_nothing_of_the_derived_layer(tmp_path: Path) -> None:
+    found = dict(collected(snapshot(tmp_path), Ages(tmp_path), DerivedAges(tmp_path)))
+    assert not any(samples for family, samples in found.items() if family.name.startswith("gatewayd_metering_"))
+
+
+def test_the_derived_layer(tmp_path: Path) -> None:
+    """Counters are there from the beginning, also of what there was nothing of."""
+    known = layer(tmp_path)
+    values = dict(samples(tmp_path, names.METERING_VALUES, derived=known))
+    assert values["day", "distorted"] == 5 and values["interval", "true"] == 0
+    assert len(values) == len(Layer) * len(RawStatus)
+    assert dict(samples(tmp_path, names.METERING_SUBSTITUTES, derived=known)) == {
+        ("control",): 0,
+        ("interpolated",): 4,
+        ("comparable",): 0,
+        ("estimate",): 0,
+        ("manual",): 0,
+    }
+    findings = dict(samples(tmp_path, names.METERING_FINDINGS, derived=known))
+    assert findings["backward",] == 2 and findings["zero",] == 0
+    for family, value in (
+        (names.METERING_POINTS, 3),
+        (names.METERING_WAITING, 2),
+        (names.METERING_HEAD, 7),
+        (names.METERING_FAULT, 0),
+        (names.METERING_ARCHIVE_FAULT, 0),
+        (names.METERING_BYTES, 0),
+    ):
+        assert samples(tmp_path, family, derived=known) == [((), value)], family.name
+    closed = layer(None, fault=True, archive_fault=True, seq=None)
+    assert samples(tmp_path, names.METERING_FAULT, derived=closed) == [((), 1)]
+    assert samples(tmp_path, names.METERING_ARCHIVE_FAULT, derived=closed) == [((), 1)]
+    for family in (names.METERING_BYTES, names.METERING_SEQ, names.METERING_BEHIND, names.METERING_BEHIND_SECONDS):
+        assert samples(tmp_path, family, derived=closed) == [], family.name
+
+
+def test_how_far_the_derived_layer_is_behind(tmp_path: Path) -> None:
+    """In readings, and since the first of them was archived; each outbox by its own archive."""
+
+    async def fill(folder: Path, minutes: tuple[int, ...]) -> None:
+        store = Store(folder, "gw-1", lambda: 0)
+        await asyncio.to_thread(store.open)
+        try:
+            for each in minutes:
+                await store.append(entry(AT - timedelta(minutes=each)))
+        finally:
+            await asyncio.to_thread(store.close)
+
+    asyncio.run(fill(tmp_path, (50, 40, 30)))
+    asyncio.run(fill(derived_folder(tmp_path), (9, 7)))
+    behind = layer(tmp_path, seq=1, sinks=[(SinkState("m", waiting=1, delivered=4, set_aside=6), 1)])
+    own = [(SinkState("m", waiting=3), 0), (SinkState("t"), 3)]
+
+    def one(family: Family, known: Derived = behind) -> list[Sample]:
+        return samples(tmp_path, family, head=3, sinks=own, derived=known)
+
+    assert one(names.METERING_SEQ) == [((), 1)]
+    assert one(names.METERING_BEHIND) == [((), 2)]
+    assert one(names.METERING_BEHIND_SECONDS) == [((), "2400")]
+    done = layer(tmp_path, seq=3)
+    assert one(names.METERING_BEHIND, done) == [((), 0)]
+    assert one(names.METERING_BEHIND_SECONDS, done) == [((), "0")]
+    assert one(names.METERING_OLDEST) == [(("m",), "420")]
+    assert one(names.METERING_DEPTH) == [(("m",), 1)]
+    assert one(names.METERING_DELIVERED) == [(("m",), 4)]
+    assert one(names.METERING_SET_ASIDE) == [(("m",), 6)]
+    assert one(names.METERING_SINK_UP) == [(("m",), 0)]
+    assert one(names.OUTBOX_OLDEST) == [(("m",), "3000"), (("t",), "0")], "as before there were points"
+    assert one(names.OUTBOX_DEPTH) == [(("m",), 3), (("t",), 0)]
 
 
 def entry(at: datetime) -> Any:

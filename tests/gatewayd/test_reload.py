@@ -13,7 +13,7 @@ from gatewayd import daemon
 from gatewayd.config import Config, parse
 from gatewayd.daemon import reload
 from gatewayd.daemon.lines import Lines, Worker
-from gatewayd.daemon.reload import Difference, _file_loaded, differences, fixed, summary
+from gatewayd.daemon.reload import Difference, _detail, _document, _file_loaded, differences, fixed, summary
 from gatewayd.errors import ConfigError, GatewayError
 from gatewayd.live import LineState, UnderWay
 
@@ -44,6 +44,7 @@ def test_differences_have_names() -> None:
     assert found == {
         "lines": Difference(("c",), ("b",), ()),
         "meters": Difference(("z",), (), ("y",)),
+        "points": Difference(),
         "sinks": Difference((), (), ("m",)),
         "settings": Difference((), ("acquisition.sessions",), ()),
     }
@@ -51,6 +52,23 @@ def test_differences_have_names() -> None:
         "1 line added, 1 line changed, 1 meter added, 1 meter removed, 1 sink removed, 1 setting changed"
     )
     assert summary(differences(before, before)) == "nothing has changed"
+
+
+def test_points_are_named_whatever_of_them_is_another_one() -> None:
+    """Nothing but points is another one: that is no "nothing has changed" (a defect that a reviewer found)."""
+
+    def points(text: str) -> Config:
+        job = '{profile: P.01, at: "03:00"}'
+        return configuration({"a": 1}, {"x": "a", "y": "a"}, more=f"points: [{text}]\n", job=job)
+
+    before = points("{id: north, meter: x}, {id: gone, sum: {north: 1}}")
+    after = points("{id: north, meter: x, substitution: {enabled: true}}, {id: new, sum: {north: 2}}")
+    found = differences(before, after)
+    assert found["points"] == Difference(("new",), ("north",), ("gone",))
+    assert summary(found) == "1 point added, 1 point changed, 1 point removed"
+    assert _detail(found)["points_added_ids"] == ["new"], "also in the audit log"
+    many = points("{id: north, meter: x}, " + ", ".join(f"{{id: v-{n}, sum: {{north: 1}}}}" for n in range(1100)))
+    assert _document(differences(before, many))["summary"] == "1100 points added, 1 point removed"
 
 
 @pytest.mark.parametrize(

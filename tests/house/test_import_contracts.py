@@ -17,6 +17,7 @@ PURE = {
     "gatewayd.quality",
     "gatewayd.legal_time",
     "gatewayd.holidays",
+    "gatewayd.severity",
     "gatewayd.schedule",
     "gatewayd.gaps",
     "gatewayd.channel.at",
@@ -62,6 +63,7 @@ PURE = {
     "gatewayd.manual.fields",
     "gatewayd.manual.units",
     "gatewayd.manual.plausible",
+    "gatewayd.manual.held",
     "gatewayd.manual.submission",
     "gatewayd.manual.table",
     "gatewayd.manual.table_csv",
@@ -83,12 +85,12 @@ STUBS = """
     drivers/__init__  drivers/modbus/__init__  drivers/modbus/driver
     drivers/iec62056_21/__init__  drivers/iec62056_21/driver
     drivers/iec62056_21/wire/__init__  drivers/iec62056_21/wire/framing
-    gatewayd/channel/masking  gatewayd/holidays  gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts
-    gatewayd/probe/advice
+    gatewayd/channel/masking  gatewayd/holidays  gatewayd/severity
+    gatewayd/probe/__init__  gatewayd/probe/frames  gatewayd/probe/attempts  gatewayd/probe/advice
     gatewayd/manual/__init__  gatewayd/manual/findings  gatewayd/manual/portal  gatewayd/manual/dates
     gatewayd/manual/fields
-    gatewayd/manual/units  gatewayd/manual/plausible  gatewayd/manual/submission  gatewayd/manual/table
-    gatewayd/manual/table_csv
+    gatewayd/manual/units  gatewayd/manual/plausible  gatewayd/manual/held
+    gatewayd/manual/submission  gatewayd/manual/table  gatewayd/manual/table_csv
     gatewayd/metering/__init__  gatewayd/metering/values
     simulators/__init__  simulators/line
 """.split()

@@ -44,8 +44,14 @@ def _derived(document: Document, levels: re.Match[str]) -> bool:
     return _gateway(document, levels) and written == (levels["point"], levels["layer"], levels["obis"])
 
 
+def _event(document: Document, levels: re.Match[str]) -> bool:
+    written = (level(document["point"]["id"]), level(document["type"]))
+    return _gateway(document, levels) and written == (levels["point"], levels["type"])
+
+
 def _request(document: Document, _: re.Match[str]) -> bool:
-    return bool(document["from"] <= document.get("to", document["from"]))
+    first = document.get("from", 1)
+    return bool(first <= document.get("to", first))
 
 
 def _component(document: Document, levels: re.Match[str]) -> bool:
@@ -62,6 +68,7 @@ _BELOW_PREFIX: tuple[tuple[str, str, _Agrees], ...] = (
         "readings-1",
         _series,
     ),
+    (r"(?P<gateway>[^/]+)/points/(?P<point>[^/]+)/event/(?P<type>[^/]+)", "point-event-1", _event),
     (r"(?P<gateway>[^/]+)/points/(?P<point>[^/]+)/(?P<layer>[a-z_]+)/(?P<obis>[^/]+)", "derived-1", _derived),
 )
 _DISCOVERY = r"(?P<component>sensor|binary_sensor)/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+/config"

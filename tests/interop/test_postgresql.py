@@ -784,7 +784,7 @@ CREATE FUNCTION ts.create_hypertable(
 ) RETURNS void LANGUAGE sql AS $$
     INSERT INTO ts.call SELECT relnamespace::regnamespace || '.' || relname, time_column_name, chunk_time_interval,
                                if_not_exists, migrate_data FROM pg_class WHERE oid = relation;
-    INSERT INTO timescaledb_information.hypertables VALUES ('gatewayd', 'reading');
+    INSERT INTO timescaledb_information.hypertables SELECT 'gatewayd', relname FROM pg_class WHERE oid = relation;
 $$;
 SET allow_system_table_mods = on;
 INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
@@ -805,7 +805,9 @@ def timescale(database: Database) -> Database:
 def test_the_table_is_handed_over_to_timescaledb_once(timescale: Database) -> None:
     asyncio.run(deliver(timescale.sink(), register(1)))
     asyncio.run(deliver(timescale.sink(), register(2)))
-    assert timescale.query("SELECT * FROM ts.call") == [("gatewayd.reading", "at", "7 days", "t", "t")]
+    assert timescale.query("SELECT * FROM ts.call") == [
+        (f"gatewayd.{table}", "at", "7 days", "t", "t") for table in ("reading", "derived")
+    ]
 
 
 def test_a_table_of_somebody_else_is_not_handed_over_and_check_says_so(database: Database) -> None:
@@ -816,11 +818,12 @@ def test_a_table_of_somebody_else_is_not_handed_over_and_check_says_so(database:
     database.query(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA gatewayd TO {role}")
     asyncio.run(deliver(database.sink(username=role), register(1)))
     assert database.query("SELECT * FROM ts.call") == []
-    [found] = [
-        remark for remark in asyncio.run(database.sink(username=role).check(36)) if remark.level is not Level.FINE
+    found = [remark for remark in asyncio.run(database.sink(username=role).check(36)) if remark.level is not Level.FINE]
+    assert {remark.level for remark in found} == {Level.WARNING}
+    assert [remark.text for remark in found] == [
+        f"TimescaleDB is installed, and table {table} is a plain one: it does not belong to {role}"
+        for table in ("reading", "derived")
     ]
-    assert found.level is Level.WARNING
-    assert found.text == f"TimescaleDB is installed, and table reading is a plain one: it does not belong to {role}"
 
 
 @pytest.mark.parametrize(
@@ -837,12 +840,14 @@ def test_a_retention_policy_of_timescaledb(timescale: Database, age: str, months
     timescale.query(
         "INSERT INTO timescaledb_information.jobs VALUES "
         f"""('policy_retention', 'gatewayd', 'reading', '{{"drop_after": "{age}"}}'), """
+        f"""('policy_retention', 'gatewayd', 'derived', '{{"drop_after": "{age}"}}'), """
         """('policy_retention', 'gatewayd', 'another', '{"drop_after": "1 day"}'), """
         """('policy_compression', 'gatewayd', 'reading', '{"compress_after": "1 day"}')"""
     )
     asyncio.run(enter(timescale.sink()))
     found = asyncio.run(timescale.sink().check(months))
-    assert [remark.level for remark in found if "drops readings after" in remark.text] == [level]
+    for things in ("readings", "derived values"):
+        assert [remark.level for remark in found if f"drops {things} after" in remark.text] == [level]
     assert any(f"after {age}" in remark.text for remark in found)
 
 
@@ -874,6 +879,7 @@ def test_check_finds_a_sound_database_sound(database: Database) -> None:
         "what was committed survives a power failure (fsync, full_page_writes, synchronous_commit)",
         f"schema gatewayd is in version {shipped()[-1].number}",
         "a probe reading came back with every digit, and was taken back",
+        "a probe of a derived value came back with every digit, and was taken back",
         "no TimescaleDB: a plain table, which keeps everything until somebody deletes it",
     ]
     counts = "SELECT (SELECT count(*) FROM gatewayd.reading), (SELECT count(*) FROM gatewayd.ratio)"

@@ -2,12 +2,12 @@
 
 Rules: made of whole numbers and a fixed seed, so that it is the same each time. Nothing here is computed as the product
 computes it: what a meter measured is written down first, then what of it was lost, spoiled, told twice or came late.
-The month has 745 hours; the 28th, a Tuesday, is a public holiday.
+The month has 745 hours; the 28th, a Tuesday, is a public holiday. Gas, registers and phases: month_beside_raw.py.
 """
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -45,6 +45,10 @@ RATIOS = {
     "em-3": Ratio("50/5", "22000/100"),
     "em-4": Ratio(),
     "em-5": Ratio(),
+    "gm-1": Ratio(),
+    **{f"rm-{number}": Ratio("100/5") for number in range(1, 6)},
+    "pm-1": Ratio(),
+    "pm-2": Ratio("50/5"),
 }
 """What is archived with the readings; of em-3 that of the time before the change, which was written down late."""
 
@@ -62,10 +66,11 @@ class Row:
     status: RawStatus = TRUE
     flags: Flag = NO_FLAGS
     kind: str = "interval"
+    seconds: int = 900
 
     def reading(self) -> Reading:
         """As a driver hands it over."""
-        seconds = 900 if self.kind == "interval" else None
+        seconds = self.seconds if self.kind == "interval" else None
         return Reading(
             self.meter, Obis.parse(self.code), self.code, Kind(self.kind), self.at, self.text.encode(), self.text,
             self.unit, self.scaler, self.status, self.flags, (), seconds,
@@ -179,9 +184,7 @@ def interval(meter: str, code: str, end: datetime, amount: int) -> Row:
 
 def changed(row: Row, text: str | None = None, status: RawStatus = TRUE, flags: Flag = NO_FLAGS) -> Row:
     """The same row, told in another way."""
-    return Row(
-        row.meter, row.code, row.at, row.text if text is None else text, row.unit, row.scaler, status, flags, row.kind
-    )
+    return replace(row, text=row.text if text is None else text, status=status, flags=flags)
 
 
 # -- what was lost, spoiled, told twice, or came late ------------------------------------------------------------------

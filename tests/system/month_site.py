@@ -24,6 +24,8 @@ LINES = "  office: {type: tcp, host: 127.0.0.1, port: 9}\n"
 _METER = "  - {{id: {id}, driver: iec62056_21, line: office, metering_type: {type}, {more}jobs: [{{profile: P.01}}]}}\n"
 _LV = "ratio: [{ct: 200/5}], voltage: low, "
 _MV = 'voltage: medium, ratio: [{ct: 50/5, vt: 22000/100}, {ct: 100/5, vt: 22000/100, since: "2025-10-16 13:20"}], '
+_HOURLY = "policy: {period: 60m}, "
+_REGISTERS = "  - {{id: rm-{number}, driver: iec62056_21, line: office, metering_type: C, ratio: [{{ct: 100/5}}]}}\n"
 METERS = "".join(
     _METER.format(id=name, type=kind, more=more)
     for name, kind, more in (
@@ -33,36 +35,53 @@ METERS = "".join(
         ("em-3", "A", _MV),
         ("em-4", "A", ""),
         ("em-5", "B", ""),
+        ("gm-1", "A", _HOURLY),
+        ("pm-1", "B", _HOURLY),
+        ("pm-2", "B", "ratio: [{ct: 50/5}], " + _HOURLY),
     )
-)
-POINTS = """points:
+) + "".join(_REGISTERS.format(number=number) for number in range(1, 6))
+_PHASES = "channels: [1-0:21.29.0, 1-0:22.29.0, 1-0:41.29.0, 1-0:61.29.0, 1-0:62.29.0]"
+POINTS = f"""points:
   - id: north
-    meters: [{meter: em-1}, {meter: em-7, since: "2025-10-14 10:07"}]
+    meters: [{{meter: em-1}}, {{meter: em-7, since: "2025-10-14 10:07"}}]
     channels: [1-0:1.29.0, 1-0:2.29.0, 1-0:3.29.0, 1-0:4.29.0]
-    accuracy: {meter: 0.5S, ct: 0.5S}
-    substitution: {enabled: true}
-  - {id: north-control, meter: em-2, control_of: north, accuracy: {meter: 1}}
+    accuracy: {{meter: 0.5S, ct: 0.5S}}
+    substitution: {{enabled: true}}
+  - {{id: north-control, meter: em-2, control_of: north, accuracy: {{meter: 1}}}}
   - id: south
     meter: em-3
+    eic: 27ZG600Z0424987D
     channels: [1-0:1.29.0, 1-0:2.29.0, 1-0:3.29.0, 1-0:4.29.0]
     metering_side: secondary
-    transformer: {kind: vvn_vn, sn_kva: 6300, dp0_kw: 8, dpk_kw: 50}
-    verified_until: {meter: 2025-10-29}
+    transformer: {{kind: vvn_vn, sn_kva: 6300, dp0_kw: 8, dpk_kw: 50}}
+    verified_until: {{meter: 2025-10-29}}
   - id: own
     meter: em-4
     channels: [1-0:1.29.0, 1-0:2.29.0]
-    rated: {current_a: 63, voltage_v: 400}
-    substitution: {enabled: true}
+    rated: {{current_a: 63, voltage_v: 400}}
+    substitution: {{enabled: true}}
   - id: shop
     meter: em-5
+    eic: 27ZG600Z0009482S
     channels: [1-0:1.29.0]
     metering_side: secondary
-    rated: {current_a: 63, voltage_v: 400}
-    substitution: {enabled: true}
-  - {id: total, sum: {north: 1, south: 1, own: -1}}
-  - {id: site, sum: {north: 1, shop: 1}, partial: true}
-  - {id: all, sum: {total: 1, shop: 1}}
-policies: {A: {evaluation: 15m}, B: {evaluation: 60m}}
+    rated: {{current_a: 63, voltage_v: 400}}
+    substitution: {{enabled: true}}
+  - {{id: total, sum: {{north: 1, south: 1, own: -1}}}}
+  - {{id: site, sum: {{north: 1, shop: 1}}, partial: true}}
+  - {{id: all, sum: {{total: 1, shop: 1}}}}
+  - {{id: boiler, meter: gm-1, eic: 27ZG700Z0009482Q, channels: [7-0:3.0.0], evaluation: 60m}}
+  - {{id: saldo, meter: pm-1, netting: saldo, {_PHASES}}}
+  - {{id: phases, meter: pm-2, netting: per_phase, {_PHASES}}}
+  - {{id: villa, meter: rm-1, channels: [1-0:1.8.0], substitution: {{enabled: true}}}}
+  - {{id: shed, meter: rm-2, channels: [1-0:1.8.0], substitution: {{enabled: true}}}}
+  - {{id: kiosk, meter: rm-3, channels: [1-0:1.8.0], substitution: {{enabled: true}}}}
+  - {{id: stall, meter: rm-4, channels: [1-0:1.8.0], substitution: {{enabled: true}}}}
+  - id: depot
+    meter: rm-5
+    channels: [1-0:1.8.0]
+    metering_side: secondary
+policies: {{A: {{evaluation: 15m}}, B: {{evaluation: 60m}}}}
 """
 
 
@@ -81,7 +100,9 @@ class Plant:
 
     def __init__(self, config: Config, raw: Store, derived: Store) -> None:
         self.now = oct_(2)
+        self.config = config
         self.raw = raw
+        self.derived_store = derived
         self.derived = DerivedArchive(derived)
         zone = config.gateway.zone
         works = works_of(config.points, zone)

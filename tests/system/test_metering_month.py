@@ -10,87 +10,42 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from gatewayd.archive.follow import Follower
 from gatewayd.archive.head import read_head
 from gatewayd.archive.verify import verify
 from gatewayd.daemon.derived import derived_folder
-from gatewayd.legal_time import end_label
-from gatewayd.metering.record import Derived, derived_of
-from gatewayd.model import Archived, Flag, RawStatus
+from gatewayd.metering.record import Derived
+from gatewayd.model import Flag, Kind, RawStatus
 from tests.interop.mosquitto import Mosquitto, Subscriber
-from tests.system.month_model import MISSING, SUBSTITUTE, TRUE, Key, Month, Val, month
-from tests.system.month_raw import BEGIN, CONFLICTS, END, PRAGUE, Batch, Row, batches, oct_
+from tests.system.month_beside import in_window
+from tests.system.month_beside_raw import batches_beside
+from tests.system.month_check import Current, Outcome, close, differences, everything, named, outcome
+from tests.system.month_entered import enter
+from tests.system.month_events import repeated, standing
+from tests.system.month_events import told as told_of
+from tests.system.month_model import month
+from tests.system.month_raw import BEGIN, CONFLICTS, END, Batch, batches, oct_
 from tests.system.month_site import plant, site_of
-from tests.system.rig import Daemon, Site, eventually
+from tests.system.month_value import MISSING, SUBSTITUTE, TRUE, Key, Month
+from tests.system.rig import Daemon, eventually
 
 pytestmark = pytest.mark.timeout(240)
-CAME = batches()
-NORTH, OWN = "north", "own"
+CAME = sorted([*batches(), *batches_beside()], key=lambda one: (one.when, one.rows[0].meter))
 NORTH, OWN = "north", "own"
 MORNING, DONE = oct_(25, "05:00"), oct_(38, "12:00")
 """A morning on the way, and when nothing of the month is waited for any more."""
+RULES = {"zero", "comparable", "control", "tariff_sum", "register_advance", "verification"}
+"""Those that values name in the end: what is above the maximum is replaced."""
 TOPICS = "gatewayd/gw-test/points/#"
 MONTH_OF_ALL, _OCTOBER = "points/all/maximum/1-0:1.6.0", '"at":"2025-10-31T23:00:00Z"'
-EXACT = Fraction(1, 10**38)
-"""Calculated losses have 40 digits, everything else is exact."""
-
-
-class Current(NamedTuple):
-    """A current value as it stands in the derived archive."""
-
-    seq: int
-    unit: str
-    derived: Derived
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A site with its month. `places`: of a number in the raw archive, the place of that reading in `rows`."""
-
-    site: Site
-    rows: Sequence[Row]
-    places: Mapping[int, int]
-
-    @cached_property
-    def current(self) -> dict[Key, Current]:
-        """The current values of October."""
-        return {
-            key: Current(one.seq, one.reading.unit, derived_of(one.reading))
-            for one in everything(self.site)
-            for key in (key_of(one),)
-            if BEGIN < key[3] <= END
-        }
-
-    def inputs(self, derived: Derived) -> set[int]:
-        """Of which rows it was made."""
-        return {self.places[seq] for seq in derived.value.inputs}
-
-
-def everything(site: Site) -> list[Archived]:
-    return Follower(derived_folder(site.archive)).after(0, 1_000_000)
-
-
-def key_of(one: Archived) -> Key:
-    return one.reading.meter, one.reading.obis_raw, str(one.reading.obis), one.reading.at
-
-
-def outcome(site: Site, came: Sequence[Batch], seqs: Sequence[int], rows: Sequence[Row]) -> Outcome:
-    """`rows` has the readings in the order that places are counted in."""
-    place = {id(row): number for number, row in enumerate(rows)}
-    sent = [place[id(row)] for batch in came for row in batch.rows]
-    return Outcome(site, rows, dict(zip(seqs, sent, strict=True)))
-
-
 ROWS = [row for batch in CAME for row in batch.rows]
 
 
@@ -127,6 +82,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
         async def body() -> list[int]:
             async with plant(site) as here:
                 await here.bring(came, DONE)
+                await enter(here)
                 return here.seqs
 
         seqs = asyncio.run(body())
@@ -143,9 +99,11 @@ def told(tmp_path_factory: pytest.TempPathFactory, late: Late) -> Told:
     async def body() -> list[int]:
         async with plant(site) as here:
             await here.bring(one for one in CAME if one.when <= MORNING)
+            await enter(here, until=MORNING)
             await here.compute(MORNING)
             morning.update(Outcome(site, ROWS, {}).current)
             await here.bring(one for one in CAME if one.when > MORNING)
+            await enter(here, after=MORNING)
             await here.compute(DONE)
             return here.seqs
 
@@ -156,57 +114,6 @@ def told(tmp_path_factory: pytest.TempPathFactory, late: Late) -> Told:
 # -- value by value ---------------------------------------------------------------------------------------------------
 
 
-def differences(found: Outcome, wanted: Month) -> Iterator[str]:
-    """What is not as it has to be."""
-    current = found.current
-    for key in current.keys() - wanted.values.keys():
-        yield f"{named(key)}: is there, and should not be: {current[key]}"
-    for key, value in wanted.values.items():
-        one = current.get(key)
-        if one is None:
-            if value.told and not absent(key, wanted):
-                yield f"{named(key)}: is not there"
-            continue
-        for what, product, model in compared(found, one.derived, value):
-            yield f"{named(key)}: {what} is {product}, should be {model}"
-
-
-def absent(key: Key, wanted: Month) -> bool:
-    """Losses of an interval of which nobody has told anything."""
-    point, layer, _, at = key
-    return layer == "loss" and not wanted.channels[point, "1"][at].told
-
-
-def compared(found: Outcome, derived: Derived, wanted: Val) -> Iterator[tuple[str, object, object]]:
-    value = derived.value
-    amount = None if value.amount is None else Fraction(value.amount)
-    if (amount is None) != (wanted.amount is None) or not close(amount, wanted.amount):
-        yield "amount", value.amount, None if wanted.amount is None else float(wanted.amount)
-    pairs: list[tuple[str, object, object]] = [
-        ("status", value.status, wanted.status),
-        ("flags", value.flags, wanted.flags),
-        ("rules", set(value.rules), wanted.rules),
-        ("coverage", (value.have, value.want), (wanted.have, wanted.want)),
-        ("length", value.seconds, wanted.seconds),
-        ("instant", value.instant, wanted.instant),
-        ("method", value.method.value, wanted.method or "none"),
-    ]
-    yield from (one for one in pairs if one[1] != one[2])
-    inputs = found.inputs(derived)
-    if not wanted.need <= inputs <= wanted.allow:
-        yield "inputs", sorted(inputs), f"at least {sorted(wanted.need)}, at most {sorted(wanted.allow)}"
-    if derived.validated and (wanted.rules or wanted.status > 1 or wanted.amount is None):
-        yield "validated", True, False
-
-
-def close(one: Fraction | None, other: Fraction | None) -> bool:
-    return one == other or (one is not None and other is not None and abs(one - other) <= abs(other) * EXACT)
-
-
-def named(key: Key) -> str:
-    return f"{key[0]} {key[1]} {key[2]} to {end_label(key[3], PRAGUE)}"
-
-
 def test_every_value_of_every_layer_is_as_the_rules_say(told: Told, expected: Month) -> None:
     wrong = list(differences(told.outcome, expected))
     assert not wrong, "\n".join([f"{len(wrong)} differences:", *wrong[:20]])
@@ -214,23 +121,44 @@ def test_every_value_of_every_layer_is_as_the_rules_say(told: Told, expected: Mo
     assert len(current) > 59_000
     methods = Counter(one.derived.value.method.value for one in current.values() if one.derived.value.status)
     assert min(methods[name] for name in ("control", "interpolated", "comparable")) >= 6, methods
-    assert {one.derived.value.status for one in current.values()} == set(RawStatus) - {RawStatus.PROVISIONAL}
+    assert {one.derived.value.status for one in current.values()} == set(RawStatus)
     rules = {rule for one in current.values() for rule in one.derived.value.rules}
-    assert rules == {"zero", "comparable", "control", "tariff_sum", "register_advance", "verification"}
+    assert rules == RULES
     assert verify(derived_folder(told.outcome.site.archive)).ok
+
+
+def test_each_event_is_told_once_and_is_over_when_the_truth_has_come(told: Told, expected: Month) -> None:
+    assert_told(told.outcome, expected)
+    events = told_of(everything(told.outcome.site))
+    came_late = ("south", "substitution.used", "1-0:1.29.0*255", "day", oct_(8))
+    assert events[came_late] == ["found", "over"], "entered by hand for the 7th"
+    assert {key[1] for key in expected.events} == {
+        "ratio.recounted",
+        "substitution.used",
+        *(f"validation.{rule}" for rule in (*RULES, "above_maximum")),
+    }
+    used = Counter(key[3] for key in expected.events if key[1] == "substitution.used")
+    assert used == {"interval": 48, "day": 2, "gas_day": 2, "month": 7}
+
+
+def assert_told(found: Outcome, expected: Month) -> None:
+    """What is so in the end, and nothing twice."""
+    events = everything(found.site)
+    assert not repeated(events)
+    assert {key for key in standing(events) if key[4] == BEGIN or in_window(key[0], key[4])} == expected.events
 
 
 def test_a_comparison_that_could_not_fail_would_be_none(told: Told, expected: Month) -> None:
     """One value of each layer is spoiled in what is expected: each is noticed."""
-    layers = ("interval", "day", "month", "maximum", "evaluation", "loss")
+    layers = ("interval", "day", "month", "maximum", "evaluation", "gas_day", "loss", "loss_day", "loss_month")
     keys = [next(key for key, one in expected.values.items() if key[1] == layer and one.amount) for layer in layers]
     spoiled = {
         key: replace(one, amount=(one.amount or 0) + Fraction(1, 10**9))
         for key, one in expected.values.items()
         if key in keys
     }
-    told_of = list(differences(told.outcome, Month(expected.channels, {**expected.values, **spoiled})))
-    assert sorted(one.partition(": ")[0] for one in told_of) == sorted(map(named, keys))
+    noticed = list(differences(told.outcome, Month(expected.channels, {**expected.values, **spoiled})))
+    assert sorted(one.partition(": ")[0] for one in noticed) == sorted(map(named, keys))
 
 
 def test_nothing_that_is_true_is_replaced_and_where_it_is_off_nothing_is(told: Told, expected: Month) -> None:
@@ -262,7 +190,7 @@ def test_a_substitute_is_provisional_until_nothing_is_waited_for(told: Told) -> 
     day = (NORTH, "day", "1-0:3.29.0*255", oct_(25))
     assert told.morning[day].derived.value.status is RawStatus.PROVISIONAL
     assert told.outcome.current[day].derived.value.status is RawStatus.SUBSTITUTE
-    assert not any(key[1] in ("month", "maximum") for key in told.morning), "the month was not over"
+    assert not any(key[1] in ("month", "maximum") and key[3] >= END for key in told.morning), "the month was not over"
 
 
 # -- explained --------------------------------------------------------------------------------------------------------
@@ -278,6 +206,8 @@ EXPLAINED = [
     ("day", "total", "1", "day", oct_(27)),
     ("month", "all", "1", "month", oct_(32)),
     ("loss", "south", "1", "loss", oct_(22, "07:45")),
+    ("losses of the day", "shop", "1", "loss_day", oct_(23)),
+    ("netted", "saldo", "2", "interval", oct_(26, "02:00", 1)),
 ]
 
 
@@ -309,9 +239,15 @@ def test_explained_what_it_was_before(told: Told) -> None:
     assert [one["status"] for one in versions] == ["substitute", "true"]
     assert versions[1]["supersedes"] == versions[0]["seq"]
     assert said["flags"] == ["late"]
-    (south,) = site.json("explain", "south", "1-0:1.29.0", oct_(8).isoformat(), "--layer", "day")["values"]
+    day = oct_(8).isoformat()
+    (south,) = site.json("explain", "south", "1-0:2.29.0", day, "--layer", "day")["values"]
     assert [one["status"] for one in south["versions"]] == ["missing", "true"]
     assert [(one["have"], one["want"]) for one in south["versions"]] == [(94, 96), (96, 96)]
+    (south,) = site.json("explain", "south", "1-0:1.29.0", day, "--layer", "day")["values"]
+    assert [(one["status"], one["method"]) for one in south["versions"]] == [
+        ("substitute", "manual"),
+        ("true", "aggregate"),
+    ]
 
 
 def test_explained_maximum(told: Told, expected: Month) -> None:
@@ -355,9 +291,14 @@ def test_another_order_ends_in_the_same_values(order: Any, told: Told, expected:
 
     async def body() -> list[int]:
         async with plant(site) as here:
-            for part in parts:
-                await here.bring(part, DONE)
-                await here.compute(DONE)
+            if order is backwards_without_control:  # before anything is known
+                await enter(here)
+            await here.bring(parts[0], DONE)
+            await here.compute(DONE)
+            if order is shuffled:
+                await enter(here)
+            await here.bring(parts[1], DONE)
+            await here.compute(DONE)
             return here.seqs
 
     seqs = asyncio.run(body())
@@ -365,9 +306,10 @@ def test_another_order_ends_in_the_same_values(order: Any, told: Told, expected:
 
 
 def assert_same(told: Told, other: Outcome, expected: Month) -> None:
-    """As the rules say, and as it was in the first order."""
+    """As the rules say, and as it was in the first order; each event once."""
     wrong = list(differences(other, expected))
     assert not wrong, "\n".join([f"{len(wrong)} differences:", *wrong[:20]])
+    assert_told(other, expected)
     first, second = told.outcome.current, other.current
     assert first.keys() == second.keys()
     for key, one in first.items():
@@ -396,13 +338,13 @@ def test_a_gateway_that_starts_late_publishes_it_all_and_validated_what_has_pass
     assert_same(told, late.outcome, expected)
     values = published(late.subscriber)
     newest = {key: one["seq"] for key, _, one in sorted(values, key=lambda found: int(found[2]["seq"]))}
-    last = everything(site)[-1].seq
-    assert {one["seq"] for _, _, one in values} == set(range(1, last + 1)), "each once at least"
+    seqs = {one.seq for one in everything(site) if one.reading.kind is not Kind.EVENT}
+    assert {one["seq"] for _, _, one in values} == seqs, "each once at least"
     sound = 0
     for key, validated, one in values:
         wanted = expected.values.get(key)
         if wanted is None:
-            assert not BEGIN < key[3] <= END
+            assert not in_window(key[0], key[3])
             continue
         if one["seq"] < newest[key]:
             continue
@@ -418,6 +360,8 @@ def published(subscriber: Subscriber) -> list[tuple[Key, bool, Any]]:
     """Key, `validated` and value of everything that came."""
     found: list[tuple[Key, bool, Any]] = []
     for message in subscriber.received:
+        if "/event/" in message.topic:
+            continue
         told = json.loads(message.payload, parse_float=str)
         point, layer, obis = told["point"]["id"], told["layer"], told["obis"]
         for one in told["values"]:

@@ -13,7 +13,7 @@ import yaml
 from tests.simulators.modbus_devices import NOW, SINCE_2020, expected
 from tests.simulators.reader import simulate
 from tests.system.forked import QuickSite
-from tests.system.rig import Site, eventually
+from tests.system.rig import Site
 
 FROZEN = ("--now", NOW, "--frozen")
 UNITS = {2: "eastron-sdm630", 3: "carlo-gavazzi-em24", 7: "sunspec-201-204", 11: "abb-b23"}
@@ -52,23 +52,6 @@ def test_from_an_unknown_bus_to_its_readings(tmp_path: Path, transport: str) -> 
     said = journal.read_text(encoding="utf-8")
     assert "WRITE" not in said
     assert "asked 0 " not in said
-
-
-def test_a_line_that_a_running_gateway_uses_is_left_alone(tmp_path: Path) -> None:
-    site, journal = QuickSite(Site(tmp_path)), tmp_path / "journal"
-    with simulate("--tcp", "0", "--transport", "tcp", *MANY, "--journal", journal, kind="modbus") as simulator:
-        meter = "{id: em-1, driver: modbus, line: cabin, modbus: {unit: 2, map: eastron-sdm630, transport: tcp}"
-        site.site.configure(
-            f"  cabin: {{type: tcp, host: 127.0.0.1, port: {simulator.port}}}\n",
-            f'  - {meter}, jobs: [{{registers: [1.8.0], at: "00:05"}}]}}\n',
-        )
-        with site.site.daemon():
-            eventually(lambda: site.run("status").returncode == 0, "the gateway is there")
-            heard = journal.read_text(encoding="utf-8") if journal.exists() else ""
-            done = site.run("scan", "cabin", "--units", "1-3")
-            assert done.returncode == 1
-            assert "line cabin is in use by the running gateway; stop it first" in done.stderr
-            assert (journal.read_text(encoding="utf-8") if journal.exists() else "") == heard
 
 
 # -- several metering points behind one device -----------------------------------------------------------------------

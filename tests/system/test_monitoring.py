@@ -115,7 +115,10 @@ def everything(site: Site, port: int, meters: tuple[int, int]) -> str:
         "jobs: [{profile: 1-0:99.1.0, every: 15m, backfill_months: 1}]}\n"
         "  - {id: em-3, driver: iec62056_21, line: dead, jobs: [{registers: all, every: 1s}]}\n"
         "  - {id: em-4, driver: iec62056_21, line: modem, phone: '123', jobs: [{registers: all, every: 1d}]}\n"
-        f"sinks: [{{id: tsdb, type: line_protocol, dialect: victoriametrics, url: 'http://127.0.0.1:{free_port()}'}}]\n"
+        "points: [{id: north, meter: em-2}]\n"
+        "sinks:\n"
+        f"  - {{id: tsdb, type: line_protocol, dialect: victoriametrics, url: 'http://127.0.0.1:{free_port()}'}}\n"
+        f"  - {{id: broker, type: mqtt, host: 127.0.0.1, port: {free_port()}}}\n"
     )
 
 
@@ -129,6 +132,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         made = stack.enter_context(gateway(site, everything(site, port, ports), port))
         eventually(lambda: made.value("gatewayd_profile_gaps", meter="em-2", state="asked") is not None, "a profile")
         eventually(lambda: made.value("gatewayd_reads_total", driver="dlms", result="done") != "0", "a profile is read")
+        eventually(lambda: made.value("gatewayd_metering_archive_head_seq") not in (None, "0"), "values are derived")
         yield made
 
 
@@ -145,6 +149,24 @@ def archived(folder: Path, head: int) -> tuple[Counter[str], Counter[str]]:
             outcomes[str(outcome)] += int(str(count))
         connection.close()
     return statuses, outcomes
+
+
+def derived(folder: Path) -> dict[str, Counter[tuple[str, ...]]]:
+    """What is in the derived archive: values by layer and status, substitutes by method, findings by rule."""
+    values, substitutes, findings = Counter[tuple[str, ...]](), Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    for path in sorted((folder / "derived").glob("segment-*.sqlite")):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        for layer, status, more in connection.execute(
+            "SELECT s.obis_raw, r.status, r.more FROM reading AS r JOIN series AS s ON s.id = r.series "
+            "WHERE s.kind <> 'event'"
+        ):
+            method, _, _, _, _, rules, *_ = json.loads(str(more))
+            values[str(layer), RawStatus(int(str(status))).text] += 1
+            if method in ("control", "interpolated", "comparable", "estimate", "manual"):
+                substitutes[method,] += 1
+            findings.update((rule,) for rule in rules.split(",") if rule)
+        connection.close()
+    return {"values": values, "substitutes": substitutes, "findings": findings}
 
 
 def of(samples: dict[Key, str], name: str, label: str) -> Counter[str]:
@@ -198,6 +220,37 @@ def test_the_counters_are_those_of_the_archive(scraped: Gateway) -> None:
     eventually(agree, "page and archive agree")
     reads = of(scraped.samples(), "gatewayd_reads_total", "result")
     assert reads["done"] > 1 and reads["line_failed"] >= 1
+
+
+def test_the_counters_of_derived_values_are_those_of_the_derived_archive(scraped: Gateway) -> None:
+    """Of the whole archive: it was made when the gateway was started."""
+    labels = {"values": ("layer", "status"), "substitutes": ("method",), "findings": ("rule",)}
+
+    def agree() -> bool:
+        before = derived(scraped.site.archive)
+        samples = scraped.samples()
+        if derived(scraped.site.archive) != before:
+            return False
+        for what, names in labels.items():
+            counted = Counter[tuple[str, ...]]()
+            for (found, tags), value in samples.items():
+                if found == f"gatewayd_metering_{what}_total" and value != "0":
+                    counted[tuple(dict(tags)[name] for name in names)] = int(value)
+            if counted != before[what]:
+                return False
+        return bool(before["values"])
+
+    eventually(agree, "page and derived archive agree")
+    known = scraped.samples()
+    none: frozenset[tuple[str, str]] = frozenset()
+    broker = frozenset({("sink", "broker")})
+    assert known["gatewayd_metering_fault", none] == "0"
+    assert int(known["gatewayd_metering_points", none]) >= 1
+    assert known["gatewayd_metering_sink_connected", broker] == "0"
+    assert int(known["gatewayd_metering_outbox_depth", broker]) <= int(
+        known["gatewayd_metering_archive_head_seq", none]
+    )
+    assert float(known["gatewayd_metering_outbox_oldest_seconds", broker]) > 0
 
 
 def test_what_is_said_of_lines_meters_and_sinks(scraped: Gateway) -> None:

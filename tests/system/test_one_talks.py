@@ -53,9 +53,9 @@ def test_without_a_gateway_every_command_heeds_the_lock(site: QuickSite) -> None
             assert f"{device} is in use by another process" in said, (command, said)
         with pytest.raises(BlockingIOError):
             os.read(other_end, 1)
-    assert [(row[0], row[2], row[3], row[4]) for row in operators(site)] == [
-        ("root", kind, "em-1", "fault") for kind in ("read", "profile", "clock", "scan")
-    ]
+    asked = [("root", kind, "em-1", "fault") for kind in ("read", "profile", "clock", "scan")]
+    opened = [("root", "probe", "optical", "fault"), ("root", "modem", "gsm", "fault")]
+    assert [(row[0], row[2], row[3], row[4]) for row in operators(site)] == asked + opened
 
 
 def test_with_a_gateway_every_question_goes_through_it(site: QuickSite) -> None:
@@ -64,20 +64,21 @@ def test_with_a_gateway_every_question_goes_through_it(site: QuickSite) -> None:
         with running(site.said, "gatewayd", "-c", str(site.site.config), "run") as daemon:
             eventually(lambda: (site.site.archive / "control.sock").exists(), "it serves")
             codes = [site.run(*command).returncode for command in ASKED]
-            probe = site.run("probe", "optical")
+            probe = site.run("probe", "optical", "--listen", "0")
             with running(site.said, "gatewayd", "-c", str(site.site.config), "trace", "optical") as trace:
                 eventually(lambda: "optical" in trace.said, "it listens")
             assert site.run("reload").returncode == 0
-            eventually(lambda: len(operators(site)) == 5, "all questions are in the audit log")
+            eventually(lambda: len(operators(site)) == 6, "all questions are in the audit log")
             eventually(lambda: len(audits(site.site.archive, "reloaded")) == 1, "and the reload")
             log = daemon.said
     assert codes[0] == codes[2] == 0
-    assert probe.returncode == 1 and "in use by the running gateway" in probe.stderr
+    assert probe.returncode == 0 and "/SIM5HOME-2T" in probe.stdout, "the line is lent to it"
     assert [(row[0], row[2], row[3]) for row in operators(site)] == [
         ("root", "read", "em-1"),
         ("root", "profile", "em-1"),
         ("root", "clock", "em-1"),
         ("root", "scan", "em-1"),
+        ("root", "probe", "optical"),
         ("root", "trace", "optical"),
     ]
     (reload,) = [row[2:7] for row in audits(site.site.archive, "reloaded")]

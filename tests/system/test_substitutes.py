@@ -1,6 +1,7 @@
 """A substitute value by hand while a gateway runs: it archives it, under the name of whoever asked, and goes on."""
 
 import getpass
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,3 +34,17 @@ def test_the_running_gateway_takes_it(tmp_path: Path) -> None:
         (110, "entered", getpass.getuser()),
     ]
     assert verify(derived_folder(site.archive)).ok
+
+
+def test_two_commands_at_once_without_a_gateway_wait_for_each_other(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    configured(tmp_path, morning_zone(datetime.now(UTC))).rename(site.config)
+
+    def enter(value: int) -> int:
+        words = ("substitute", "set", "north", "1.8.0", str(value), "--day", "yesterday")
+        return int(site.json(*words)["substitute"]["number"])
+
+    with ThreadPoolExecutor(3) as threads:
+        assert sorted(threads.map(enter, (100, 101, 102))) == [1, 2, 3]
+    states = sorted(one.state.value for one in Entered(derived_folder(site.archive)).known().values())
+    assert states == ["entered", "superseded", "superseded"]

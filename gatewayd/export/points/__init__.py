@@ -7,13 +7,15 @@ Rules: decimals are written exactly as they are. Every file says whether it labe
 which offset; where a foreign layout forbids that, a JSON file beside it says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from gatewayd.export.points.point_series import NotInLayout, PointSeries, Write
+from gatewayd.export.points.portal_csv import ENCODINGS
 
 __all__ = ["LAYOUTS", "Layout", "NotInLayout", "PointSeries", "Write", "beside", "beside_name", "writer"]
 
@@ -23,7 +25,8 @@ _LEGAL = "none: legal time as clocks show it; of two rows with the same labels t
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where `write` of a layout is, and what people must know of it. `label`: which end of an interval names it;
-    `offset`: which clock that is; `silent`: the file cannot say so itself."""
+    `offset`: which clock that is; `silent`: the file cannot say so itself; `encodings`: those that may be chosen, the
+    usual one first; `streams`: it takes one series after the other, and never needs all of them."""
 
     module: str
     suffix: str
@@ -32,27 +35,30 @@ class Layout:
     function: str = "write"
     is_text: bool = True
     silent: bool = False
+    encodings: tuple[str, ...] = ()
+    streams: bool = False
 
 
 _TABLES = "gatewayd.export.points.tables"
 _BOTH, _UTC_AND_LEGAL = "start and end", "UTC, and legal time with its offset"
 LAYOUTS = {
-    "csv": Layout(_TABLES, ".csv", _BOTH, _UTC_AND_LEGAL, "write_csv"),
-    "jsonl": Layout(_TABLES, ".jsonl", _BOTH, _UTC_AND_LEGAL, "write_jsonl"),
-    "xlsx": Layout(_TABLES, ".xlsx", _BOTH, _UTC_AND_LEGAL, "write_xlsx", is_text=False),
-    "parquet": Layout(_TABLES, ".parquet", _BOTH, _UTC_AND_LEGAL, "write_parquet", is_text=False),
-    "cez-pnd": Layout("gatewayd.export.points.cez_pnd", ".csv", "end", _LEGAL, silent=True),
-    "pre": Layout("gatewayd.export.points.pre", ".csv", _BOTH, _LEGAL, silent=True),
+    "csv": Layout(_TABLES, ".csv", _BOTH, _UTC_AND_LEGAL, "write_csv", streams=True),
+    "jsonl": Layout(_TABLES, ".jsonl", _BOTH, _UTC_AND_LEGAL, "write_jsonl", streams=True),
+    "xlsx": Layout(_TABLES, ".xlsx", _BOTH, _UTC_AND_LEGAL, "write_xlsx", is_text=False, streams=True),
+    "parquet": Layout(_TABLES, ".parquet", _BOTH, _UTC_AND_LEGAL, "write_parquet", is_text=False, streams=True),
+    "cez-pnd": Layout("gatewayd.export.points.cez_pnd", ".csv", "end", _LEGAL, silent=True, encodings=ENCODINGS),
+    "pre": Layout("gatewayd.export.points.pre", ".csv", _BOTH, _LEGAL, silent=True, encodings=ENCODINGS),
     "iec61968-9": Layout("gatewayd.export.points.iec61968_9", ".xml", _BOTH, "UTC"),
 }
 
 
-def writer(name: str) -> Write:
-    """`write(series, zone, stream)` of a layout; it raises MissingExtra when a library that it needs is not there, and
-    NotInLayout before anything is written. KeyError for a layout that there is not."""
+def writer(name: str, encoding: str = "") -> Write:
+    """`write(series, zone, stream)` of a layout, in one of its encodings ("": the usual one); it raises MissingExtra
+    when a library that it needs is not there, and NotInLayout before anything is written. KeyError for a layout that
+    there is not."""
     layout = LAYOUTS[name]
-    write: Write = getattr(import_module(layout.module), layout.function)
-    return write
+    write: Callable[..., None] = getattr(import_module(layout.module), layout.function)
+    return partial(write, encoding=encoding) if encoding else write
 
 
 def beside(name: str, series: Iterable[PointSeries], zone: ZoneInfo) -> bytes | None:

@@ -32,7 +32,7 @@ COLUMNS: tuple[ValueColumn, ...] = (
     ValueColumn(
         "layer",
         str,
-        "interval, evaluation, day, month, gas_day, maximum or loss",
+        "interval, evaluation, day, month, gas_day, maximum, loss, loss_day or loss_month",
         lambda s, v, z: s.series.layer.value,
     ),
     ValueColumn("interval_start", datetime, "start of the interval, UTC", lambda s, v, z: v.start),
@@ -63,6 +63,12 @@ COLUMNS: tuple[ValueColumn, ...] = (
     ValueColumn("want", int, "intervals that belong to it", lambda s, v, z: v.want),
     ValueColumn("instant", datetime, "end of the interval of a maximum, UTC", lambda s, v, z: v.instant),
     ValueColumn("rules", tuple, "validation rules that found something", lambda s, v, z: v.rules),
+    ValueColumn(
+        "validated",
+        bool,
+        "true where rules were applied and none has found anything",
+        lambda s, v, z: v.at in s.validated,
+    ),
     ValueColumn(
         "inputs",
         str,

@@ -44,7 +44,7 @@ def _meter_reading(series: list[PointSeries]) -> Iterator[str]:
         for seconds, run in groupby(one.series.values, key=lambda value: value.seconds):
             yield "  <IntervalBlocks>\n"
             for value in run:
-                yield _reading(value)
+                yield _reading(value, validated=value.at in one.validated)
             yield f"   <ReadingType ref={quoteattr(reading_type(one, seconds))}/>\n  </IntervalBlocks>\n"
     first = series[0]
     if first.serial:
@@ -58,13 +58,13 @@ def _meter_reading(series: list[PointSeries]) -> Iterator[str]:
     yield " </MeterReading>\n"
 
 
-def _reading(value: Value) -> str:
+def _reading(value: Value, *, validated: bool) -> str:
     amount = f"<value>{value.amount:f}</value>" if value.amount is not None and value.there else ""
     comment = f"<comment>{' '.join(value.flags.texts)}</comment>" if value.flags else ""
     quality = "".join(
         f"<ReadingQualities>{comment if place == 0 else ''}<ReadingQualityType ref={quoteattr(code)}/>"
         "</ReadingQualities>"
-        for place, code in enumerate(qualities(value))
+        for place, code in enumerate(qualities(value, validated=validated))
     )
     return (
         f"   <IntervalReadings><timeStamp>{rfc3339(value.at)}</timeStamp>{amount}{quality}"

@@ -1,11 +1,11 @@
 """What a foreign layout leaves out, as JSON in a file beside it: labels, offset, points, and which values are not true.
 
 Rules: pure. Instants are UTC. Values that are not true, or that have flags, stand as runs of equal ones, so that a
-month without its meter takes one entry.
+month without its meter takes one entry; `absent` are stretches of which there is nothing at all.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -48,6 +48,7 @@ def _series(one: PointSeries) -> dict[str, object]:
         "first_start": rfc3339(values[0].start) if values else None,
         "last_end": rfc3339(values[-1].at) if values else None,
         "not_true": list(_runs(values)),
+        "absent": list(_holes(values)),
     }
 
 
@@ -64,6 +65,13 @@ def _runs(values: Iterable[Value]) -> Iterator[dict[str, object]]:
             run.append(value)
         yield _run(run)
         run = []
+
+
+def _holes(values: Sequence[Value]) -> Iterator[dict[str, object]]:
+    """Stretches between two values of which there is nothing, not even that it is missing. States have no length."""
+    for before, value in pairwise(values):
+        if value.seconds and before.at < value.start:
+            yield {"start": rfc3339(before.at), "end": rfc3339(value.start)}
 
 
 def _kind(value: Value) -> tuple[RawStatus, Flag]:

@@ -4,22 +4,28 @@ Rules: pure. A layout that cannot say what a series holds refuses it before anyt
 """
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from gatewayd.errors import GatewayError
-from gatewayd.metering.values import Series
+from gatewayd.metering.values import Layer, Series
 from gatewayd.model import NOWHERE, Point
 
 
 @dataclass(frozen=True, slots=True)
 class PointSeries:
-    """A series, the EIC and EAN of its point, and the serial number of the meter where it is known."""
+    """A series, the EIC and EAN of its point, and the serial number of the meter where it is known. `validated`: the
+    ends of the values that rules were applied to and that none has found anything on. `tariff`: NT or VT of a register
+    of a tariff. States of registers are a series of days whose code has D = 8 and whose values have no length."""
 
     series: Series
     codes: Point = NOWHERE
     serial: str = ""
+    validated: AbstractSet[datetime] = frozenset()
+    tariff: str = ""
 
     @property
     def point(self) -> str:
@@ -30,6 +36,15 @@ class PointSeries:
     def named(self) -> str:
         """For errors: `point north 1-0:1.29.0 (day)`."""
         return f"point {self.point} {self.series.channel.obis.reduced()} ({self.series.layer.value})"
+
+
+STATE = 8
+"""Group D of energy since ever."""
+
+
+def is_register(one: PointSeries) -> bool:
+    """Whether a series has states of a register, and not energy of intervals."""
+    return one.series.layer is Layer.DAY and one.series.channel.obis.d == STATE
 
 
 Write = Callable[[Iterable[PointSeries], ZoneInfo, BinaryIO], None]

@@ -1,29 +1,35 @@
 """What the layouts of Czech portals have in common: semicolons, decimal commas, cp1250, legal time without an offset.
 
-Rules: they know load profiles of electricity only, in kW or kWh; everything else is refused. They have no room for the
-offset of legal time nor for all statuses: beside.py says in a file of its own what they leave out.
+Rules: they know electricity only, in kW or kWh; everything else is refused. They have no room for the offset of legal
+time nor for all statuses: left_out.py says in a file of its own what they leave out. Rows follow each other without a
+hole: of an interval that nobody has a value of there is a row too, because only complete rows let the two hours of the
+autumn change be told apart by their order.
 """
 
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from gatewayd.export.points.point_series import NotInLayout, PointSeries
+from gatewayd.legal_time import day_bounds, legal_day
 from gatewayd.metering.demand import power_of
 from gatewayd.metering.values import Layer, Value
 from gatewayd.obis import CURRENT, Obis
 
 ENCODING = "cp1250"
+ENCODINGS = (ENCODING, "utf-8")
+"""What the portals write; the first one is the usual one."""
 END_OF_LINE = "\r\n"
+PROFILES = (Layer.INTERVAL, Layer.EVALUATION)
 _INCREMENT = 29
-_PROFILES = (Layer.INTERVAL, Layer.EVALUATION)
 
 
-def check(layout: str, one: PointSeries, names: dict[int, str], units: tuple[str, ...]) -> str:
-    """The name that a layout has for a channel, by group C of its code. NotInLayout in words."""
+def check(layout: str, one: PointSeries, names: Mapping[int, str], units: tuple[str, ...]) -> str:
+    """The name that a layout has for a channel of intervals, by group C of its code. NotInLayout in words."""
     channel = one.series.channel
-    if one.series.layer not in _PROFILES:
-        raise NotInLayout(f"{one.named}: {layout} has load profiles only; use csv for this layer")
     name = names.get(channel.obis.c) if channel.obis == Obis(1, channel.obis.b, channel.obis.c, _INCREMENT) else None
     if name is None or channel.obis.f != CURRENT:
         raise NotInLayout(f"{one.named}: {layout} has no column for this code; leave it out, or use csv")
@@ -31,6 +37,29 @@ def check(layout: str, one: PointSeries, names: dict[int, str], units: tuple[str
         expected = " or ".join(units)
         raise NotInLayout(f"{one.named}: {layout} expects {expected}, and not {channel.unit or 'no unit'}; use csv")
     return name
+
+
+def rows(series: Sequence[PointSeries], zone: ZoneInfo) -> Iterator[tuple[datetime, Mapping[int, Value]]]:
+    """The end of each interval from the first to the last one, and the values that end then, by the place of their
+    series; intervals between two of them that nobody has are there too. All series are of the same intervals."""
+    marked = [[(value.at, n, value) for value in one.series.values] for n, one in enumerate(series)]
+    before: datetime | None = None
+    for at, group in groupby(heapq.merge(*marked, key=lambda mark: mark[:2]), key=lambda mark: mark[0]):
+        found = {n: value for _, n, value in group}
+        if before is not None:
+            yield from ((end, {}) for end in _between(before, at, next(iter(found.values())), series[0], zone))
+        yield at, found
+        before = at
+
+
+def _between(before: datetime, at: datetime, value: Value, like: PointSeries, zone: ZoneInfo) -> Iterator[datetime]:
+    """The ends of the intervals that lie whole between two others."""
+    daily = like.series.layer is Layer.DAY
+    start = day_bounds(legal_day(at, zone), zone)[0] if daily else value.start
+    while before < start:
+        before = day_bounds(legal_day(before, zone) + timedelta(days=1), zone)[1] if daily else before + (at - start)
+        if before <= start:
+            yield before
 
 
 def czech(amount: Decimal | None) -> str:

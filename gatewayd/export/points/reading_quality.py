@@ -8,6 +8,7 @@ from gatewayd.metering.values import Method, Value
 from gatewayd.model import Flag, RawStatus
 
 VALID = "2.0.0"
+VALIDATED = "3.0.1"
 ESTIMATED = "2.8.0"
 EDITED = "3.7.0"
 FROM_CONTROL = "2.11.0"
@@ -24,9 +25,10 @@ _OF_FLAGS = {
 }
 
 
-def qualities(value: Value) -> tuple[str, ...]:
-    """All codes of a value, each once."""
-    found = [*_of_status(value), *(code for flag, code in _OF_FLAGS.items() if flag in value.flags)]
+def qualities(value: Value, *, validated: bool = False) -> tuple[str, ...]:
+    """All codes of a value, each once. `validated`: rules were applied to it, and none has found anything."""
+    after = (VALIDATED,) if validated and value.status is RawStatus.TRUE else ()
+    found = [*_of_status(value), *after, *(code for flag, code in _OF_FLAGS.items() if flag in value.flags)]
     return tuple(dict.fromkeys(found))
 
 
@@ -37,7 +39,7 @@ def _of_status(value: Value) -> tuple[str, ...]:
         case RawStatus.SUBSTITUTE if value.method is Method.CONTROL:
             return (FROM_CONTROL,)
         case RawStatus.SUBSTITUTE if value.method is Method.MANUAL:
-            return (EDITED,)
+            return (ESTIMATED, EDITED)
         case RawStatus.SUBSTITUTE:
             return (ESTIMATED,)
         case RawStatus.PROVISIONAL:
@@ -56,7 +58,6 @@ def status_of(codes: tuple[str, ...]) -> RawStatus:
         (INDETERMINATE, RawStatus.PROVISIONAL),
         (VALID, RawStatus.TRUE),
         (ESTIMATED, RawStatus.SUBSTITUTE),
-        (EDITED, RawStatus.SUBSTITUTE),
         (FROM_CONTROL, RawStatus.SUBSTITUTE),
     ):
         if code in codes:

@@ -12,7 +12,7 @@ from gatewayd.export.points.point_series import NotInLayout, PointSeries
 from gatewayd.metering.values import Layer
 from gatewayd.obis import CURRENT, Obis
 
-MACRO_PERIODS = {Layer.DAY: 11, Layer.GAS_DAY: 11, Layer.MONTH: 13}
+MACRO_PERIODS = {Layer.DAY: 11, Layer.GAS_DAY: 11, Layer.LOSS_DAY: 11, Layer.MONTH: 13, Layer.LOSS_MONTH: 13}
 """Of intervals it is 0: they have a measuring period."""
 MEASURING_PERIODS = {60: 3, 120: 10, 180: 14, 300: 6, 600: 1, 900: 2, 1200: 31, 1800: 5, 3600: 7}
 """By seconds."""
@@ -31,6 +31,7 @@ CUBIC_METRES = {"m3": (0, 42), "m³": (0, 42)}
 _MEDIUM_GAS = 7
 _PHASE = 20
 _ENERGIES = (8, 29)
+_LOSSES = (Layer.LOSS, Layer.LOSS_DAY, Layer.LOSS_MONTH)
 
 
 def reading_type(one: PointSeries, seconds: int) -> str:
@@ -48,7 +49,7 @@ def reading_type(one: PointSeries, seconds: int) -> str:
         what, flow, phase, symbol = (NATURAL_GAS, VOLUME), FLOWS[1], 0, CUBIC_METRES[unit]
     else:
         flow, phase, symbol = _electricity(one, obis, unit)
-        what = ELECTRICITY, TRANSFORMER_LOSSES if layer is Layer.LOSS else ENERGY
+        what = ELECTRICITY, TRANSFORMER_LOSSES if layer in _LOSSES else ENERGY
     numbers = (macro, 0, measuring, DELTA, flow, *what, 0, 0, 0, 0, obis.e, 0, 0, phase, *symbol, 0)
     return ".".join(map(str, numbers))
 

@@ -1,7 +1,8 @@
 """Our own layouts: all columns in CSV, JSON Lines, Excel workbooks and Parquet, as `archive export` writes readings.
 
-Rules: decimals are text with all their digits in every one of them. Start and end of each interval are columns; a
-workbook says so on its first sheet, a Parquet file in its metadata too.
+Rules: amounts have all their digits in every one of them: in workbooks as numbers where a spreadsheet keeps them
+whole, else as text; in Parquet as a decimal to count with and as text beside it. Start and end of each interval are
+columns; a workbook says so on its first sheet, a Parquet file in its metadata too. Series are taken one by one.
 """
 
 from collections.abc import Iterable
@@ -33,13 +34,13 @@ def write_xlsx(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -
         f"interval_start and interval_end: each value has both. Labels are UTC, those called legal are {zone.key} with "
         "their offset.",
     )
-    xlsx_file.write(rows(found, zone), COLUMNS, stream, about, "values")
+    xlsx_file.write(rows(found, zone), COLUMNS, stream, about, "values", typed=True)
 
 
 def write_parquet(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -> None:
-    """Parquet; instants are UTC timestamps. OSError; MissingExtra."""
+    """Parquet; instants are UTC timestamps. OSError; MissingExtra; TooLarge."""
     writer("parquet")  # MissingExtra
     from gatewayd.export import parquet_file
 
     facts = {"interval_label": "start and end", "offset": "UTC", "legal_time": zone.key}
-    parquet_file.write(rows(found, zone), COLUMNS, stream, facts)
+    parquet_file.write(rows(found, zone), COLUMNS, stream, facts, counted=("amount",))

@@ -12,8 +12,9 @@ from gatewayd.sink.line_protocol.session import Session
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
-async def check(session: Session, months: int) -> list[Remark]:
-    """What was seen in a database that answers. Raises SinkError where it ceases to."""
+async def check(session: Session, months: int, *, points: bool = False) -> list[Remark]:
+    """What was seen in a database that answers; `points`: it gets derived values as well. Raises SinkError where it
+    ceases to."""
     remarks = [fine(f"{session.http.name} answers{_version(session)}"), *_in_the_clear(session)]
     match session.options.dialect:
         case "influx1":
@@ -23,7 +24,7 @@ async def check(session: Session, months: int) -> list[Remark]:
         case "victoriametrics":
             return remarks + await victoriametrics(session, months)
         case "questdb":
-            return remarks + await questdb(session, months)
+            return remarks + await questdb(session, months, points=points)
 
 
 def _version(session: Session) -> str:

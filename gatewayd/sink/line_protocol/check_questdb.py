@@ -14,6 +14,7 @@ from gatewayd.errors import SinkError
 from gatewayd.sink.check import Remark, error, fine, warning
 from gatewayd.sink.line_protocol.answers import not_let_in, reason
 from gatewayd.sink.line_protocol.lines import nanoseconds
+from gatewayd.sink.line_protocol.point_lines import SUFFIX
 from gatewayd.sink.line_protocol.probe import DAYS_IN_MONTH, MEASUREMENT, days, source, written_and_read
 from gatewayd.sink.line_protocol.session import Session
 
@@ -22,10 +23,16 @@ VISIBLE_S = 5.0
 _ASK_AGAIN_S = 0.1
 _ELSEWHERE = "unsupported path"
 """What VictoriaMetrics says of /exec."""
+_KEYS = "timestamp, gateway, kind, meter, obis, unit"
+_POINT_KEYS = "timestamp, gateway, layer, obis, point, unit"
 _DAYS = {"HOUR": 1 / 24, "DAY": 1.0, "WEEK": 7.0, "MONTH": DAYS_IN_MONTH, "YEAR": 365.25}
 
 
-async def questdb(session: Session, months: int) -> list[Remark]:
+async def questdb(session: Session, months: int, *, points: bool = False) -> list[Remark]:
+    """`points`: derived values are wanted as well, which have a table of their own."""
+    name = session.options.measurement
+    tables = {name: _KEYS, **({f"{name}{SUFFIX}": _POINT_KEYS} if points else {})}
+
     async def read_back(at: datetime) -> Decimal | None:
         return await _read(session, at)
 
@@ -33,10 +40,12 @@ async def questdb(session: Session, months: int) -> list[Remark]:
     remarks.append(fine(f"it deletes no single rows: the probes stay in the table {MEASUREMENT}"))
     if any(_ELSEWHERE in remark.text for remark in remarks):
         return [*remarks, error("this does not answer as QuestDB does", "are url and dialect right?")]
-    try:
-        return remarks + await _table(session, months)
-    except SinkError as fault:
-        return [*remarks, warning(f"its settings cannot be seen: {fault}", _unique(session))]
+    for table, keys in tables.items():
+        try:
+            remarks += await _table(session, months, table, keys)
+        except SinkError as fault:
+            remarks.append(warning(f"its settings cannot be seen: {fault}", _unique(table, keys)))
+    return remarks
 
 
 async def _read(session: Session, at: datetime) -> Decimal | None:
@@ -56,18 +65,20 @@ async def _read(session: Session, at: datetime) -> Decimal | None:
         await asyncio.sleep(_ASK_AGAIN_S)
 
 
-async def _table(session: Session, months: int) -> list[Remark]:
-    """The settings of the table that readings are written to. Older versions do not know all of them."""
-    name = session.options.measurement
+async def _table(session: Session, months: int, name: str, keys: str) -> list[Remark]:
+    """The settings of a table that is written to. Older versions do not know all of them."""
     rows = await _rows(session, f"SELECT * FROM tables() WHERE table_name = {_text(name)}")  # noqa: S608  quoted
     if not rows:
         text = f"the table {name} does not exist yet; without more ado it will keep repetitions twice"
-        return [warning(text, f"after the first readings: {_unique(session)}")]
+        return [warning(text, f"after the first readings: {_unique(name, keys)}")]
     row = rows[0]
     if row.get("dedup") is True:
         remarks = [fine(f"the table {name} drops repetitions")]
     else:
-        remarks = [warning("a reading that is delivered twice, as after a fault, is kept twice", _unique(session))]
+        text = "a reading that is delivered twice, as after a fault, is kept twice"
+        if keys is _POINT_KEYS:
+            text = f"the table {name} keeps all versions of a derived value, and repetitions twice"
+        remarks = [warning(text, _unique(name, keys))]
     value, unit = row.get("ttlValue"), str(row.get("ttlUnit"))
     if isinstance(value, Decimal) and value > 0 and unit in _DAYS:
         shown = f"{value} {unit.lower()}{'s' if value > 1 else ''}"
@@ -79,9 +90,8 @@ async def _table(session: Session, months: int) -> list[Remark]:
     return remarks
 
 
-def _unique(session: Session) -> str:
-    keys = "timestamp, gateway, kind, meter, obis, unit"
-    return f"run: ALTER TABLE {session.options.measurement} DEDUP ENABLE UPSERT KEYS({keys})"
+def _unique(name: str, keys: str) -> str:
+    return f"run: ALTER TABLE {name} DEDUP ENABLE UPSERT KEYS({keys})"
 
 
 async def _rows(session: Session, statement: str) -> list[Mapping[str, Any]]:  # JSON

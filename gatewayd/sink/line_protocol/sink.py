@@ -8,9 +8,10 @@ archive.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Protocol
 
 from gatewayd.model import Archived
 from gatewayd.sink import Delivery, Ledger
@@ -31,31 +32,58 @@ LARGEST, SMALLEST = 2500, 250
 _log = logging.getLogger("gatewayd.sink.line_protocol")
 
 
-class LineProtocolSink:
-    """One database. `clock` gives the current instant in UTC."""
+class Writer(Protocol):
+    """Makes lines of readings; used by one thread at a time."""
 
-    def __init__(self, id: str, options: LineProtocolOptions, gateway: str, clock: Callable[[], datetime]) -> None:
+    def text(self, readings: Iterable[Archived], /) -> bytes:
+        """One line for each, in their order. BatchRefused for what cannot be one."""
+
+
+class LineProtocolSink:
+    """One database. `clock` gives the current instant in UTC; `points`: a check looks at derived values as well."""
+
+    watches = True
+    """Whether what VictoriaMetrics throws away is looked at: by one connection of a gateway."""
+
+    def __init__(
+        self,
+        id: str,
+        options: LineProtocolOptions,
+        gateway: str,
+        clock: Callable[[], datetime],
+        *,
+        points: bool = False,
+    ) -> None:
         self.id = id
         self.batch = options.batch
         self.linger_s = options.linger_s
-        self._options = options
-        self._gateway = gateway
+        self.options = options
+        self.gateway = gateway
         self._clock = clock
+        self._points = points
         self.division = Division(place(options.url))
         self._lost: dict[str, int] | None = None  # outlives connections: a loss may show only after the next one
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Delivery]:
         """See Sink.connect. Between deliveries nothing is exchanged: a database that dies then is found by the next."""
-        async with opened(self.id, self._options, self._clock) as session:
-            connection = _Connection(self, session, Lines(self._options.measurement, self._gateway))
+        async with opened(self.id, self.options, self._clock) as session:
+            connection = _Connection(self, session, self.lines())
             await connection.watch()
             yield connection
 
+    def lines(self) -> Writer:
+        """What makes text of readings, for one connection."""
+        return Lines(self.options.measurement, self.gateway)
+
+    def parted(self, readings: Sequence[Archived]) -> tuple[Sequence[Archived], Sequence[Archived]]:
+        """Those that are sent, and those that are done without."""
+        return readings, ()
+
     async def check(self, months: int) -> list[Remark]:
         """See Sink.check."""
-        async with opened(self.id, self._options, self._clock) as session:
-            return await check(session, months)
+        async with opened(self.id, self.options, self._clock) as session:
+            return await check(session, months, points=self._points)
 
     def note_losses(self, metrics: str, database: str) -> None:
         """Say what has been thrown away since the last look; at the first look nothing is known."""
@@ -74,17 +102,21 @@ class LineProtocolSink:
 class _Connection:
     """The Delivery of a LineProtocolSink."""
 
-    def __init__(self, sink: LineProtocolSink, session: Session, lines: Lines) -> None:
+    def __init__(self, sink: LineProtocolSink, session: Session, lines: Writer) -> None:
         self._sink = sink
         self._session = session
         self._lines = lines
-        self._watching = session.options.dialect == "victoriametrics"
+        self._watching = sink.watches and session.options.dialect == "victoriametrics"
         self._watched_at = 0.0
 
     async def deliver(self, readings: Sequence[Archived], ledger: Ledger) -> None:
-        if not readings:
+        sent, others = self._sink.parted(readings)
+        if sent:
+            await self._sink.division.deliver(sent, self._send, ledger)
+        if others:
+            ledger.done(others)
+        if not sent:
             return
-        await self._sink.division.deliver(readings, self._send, ledger)
         if asyncio.get_running_loop().time() - self._watched_at >= WATCH_S:
             await self.watch()
 

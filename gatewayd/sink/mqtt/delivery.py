@@ -17,6 +17,7 @@ from gatewayd.model import Archived, Flag
 from gatewayd.sink import Ledger
 from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, MessageProperties, Publication
 from gatewayd.sink.mqtt.faults import NEVER, refusal
+from gatewayd.sink.mqtt.voice import Voice
 from gatewayd.sink.mqtt.window import Flight, Window
 from gatewayd.sink.payload import to_json
 from gatewayd.sink.topics import RETAINED
@@ -68,19 +69,26 @@ class MqttDelivery:
             sink.discovery.note(readings)
             await self._discover()
 
-    async def again(self, readings: Sequence[Archived], replay: str, ledger: Ledger) -> None:
-        """Publish readings once more, as the answer to a request: not retained, the latest value stays what it is."""
-        await self.send(self._publications(readings, replay), self._passing, ledger)
+    async def again(
+        self, readings: Sequence[Archived], replay: str, ledger: Ledger, voice: Voice | None = None
+    ) -> None:
+        """Publish readings once more, as the answer to a request: not retained, the latest value stays what it is.
+        `voice`: that of another archive; None for the sink's own."""
+        await self.send(self._publications(readings, replay, voice), self._passing, ledger)
 
-    def _publications(self, readings: Sequence[Archived], replay: str = "") -> Iterator[Publication]:
-        topics, limit = self._sink.topics, self._sink.options.message_limit
+    def _publications(
+        self, readings: Sequence[Archived], replay: str = "", voice: Voice | None = None
+    ) -> Iterator[Publication]:
+        sink = self._sink
+        topics, composer = (sink.topics, sink.composer) if voice is None else (voice.topics, voice.composer)
+        limit = sink.options.message_limit
         if self._limit is not None:
             longest = max(len(topics.reading(archived.reading)) for archived in readings)
             limit = min(limit, self._limit - longest - FRAME)
-        for message in self._sink.composer.messages(readings, limit, replay):
+        for message in composer.messages(readings, limit, replay):
             reading = message.readings[0].reading
             latest = reading.kind in RETAINED and Flag.MANUAL not in reading.flags  # by hand: of any time
-            retain = not replay and latest and self._sink.retains
+            retain = not replay and latest and sink.retains
             yield Publication(topics.reading(reading), message.payload, retain, message.readings)
 
     async def _describe(self, meters: Sequence[str]) -> None:

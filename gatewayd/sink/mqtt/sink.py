@@ -32,7 +32,7 @@ from gatewayd.sink.mqtt.client import SUCCESS_BELOW, AckClient, ClosedEarly, Mes
 from gatewayd.sink.mqtt.delivery import MqttDelivery
 from gatewayd.sink.mqtt.faults import BROKE, speaks_another_version, words
 from gatewayd.sink.mqtt.options import MqttOptions
-from gatewayd.sink.mqtt.replay import Replay
+from gatewayd.sink.mqtt.replay import DerivedHistory, Replay
 from gatewayd.sink.mqtt.window import Window
 from gatewayd.sink.payload import Composer, rfc3339, to_json
 from gatewayd.sink.tls import tls_context
@@ -46,7 +46,8 @@ BATCH = 500
 
 
 class MqttSink:
-    """One broker. `clock` gives the current instant in UTC; `history` opens the archive for replay requests.
+    """One broker. `clock` gives the current instant in UTC; `history` opens the archive for replay requests,
+    `derived` that of derived values; None where they are not for this sink.
 
     With `quiet` the connection says nothing about the gateway: it is another one beside that of the gateway itself."""
 
@@ -68,6 +69,7 @@ class MqttSink:
         version: str,
         history: Callable[[], Follower] | None = None,
         *,
+        derived: DerivedHistory | None = None,
         quiet: bool = False,
     ) -> None:
         self.id = id
@@ -82,7 +84,7 @@ class MqttSink:
             self.discovery = Discovery(options.home_assistant.prefix, self.topics, gateway, version, meters)
         self.replay: Replay | None = None
         if options.replay is not None and history is not None and not quiet:
-            self.replay = Replay(options.replay, self.topics, gateway, head, history)
+            self.replay = Replay(options.replay, self.topics, gateway, head, history, derived)
         self.head = head
         self.clock = clock
         self.quiet = quiet

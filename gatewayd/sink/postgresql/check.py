@@ -7,15 +7,21 @@ and the steps that do not build on it go on. See gatewayd.sink.check.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from ipaddress import ip_address
 
+import msgspec
+
 from gatewayd.errors import SinkError
+from gatewayd.metering.record import Derived, more_of, reading_of
+from gatewayd.metering.values import Channel, Layer, Method, Value
 from gatewayd.model import DIRECT, Archived, Flag, Kind, RawStatus, Reading
 from gatewayd.obis import Obis
 from gatewayd.sink.check import Remark, error, fine, warning
 from gatewayd.sink.division import BatchRefused
+from gatewayd.sink.postgresql.derived_writer import DerivedWriter
 from gatewayd.sink.postgresql.faults import RightMissing
-from gatewayd.sink.postgresql.migrations import is_hypertable, owns_table, rehearse, timescaledb_schema
+from gatewayd.sink.postgresql.migrations import TABLES, is_hypertable, owns_table, rehearse, timescaledb_schema
 from gatewayd.sink.postgresql.session import Session
 from gatewayd.sink.postgresql.sql import literal
 from gatewayd.sink.postgresql.writer import Writer
@@ -25,10 +31,14 @@ SELECT coalesce(config ->> 'drop_after', config ->> 'drop_created_before'),
        now() - coalesce(config ->> 'drop_after', config ->> 'drop_created_before')::interval
            > now() - make_interval(months => {months})
 FROM timescaledb_information.jobs
-WHERE proc_name = 'policy_retention' AND hypertable_schema = {schema} AND hypertable_name = 'reading'
+WHERE proc_name = 'policy_retention' AND hypertable_schema = {schema} AND hypertable_name = {table}
 """
 _READ_BACK = (
     "SELECT at, value::text, primary_value::text, raw, status, flags, more::json ->> 0 FROM reading WHERE gateway = "
+)
+_DERIVED_BACK = (
+    "SELECT at, value::text, version, supersedes, status, flags, instant, inputs, reason FROM derived_newest "
+    "WHERE gateway = "
 )
 _SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "default_transaction_read_only", "server_encoding")
 
@@ -54,19 +64,32 @@ def probe() -> Archived:
     return Archived((1 << 63) - 1, reading, at, "", 1, DIRECT)
 
 
-def remarks(session: Session, writer: Writer, months: int) -> list[Remark]:
-    """Everything that was looked at, in the order of importance to a reader."""
+def derived_probe() -> Archived:
+    """As `probe`, a derived value."""
+    at = datetime(2026, 3, 29, 1, 0, 0, 123456, tzinfo=UTC)
+    amount = Decimal("18446744073709551.615")
+    value = Value(at, 82800, amount, RawStatus.SUBSTITUTE, Flag.LATE, (17, 18), Method.CONTROL, 91, 92, at, ("zero",))
+    channel = Channel("gatewayd sink check", Obis.parse("1-0:1.29.0*255"), "kWh")
+    derived = Derived(msgspec.structs.replace(value, reason="tab \t, backslash \\ and Ω"), 2, 1)
+    return Archived((1 << 63) - 1, reading_of(channel, Layer.DAY, derived), at, "", 1, DIRECT)
+
+
+def remarks(session: Session, gateway: str, months: int) -> list[Remark]:
+    """Everything that was looked at, in the order of importance to a reader. `gateway` is whose the probes are."""
     found = [_connection(session)]
     found += _settings(session)
-    return found + _step(lambda: _rehearsal(session, writer, months))
+    return found + _step(lambda: _rehearsal(session, gateway, months))
 
 
-def _rehearsal(session: Session, writer: Writer, months: int) -> list[Remark]:
-    """The schema, the probe and TimescaleDB, in one transaction that is rolled back."""
+def _rehearsal(session: Session, gateway: str, months: int) -> list[Remark]:
+    """The schema, the probes and TimescaleDB, in one transaction that is rolled back."""
+    writer, derived = Writer(session, gateway), DerivedWriter(session, gateway)
     writer.make_stage()
+    derived.make_stage()
     with session.transaction(commit=False):
         schema = fine(f"schema {session.target.schema} {rehearse(session)}")
-        return [schema, _probe(session, writer), *_timescale(session, months)]
+        found = [schema, _probe(session, writer), _derived_probe(session, derived)]
+        return [*found, *_timescale(session, months)]
 
 
 def _step(step: Callable[[], list[Remark]]) -> list[Remark]:
@@ -181,25 +204,44 @@ def _probe(session: Session, writer: Writer) -> Remark:
     return fine("a probe reading came back with every digit, and was taken back")
 
 
+def _derived_probe(session: Session, writer: DerivedWriter) -> Remark:
+    archived = derived_probe()
+    writer.put([archived])
+    rows = session.query(_DERIVED_BACK + literal(writer.gateway))
+    at = archived.reading.at
+    expected = [at, "18446744073709551.615", 2, 1, int(RawStatus.SUBSTITUTE), int(Flag.LATE), at, "17-18"]
+    if rows != [[*expected, more_of(archived.reading.more).reason]]:
+        return error(
+            "the probe of a derived value did not come back as it was written",
+            f"look for triggers and rules on table {session.target.schema}.derived",
+        )
+    return fine("a probe of a derived value came back with every digit, and was taken back")
+
+
 def _timescale(session: Session, months: int) -> Iterator[Remark]:
     if timescaledb_schema(session) is None:
         yield fine("no TimescaleDB: a plain table, which keeps everything until somebody deletes it")
         return
-    if not is_hypertable(session):
+    for table, things in zip(TABLES, ("readings", "derived values"), strict=True):
+        yield from _hypertable(session, months, table, things)
+
+
+def _hypertable(session: Session, months: int, table: str, things: str) -> Iterator[Remark]:
+    schema = session.target.schema
+    if not is_hypertable(session, table):
         yield warning(
-            "TimescaleDB is installed, and table reading is a plain one"
-            + ("" if owns_table(session) else f": it does not belong to {session.target.username}"),
-            "let its owner run there: "
-            f"SELECT create_hypertable('{session.target.schema}.reading', 'at', migrate_data => true)",
+            f"TimescaleDB is installed, and table {table} is a plain one"
+            + ("" if owns_table(session, table) else f": it does not belong to {session.target.username}"),
+            f"let its owner run there: SELECT create_hypertable('{schema}.{table}', 'at', migrate_data => true)",
         )
         return
-    yield fine("table reading is a hypertable of TimescaleDB")
-    policies = session.query(_RETENTION.format(months=int(months), schema=literal(session.target.schema)))
-    for age, short in policies:
+    yield fine(f"table {table} is a hypertable of TimescaleDB")
+    query = _RETENTION.format(months=int(months), schema=literal(schema), table=literal(table))
+    for age, short in session.query(query):
         if short:
             yield error(
-                f"TimescaleDB drops readings after {age}, and they should be kept for {months} months",
-                f"SELECT remove_retention_policy('{session.target.schema}.reading'), or add a longer one",
+                f"TimescaleDB drops {things} after {age}, and they should be kept for {months} months",
+                f"SELECT remove_retention_policy('{schema}.{table}'), or add a longer one",
             )
         else:
-            yield fine(f"TimescaleDB drops readings after {age}, which is not before {months} months")
+            yield fine(f"TimescaleDB drops {things} after {age}, which is not before {months} months")

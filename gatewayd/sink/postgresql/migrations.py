@@ -15,6 +15,8 @@ from gatewayd.sink.postgresql.sql import literal, quoted
 
 MIGRATION_S = 3600.0
 """How long a change of the schema may take: a hypertable is made of all the rows that are there."""
+TABLES = ("reading", "derived")
+"""What grows, by the time of its column `at`."""
 _LOCK = 0x67617465
 """First half of the key of the advisory lock ("gate"); the second is made of the schema's name."""
 
@@ -47,7 +49,8 @@ def migrate(session: Session) -> int:
     if _applied(session, newest) < newest or not _codes_are_complete(session):
         with session.slow(MIGRATION_S), session.transaction():
             _apply(session, migrations)
-    _make_hypertable(session)
+    for table in TABLES:
+        _make_hypertable(session, table)
     return newest
 
 
@@ -114,15 +117,15 @@ def _codes_are_complete(session: Session) -> bool:
     return bool(found[0] >= len(_STATUSES) and found[1] >= len(_FLAGS))
 
 
-def _make_hypertable(session: Session) -> None:
-    """Hand the table over to TimescaleDB where that is installed and the role is the owner; check() tells where not."""
+def _make_hypertable(session: Session, table: str) -> None:
+    """Hand a table over to TimescaleDB where that is installed and the role is the owner; check() tells where not."""
     home = timescaledb_schema(session)
-    if home is None or is_hypertable(session) or not owns_table(session):
+    if home is None or is_hypertable(session, table) or not owns_table(session, table):
         return
-    table = literal(f"{quoted(session.target.schema)}.reading")
+    named = literal(f"{quoted(session.target.schema)}.{table}")
     with session.slow(MIGRATION_S), session.transaction():
         session.query(
-            f"SELECT {quoted(home)}.create_hypertable({table}::regclass, 'at'::name, "
+            f"SELECT {quoted(home)}.create_hypertable({named}::regclass, 'at'::name, "
             "chunk_time_interval => INTERVAL '7 days', if_not_exists => TRUE, migrate_data => TRUE)",
             remedy=session.target.grant_tables,
         )
@@ -137,21 +140,21 @@ def timescaledb_schema(session: Session) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def is_hypertable(session: Session) -> bool:
+def is_hypertable(session: Session, table: str) -> bool:
     """Whether TimescaleDB has the table already; ask only where it is installed."""
     return _there(
         session,
         "timescaledb_information.hypertables",
-        f"hypertable_schema = {literal(session.target.schema)} AND hypertable_name = 'reading'",
+        f"hypertable_schema = {literal(session.target.schema)} AND hypertable_name = {literal(table)}",
     )
 
 
-def owns_table(session: Session) -> bool:
-    """Whether the role may change the table `reading`."""
+def owns_table(session: Session, table: str) -> bool:
+    """Whether the role may change a table."""
     return _there(
         session,
         "pg_class",
-        f"oid = {literal(quoted(session.target.schema) + '.reading')}::regclass "
+        f"oid = {literal(quoted(session.target.schema) + '.' + table)}::regclass "
         "AND pg_has_role(current_user, relowner, 'USAGE')",
     )
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gatewayd.errors import SinkError
 from gatewayd.model import Archived
@@ -23,9 +23,18 @@ from gatewayd.sink.tls import tls_context
 
 if TYPE_CHECKING:
     from gatewayd.sink.postgresql.session import Session
-    from gatewayd.sink.postgresql.writer import Writer
 
 T = TypeVar("T")
+
+
+class Batches(Protocol):
+    """Stores batches; blocking, used in the thread of its session."""
+
+    def prepare(self) -> None:
+        """Make what a batch needs. Raises SinkError."""
+
+    def store(self, readings: Sequence[Archived], /) -> None:
+        """One transaction; returns after its COMMIT. Raises SinkError, BatchRefused."""
 
 
 class PostgresqlSink:
@@ -36,27 +45,29 @@ class PostgresqlSink:
         self.batch = options.batch
         self.linger_s = options.linger_s
         self._options = options
-        self._gateway = gateway
+        self.gateway = gateway
         self._division = Division(f"database {options.host}:{options.port}")
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Delivery]:
         """See Sink.connect. The schema is up to date inside."""
         async with self._thread() as thread:
-            from gatewayd.sink.postgresql.writer import Writer  # needs pg8000, as _thread() does
-
-            writer = Writer(thread.session, self._gateway)
+            writer = self.writer(thread.session)
             await thread.run(writer.prepare)
             yield _Connection(thread, writer, self._division)
+
+    def writer(self, session: "Session") -> "Batches":
+        """What stores batches over this session."""
+        from gatewayd.sink.postgresql.writer import Writer  # needs pg8000, as _thread() does
+
+        return Writer(session, self.gateway)
 
     async def check(self, months: int) -> list[Remark]:
         """See Sink.check."""
         async with self._thread() as thread:
             from gatewayd.sink.postgresql.check import remarks  # needs pg8000, as _thread() does
-            from gatewayd.sink.postgresql.writer import Writer
 
-            writer = Writer(thread.session, f"check:{self.id}")
-            return await thread.run(lambda: remarks(thread.session, writer, months))
+            return await thread.run(lambda: remarks(thread.session, f"check:{self.id}", months))
 
     @asynccontextmanager
     async def _thread(self) -> AsyncIterator["_Thread"]:
@@ -101,7 +112,7 @@ class PostgresqlSink:
 class _Connection:
     """The Delivery of a PostgresqlSink."""
 
-    def __init__(self, thread: "_Thread", writer: "Writer", division: Division) -> None:
+    def __init__(self, thread: "_Thread", writer: Batches, division: Division) -> None:
         self._thread = thread
         self._writer = writer
         self._division = division

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 
 from gatewayd.cli import gatewayd
 from gatewayd.legal_time import PRAGUE
+from gatewayd.metering.points import Installed, MeteringPoint
+from gatewayd.model import Ratio
+from gatewayd.obis import Obis
 from tests.gatewayd.metering_world import DAY, IMPORT, day_of, quarter
 from tests.gatewayd.points_site import configured, filled
 
@@ -108,3 +111,61 @@ def test_what_cannot_be_compared(site: Path, tmp_path: Path) -> None:
     path = configured(tmp_path)
     path.write_text(path.read_text(encoding="utf-8").replace(', accuracy: {meter: "1"}', ""), encoding="utf-8")
     assert "the accuracy class of point south is not known" in compare(tmp_path, "north").output
+
+
+def test_each_report_has_its_limit_and_class_and_days_of_which_there_is_nothing_their_intervals(tmp_path: Path) -> None:
+    """March 2026: a month of 2,972 quarter-hours; the day of the change of time has 92."""
+    configured(tmp_path)
+    day = date(2026, 3, 10)
+    filled(tmp_path, [day_of("em-1", day), day_of("em-2", day, "0.251")], now=datetime(2026, 4, 10, 5, 0, tzinfo=UTC))
+    done = compare(tmp_path, "north", "--month", "2026-03", "--json")
+    assert done.exit_code == 0, done.output
+    reports = {one["layer"]: one for one in json.loads(done.stdout)["reports"]}
+    assert list(reports) == ["interval", "day", "month"]
+    assert {one["class"] for one in reports.values()} == {"1"}, "the worse of 0.5S and 1"
+    wanted = {one["end"][:10]: one["want"] for one in reports["day"]["comparisons"]}
+    assert (wanted["2026-03-10"], wanted["2026-03-29"], wanted["2026-03-15"]) == (96, 92, 96)
+    (month,) = reports["month"]["comparisons"]
+    assert (month["want"], month["have"], month["limit"]) == (2972, 96, 0.48)
+    compared = [one for one in reports["interval"]["comparisons"] if one["verdict"] != "not_compared"]
+    assert len(compared) == 96 and {one["limit"] for one in compared} == {0.005}
+    shown = compare(tmp_path, "north", "--month", "2026-03").stdout
+    assert "limit" in shown and "class 1" in shown and "96 / 2972" in shown
+
+
+REACTIVE = Obis.parse("1-0:3.29.0")
+
+
+def test_reactive_energy_without_its_class_is_not_compared(tmp_path: Path) -> None:
+    """By the class of active energy two right meters would differ."""
+    path = configured(tmp_path)
+    ends = [one.at for one in day_of("em-1")]
+    filled(
+        tmp_path, [[quarter(meter, at, "10.0", REACTIVE, unit="kvarh") for at in ends] for meter in ("em-1", "em-2")]
+    )
+    done = compare(tmp_path, "north", "--day", DAY.isoformat())
+    assert done.exit_code == 1 and "3.29.0: the accuracy class of north or south for this energy is not" in done.output
+    text = path.read_text(encoding="utf-8").replace("meter: 0.5S", "meter: 0.5S, reactive: 2")
+    path.write_text(text.replace('meter: "1"', 'meter: "1", reactive: 3'), encoding="utf-8")
+    done = compare(tmp_path, "north", "--day", DAY.isoformat())
+    assert done.exit_code == 0 and "3.29.0, class 3: 96 compared, 0 outside" in " ".join(done.output.split())
+
+
+def test_a_constant_load_is_compared_by_the_digits_of_its_readings(tmp_path: Path) -> None:
+    """0.001 against 0.003 kWh behind 8800: two digits of 8.8 kWh apart, as the rule has it."""
+    ends = [one.at for one in day_of("em-1")]
+    high = MeteringPoint("north", installed=(Installed("em-1", ratios=(Ratio("200/5", "22000/100"),)),))
+    other = MeteringPoint(
+        "south", installed=(Installed("em-2", ratios=(Ratio("200/5", "22000/100"),)),), control_of="north"
+    )
+    for text, code in (("0.003", 0), ("0.004", 1)):
+        folder = tmp_path / text
+        folder.mkdir()
+        path = configured(folder)
+        ratio = "ratio: [{ct: 200/5, vt: 22000/100}]"
+        said = path.read_text(encoding="utf-8").replace('meter: "1"', "meter: 0.5S")
+        path.write_text(said.replace("metering_type: A,", f"metering_type: A, {ratio},"), encoding="utf-8")
+        rows = [quarter("em-2", at, text if at == ends[0] else "0.001") for at in ends]
+        filled(folder, [day_of("em-1", amount="0.001"), rows], [high, other])
+        done = compare(folder, "north", "--day", DAY.isoformat())
+        assert done.exit_code == code, done.output

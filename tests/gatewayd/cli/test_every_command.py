@@ -20,9 +20,10 @@ from gatewayd import daemon
 from gatewayd.cli import gatewayd
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.tree import nodes
+from gatewayd.manual.submission import Submission
 from gatewayd.manual.table import COLUMNS
 from tests.gatewayd.metering_world import day_of
-from tests.gatewayd.points_site import a_day, configured, filled, morning_zone
+from tests.gatewayd.points_site import a_day, configured, filled, morning_zone, of_months
 from tests.system.dlms_rig import Manner, dlms_meter
 from tests.system.forked import Forked, forked, running
 from tests.system.rig import ROOT, eventually
@@ -30,6 +31,12 @@ from tests.system.rig import ROOT, eventually
 HOUSEHOLD = ROOT / "simulators" / "readouts" / "household.txt"
 POINTS, MORNING = "points/points.yaml", "morning/points.yaml"
 """Metering points with derived values; and some of which substitute values are entered, where it is morning."""
+MONTHS = "months/points.yaml"
+"""A point of type C without a load profile."""
+HELD = "held/gatewayd.yaml"
+"""Of five meters a reading by hand waits for its release."""
+LOSSES = "losses/points.yaml"
+"""A point that is metered on the secondary side of its transformer."""
 DONE, FAULT, USAGE = ExitCode.DONE, ExitCode.FAULT, ExitCode.USAGE
 
 
@@ -63,21 +70,26 @@ WELL = {
     "explain": Try("north 1.29.0 2026-11-20", DONE, "readings that it is made of", POINTS),
     "export meters": Try("", DONE, "^north,27ZG600Z0424987D", POINTS),
     "export points": Try("north --layout csv --to 2026-11-21", DONE, "^north,27ZG600Z0424987D", POINTS),
+    "losses": Try("north --day 2026-11-19", DONE, "W_z +0.96 kWh", LOSSES),
     "modem": Try("gsm", DONE, "registered at home"),
-    "point": Try("north --day 2026-11-20", DONE, "1 missing", POINTS),
+    "point": Try("north --day 2026-11-20 --layer hour --portal-limits", DONE, r"missing +1 \(4\.1 %\)", POINTS),
     "probe": Try("front --protocol iec --listen 0 --baud 300", DONE, "iec62056_21"),
     "profile": Try("em-1 1-0:99.1.0 --from today --plot", DONE, "intervals? of 15 min|nothing"),
     "read": Try("em-1 1.8.0", DONE, r"1-0:1\.8\.0"),
     "reading add": Try("em-1 1-0:1.8.0 1 --at now --yes", DONE, "em-1"),
     "reading import": Try("{folder}/readings.csv --dry-run", DONE, "loaded|would"),
     "reading list": Try("", DONE, "meter|no reading"),
+    "reading reject": Try("3 --note wrong", DONE, "number 3: rejected", HELD),
+    "reading release": Try("1 --author petra", DONE, "number 1: archived as seq", HELD),
     "reading template": Try("{folder}/odecet.xlsx", DONE, "odecet.xlsx"),
+    "reading waiting": Try("em-5", DONE, "5 +em-5", HELD),
     "reload": Try("", DONE, "nothing has changed"),
     "scan": Try("switchboard --units 1-2", DONE, "eastron-sdm630"),
     "sink check": Try("broker", DONE, "broker"),
     "sink replay": Try("broker --from 1 --to 2", DONE, "2 readings delivered again"),
     "sink set-aside": Try("", DONE, "nothing was set aside"),
     "status": Try("", DONE, "gateway gw-all: running"),
+    "substitute estimate": Try("shop 1.8.0 5 --month 2026-03 --author e --note b", DONE, "2026-03: 5 kWh", MONTHS),
     "substitute list": Try("", DONE, "number +point", MORNING),
     "substitute mark": Try("1 sent", DONE, "number 1: north 1.29.0 .*, sent", MORNING),
     "substitute set": Try("north 3.8.0 5 --day yesterday", DONE, "5 kvarh, entered", MORNING),
@@ -105,22 +117,27 @@ WRONG = {
     "explain": Try("nobody 1.29.0 2026-11-20", FAULT, "no metering point nobody", POINTS),
     "export meters": Try("--month 2026-13", USAGE, "is no month", POINTS),
     "export points": Try("north --layout xlsx", USAGE, "xlsx is no text", POINTS),
+    "losses": Try("north --day 2026-11-19", USAGE, "metered on the primary side", POINTS),
     "modem": Try("house", USAGE, "no modem"),
     "point": Try("nobody", USAGE, "no metering point nobody", POINTS),
-    "probe": Try("house", FAULT, "in use by the running gateway"),
+    "probe": Try("spare --listen 0", FAULT, "line spare: "),
     "profile": Try("em-1 1-0:99.1.0 --from today --to yesterday", USAGE, "is not after"),
     "read": Try("em-1 1-0:77.7.0", FAULT, r"1-0:77\.7\.0"),
     "reading add": Try("em-9 1-0:1.8.0 1 --at now", USAGE, "em-9"),
     "reading import": Try("{folder}/gatewayd.yaml", FAULT, "gatewayd.yaml"),
     "reading list": Try("em-9", USAGE, "em-9"),
+    "reading reject": Try("99 --note wrong", FAULT, "no reading with the number 99 waits", HELD),
+    "reading release": Try("5 --author jan", FAULT, "another person releases it", HELD),
     "reading template": Try("{folder}/none/odecet.xlsx", FAULT, "odecet.xlsx"),
+    "reading waiting": Try("em-9", USAGE, "em-9", HELD),
     "reload": Try("", FAULT, "no gateway answers", "lonely.yaml"),
     "run": Try("", USAGE, "broken.yaml:2: ", "broken.yaml"),
     "scan": Try("nowhere", USAGE, "neither a meter nor a line"),
     "sink check": Try("nobody", USAGE, "there is no sink nobody"),
-    "sink replay": Try("broker --from 999999999", USAGE, "behind the end of the archive"),
+    "sink replay": Try("broker --derived", USAGE, "derived values need a limit"),
     "sink set-aside": Try("--clear", USAGE, "needs the name of a sink"),
     "status": Try("", FAULT, "not running", "lonely.yaml"),
+    "substitute estimate": Try("shop 1.8.0 x --month 2026-03 --author e --note b", FAULT, "^estimate-number: ", MONTHS),
     "substitute list": Try("nobody", USAGE, "no metering point nobody", MORNING),
     "substitute mark": Try("99 sent", FAULT, "no value with the number 99", MORNING),
     "substitute set": Try("north 1.8.0 5 --day 2020-01-01", FAULT, "^deadline: ", MORNING),
@@ -153,6 +170,8 @@ GOING_ON = frozenset(("trace", "tail"))
 ANEW = {
     "profile": Try("em-1 1-0:99.1.0 --from today", DONE, ""),
     "reading add": Try("em-2 1-0:1.8.0 1 --at now --yes", DONE, ""),
+    "reading reject": Try("4 --note wrong", DONE, "", HELD),
+    "reading release": Try("2 --author petra", DONE, "", HELD),
     "substitute mark": Try("2 sent", DONE, "", MORNING),
 }
 """Commands that have other arguments for programs."""
@@ -229,6 +248,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         (folder / "broken.yaml").write_text(BROKEN)
         (folder / "readings.csv").write_text(READINGS)
         _metering_points(folder)
+        _held_readings(folder / HELD)
         gateway = stack.enter_context(running(folder, "gatewayd", "-c", str(folder / "gatewayd.yaml"), "run"))
         found = World(folder, gateway)
         status = Try("--json", DONE, "")
@@ -238,10 +258,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def _metering_points(folder: Path) -> None:
     """No gateway runs with these."""
-    for name in (POINTS, MORNING):
+    for name in (POINTS, MORNING, MONTHS, LOSSES):
         (folder / name).parent.mkdir()
     configured((folder / POINTS).parent)
+    of_months((folder / MONTHS).parent)
     before = date(2026, 11, 19)
+    path = configured((folder / LOSSES).parent)
+    path.write_text(path.read_text().replace("{id: north,", "{id: north, metering_side: secondary,"))
+    filled((folder / LOSSES).parent, [day_of("em-1", before)], daemon.load_config(path).points)
     filled((folder / POINTS).parent, [day_of("em-1", before), day_of("em-2", before, "0.251"), *a_day()])
     now = datetime.now(UTC)
     zone = morning_zone(now)
@@ -249,6 +273,20 @@ def _metering_points(folder: Path) -> None:
     yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
     for code in ("1-0:1.29.0", "1-0:2.29.0"):
         assert asyncio.run(daemon.place(morning, daemon.Order("north", code, yesterday, "5"))).done
+
+
+def _held_readings(path: Path) -> None:
+    """No gateway runs with it either."""
+    meters = ", ".join(f"{{id: em-{n}, driver: iec62056_21, line: a}}" for n in range(1, 6))
+    path.parent.mkdir()
+    path.write_text(
+        f"gateway: {{id: gw-held}}\narchive: {{path: {path.parent}/archive}}\n"
+        f"lines: {{a: {{type: tcp, host: 127.0.0.1, port: 9}}}}\nmeters: [{meters}]\n"
+    )
+    table = [Submission("0", meter=f"em-{n}", obis="1-0:1.8.0*255", at=datetime.now(UTC)) for n in range(1, 6)]
+    handing = daemon.Handing(enter=True, author="jan", hold=True)
+    done = asyncio.run(daemon.hand_in(daemon.load_config(path), table, handing))
+    assert [one.number for one in done] == [1, 2, 3, 4, 5]
 
 
 def _settled(world: World, done: tuple[int, str, str]) -> bool:

@@ -72,7 +72,8 @@ def test_what_a_layout_cannot_say_is_refused_and_leaves_no_file(site: Path, tmp_
     output = tmp_path / "x.csv"
     for arguments, why in (
         (("north", "--layout", "pre"), "pre has one channel in a file"),
-        (("north", "--layout", "cez-pnd", "--layer", "day"), "has load profiles only"),
+        (("north", "--layout", "cez-pnd", "--layer", "month"), "nothing was derived of north (month)"),
+        (("north", "--layout", "pre", "--layer", "day"), "has load profiles only"),
         (("north", "--layout", "iec61968-9", "--layer", "maximum"), "nothing was derived of north (maximum)"),
     ):
         done = export(site, *arguments, *SPAN, "-o", output)

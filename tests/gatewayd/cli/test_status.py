@@ -83,6 +83,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "timezone": "Europe/Prague",
         "version": "0.1.0",
         "pid": 7,
+        "held_by": None,
         "since": "2026-11-21T20:00:00Z",
         "clock": {"synchronised": "yes", "source": "adjtimex", "error_s": "0.004"},
         "configuration": {"file": "/etc/g.yaml", "loaded_at": "2026-11-21T20:00:00Z", "fault": None},
@@ -93,6 +94,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "alarms": [],
         "modems": [],
         "listening": [],
+        "metering": None,
         "sinks": [],
     } | parts
 

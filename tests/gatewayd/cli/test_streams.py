@@ -36,6 +36,27 @@ def test_a_full_disk_is_told(tmp_path: Path, command: str) -> None:
     assert (done.returncode, done.stderr) == (1, told)
 
 
+@pytest.mark.parametrize("command", ["--help", "--version", "status --help", "config --help", "config schema"])
+def test_whoever_closes_the_pipe_early_is_not_told_off(tmp_path: Path, command: str) -> None:
+    """`gatewayd --help | true`: docs/exit-codes.md says 0."""
+    config = tmp_path / "gatewayd.yaml"
+    config.write_text(CONFIG % (tmp_path / "archive"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*COMMAND, str(config), *command.split()],
+            cwd=ROOT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_nobody_can_be_told_either(tmp_path: Path) -> None:
     assert shell(tmp_path, "config example >/dev/full 2>&1").returncode == 1
 

@@ -85,6 +85,7 @@ EVERYTHING = """\
 gateway: {id: gw-brno-1, timezone: Europe/Prague, clock: trusted}
 archive: {path: /var/lib/gatewayd, retention_months: 48}
 acquisition: {sessions: 100, spread: 0s}
+manual: {most_rows: 200, tolerance: 2.5, maximum: 30, hold: true}
 policies:
   A:
     period: 5m

@@ -7,7 +7,13 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from gatewayd.config import AcquisitionSettings, ArchiveSettings, GatewaySettings, ObservabilitySettings
+from gatewayd.config import (
+    AcquisitionSettings,
+    ArchiveSettings,
+    GatewaySettings,
+    ManualSettings,
+    ObservabilitySettings,
+)
 from gatewayd.config.definition import MeterEntry
 from gatewayd.config.jobs import JobEntry
 from gatewayd.config.metering import (
@@ -52,6 +58,7 @@ def inside(items: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
         (GatewaySettings, [EXAMPLE["gateway"]]),
         (ArchiveSettings, [EXAMPLE["archive"]]),
         (AcquisitionSettings, [EXAMPLE["acquisition"]]),
+        (ManualSettings, [EXAMPLE["manual"]]),
         (ObservabilitySettings, [EXAMPLE["observability"]]),
         (PolicyEntries, [EXAMPLE["policies"]]),
         (PolicyEntry, [EXAMPLE["policies"]["A"]]),

@@ -477,6 +477,19 @@ FILES: list[tuple[str, list[str]]] = [
         ],
     ),
     (
+        "gateway: {id: g}\narchive: {path: a}\nmanual: {most_rows: 10001, tolerance: 1, maximum: x, hold: perhaps}\n",
+        [
+            "3: manual.hold: 'perhaps' is not true or false",
+            "3: manual.maximum: 'x' is not a number greater than 1 and of at most 1000000",
+            "3: manual.most_rows: '10001' is not a whole number from 1 to 10000",
+            "3: manual.tolerance: '1' is not a number greater than 1 and of at most 1000000",
+        ],
+    ),
+    (
+        "gateway: {id: g}\narchive: {path: a}\nmanual: {tolerance: 5, maximum: 4.5}\n",
+        ["3: manual: has maximum 4.5 below tolerance 5; expected at least as much"],
+    ),
+    (
         "gateway: {id: g}\narchive: {path: a}\nacquisition: {session: 1}\n",
         ["3: acquisition.session: unknown key; did you mean 'sessions'? known keys: sessions, spread"],
     ),
@@ -489,7 +502,7 @@ FILES: list[tuple[str, list[str]]] = [
         [
             "2: archive.path: is required: the folder of the archive, such as /var/lib/gatewayd",
             "3: sinc: unknown key; did you mean 'sinks'? known keys: acquisition, archive, control, gateway, lines, "
-            "meters, observability, points, policies, sinks",
+            "manual, meters, observability, points, policies, sinks",
         ],
     ),
     (f"{HEAD}  b c: {{type: tcp, host: h, port: 1}}", [f"5: lines.(no plain key): the key 'b c' is not {ID}"]),
@@ -534,7 +547,7 @@ FILES: list[tuple[str, list[str]]] = [
     (
         f"{HEAD}sinks:\n- {{id: s, type: broker, host: h, retain: true}}\n",
         [
-            "6: sinks[0].retain: unknown key; known keys: host, id, password_credential, password_env, "
+            "6: sinks[0].retain: unknown key; known keys: derived, host, id, password_credential, password_env, "
             "password_file, port, prefix, start, type"
         ],
     ),

@@ -101,7 +101,7 @@ def test_a_point_with_all_that_can_be_said() -> None:
     metering_type: B
     meters: [{meter: em-2, since: 2025-01-01}, {meter: em-1, since: 2026-10-25 02:30}]
     channels: [1-0:1.29.0]
-    accuracy: {meter: 0.5S, ct: 0.2, vt: 0.5}
+    accuracy: {meter: 0.5S, reactive: 2, ct: 0.2, vt: 0.5}
     rated: {current_a: 200, voltage_v: 22000}
     metering_side: secondary
     transformer: {kind: vvn_vn, sn_kva: 630, dp0_kw: 1.2, dpk_kw: 6.75}
@@ -122,7 +122,7 @@ def test_a_point_with_all_that_can_be_said() -> None:
         ),
         channels=(ENERGY,),
         evaluation=timedelta(hours=1),
-        accuracy=Accuracy("0.5S", "0.2", "0.5"),
+        accuracy=Accuracy("0.5S", "0.2", "0.5", "2"),
         rated=Rated(Decimal(200), Decimal(22000)),
         metering_side=MeteringSide.SECONDARY,
         transformer=SupplyTransformer(TransformerKind.VVN_VN, None, Decimal(630), Decimal("1.2"), Decimal("6.75")),
@@ -268,12 +268,28 @@ WRONG: list[tuple[tuple[str, ...], list[str]]] = [
         ["points[0].accuracy.meter: '0.7' is not an accuracy class: 0.2S, 0.5S, 0.5, 1, 2, or A, B, C"],
     ),
     (
+        ("id: a, meter: em-1, accuracy: {meter: 1, reactive: 0.2}",),
+        ["points[0].accuracy.reactive: '0.2' is not an accuracy class for reactive energy: 0.5S, 0.5, 1S, 1, 2 or 3"],
+    ),
+    (
         ("id: a, meter: em-1, metering_side: secondary, transformer: {sn_kva: 630}",),
         ["points[0].transformer: has sn_kva only; expected sn_kva, dp0_kw and dpk_kw, or none of them"],
     ),
     (
         ("id: a, meter: em-1, transformer: {sn_kva: 630, dp0_kw: 1, dpk_kw: 6, percent: 2}",),
         ["points[0].transformer: has percent beside sn_kva, dp0_kw and dpk_kw; losses are agreed or calculated"],
+    ),
+    (
+        ("id: a, meter: em-1, metering_side: secondary, transformer: {pm_kw: 200}",),
+        ["points[0].transformer: has pm_kw alone; expected sn_kva, dp0_kw and dpk_kw beside it"],
+    ),
+    (
+        ("id: a, meter: em-1, transformer: {sn_kva: 630, dp0_kw: 1, dpk_kw: 6, cos_phi: 0.95}",),
+        ["points[0].transformer: has cos_phi alone; expected pm_kw, at which it is"],
+    ),
+    (
+        ("id: a, meter: em-1, transformer: {sn_kva: 630, dp0_kw: 1, dpk_kw: 6, pm_kw: 9, cos_phi: 1.1}",),
+        ["points[0].transformer.cos_phi: '1.1' is not a number greater than 0 and of at most 1"],
     ),
     (
         ("id: a, meter: em-1, substitution: {longest_gap: 20m}",),
@@ -283,7 +299,7 @@ WRONG: list[tuple[tuple[str, ...], list[str]]] = [
         ("id: a, meter: em-1, validation: {zeros: {}}",),
         [
             "points[0].validation.zeros: unknown key; did you mean 'zero'? known keys: above_maximum, backward, "
-            "comparable, control, register_advance, tariff_sum, verification, zero"
+            "comparable, control, quadrants, register_advance, tariff_sum, verification, zero"
         ],
     ),
     (

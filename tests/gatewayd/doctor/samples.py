@@ -42,4 +42,13 @@ def scene(*, running: bool | None, status: dict[str, Any] | None = None) -> Scen
 def status(**changed: Any) -> dict[str, Any]:
     configuration = {"file": "/etc/gatewayd/gatewayd.yaml", "loaded_at": "2026-11-27T12:00:00Z", "fault": None}
     head = {"version": "1.1", "pid": 7, "since": "2026-11-27T12:00:00Z", "configuration": configuration}
-    return {**head, "archive": {"fault": None}, "faults": [], "meters": [], "alarms": [], "lines": [], **changed}
+    return {
+        **head,
+        "archive": {"fault": None},
+        "faults": [],
+        "meters": [],
+        "alarms": [],
+        "lines": [],
+        "metering": None,
+        **changed,
+    }

@@ -106,8 +106,13 @@ def test_remarks_of_a_sink() -> None:
     assert told(found) == [(OK, "a; b"), (ERROR, "lost")]
     never = sinks.sink("m", lambda _name: pytest.fail("it is not to be connected"), reachable=False)
     assert never[0].unseen
-    waiting = {"sinks": [{"id": "m", "fault": "refused", "waiting": 7}, {"id": "n", "fault": None, "waiting": 0}]}
+    well = {"fault": None, "waiting": 0, "derived": None}
+    waiting = {"sinks": [{**well, "id": "m", "fault": "refused", "waiting": 7}, {**well, "id": "n"}]}
     only(sinks.judged_state(waiting), WARNING, "7 readings wait")
+    second = {"sinks": [{**well, "id": "m", "derived": {"fault": "not permitted", "waiting": 9}}]}
+    only(sinks.judged_state(second), WARNING, "derived values: not permitted; 9 of them wait")
+    both = {"sinks": [{**well, "id": "m", "fault": "refused", "derived": {"fault": "refused", "waiting": 9}}]}
+    only(sinks.judged_state(both), WARNING, "0 readings wait")
 
 
 def test_locks_of_the_kernel() -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -163,6 +164,8 @@ def test_series_of_a_point_stand_together() -> None:
         ("1-0:1.29.0", "kWh", Layer.DAY, 90_000, "11.0.0.4.1.2.12.0.0.0.0.0.0.0.0.3.72.0"),
         ("1-0:1.29.0", "kWh", Layer.MONTH, 2_674_800, "13.0.0.4.1.2.12.0.0.0.0.0.0.0.0.3.72.0"),
         ("1-0:1.29.0", "kWh", Layer.LOSS, 900, "0.0.2.4.1.2.48.0.0.0.0.0.0.0.0.3.72.0"),
+        ("1-0:1.29.0", "kWh", Layer.LOSS_DAY, 90_000, "11.0.0.4.1.2.48.0.0.0.0.0.0.0.0.3.72.0"),
+        ("1-0:1.8.0", "kWh", Layer.LOSS_MONTH, 2_674_800, "13.0.0.4.1.2.48.0.0.0.0.0.0.0.0.3.72.0"),
         ("1-0:41.29.0", "Wh", Layer.INTERVAL, 900, "0.0.2.4.1.2.12.0.0.0.0.0.0.0.64.0.72.0"),
         ("7-0:3.1.0", "m3", Layer.GAS_DAY, 86_400, "11.0.0.4.1.7.58.0.0.0.0.0.0.0.0.0.42.0"),
     ],
@@ -200,10 +203,29 @@ def test_qualities_of_each_status() -> None:
     assert quality(RawStatus.TRUE) == "2.0.0"
     assert quality(RawStatus.SUBSTITUTE, Method.INTERPOLATED) == "2.8.0"
     assert quality(RawStatus.SUBSTITUTE, Method.CONTROL) == "2.11.0"
-    assert quality(RawStatus.SUBSTITUTE, Method.MANUAL, Flag.MANUAL) == "3.7.0"
+    assert quality(RawStatus.SUBSTITUTE, Method.MANUAL, Flag.MANUAL) == "2.8.0 3.7.0"
     assert quality(RawStatus.PROVISIONAL, Method.COMPARABLE) == "2.8.0 2.10.0"
     assert quality(RawStatus.DISTORTED, flags=Flag.CLOCK_INVALID | Flag.PARTIAL_INTERVAL) == "2.5.258 1.1.9 1.4.2"
     assert quality(RawStatus.MISSING) == "2.5.259"
+
+
+def test_a_validated_value_says_so() -> None:
+    """Requirements, section 4: true is 2.0.0, after validation, editing and estimation 3.0.1."""
+    values = [Value(BEFORE_WINTER.replace(minute=n), 60, Decimal(n), status) for n, status in enumerate(RawStatus, 1)]
+    sound = frozenset(one.at for one in values)
+    message = exported("iec61968-9", replace(of_point(series_of(values)), validated=sound))
+    codes = [
+        [attribute(code, "m:ReadingQualityType") for code in one.findall("m:ReadingQualities", SPACE)]
+        for one in ET.fromstring(message).iter("{http://iec.ch/TC57/2011/MeterReadings#}IntervalReadings")
+    ]
+    assert codes == [["2.0.0", "3.0.1"], ["2.8.0"], ["2.8.0", "2.10.0"], ["2.5.258"], ["2.5.259"]]
+    assert judged(message) == ""
+
+
+def test_statuses_are_told_apart_by_their_codes() -> None:
+    for status in RawStatus:
+        for method in Method:
+            assert status_of(tuple(quality(status, method, ~Flag(0)).split())) is status
 
 
 def test_only_codes_of_the_table_are_written() -> None:

@@ -5,27 +5,30 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import Context, Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from openpyxl import load_workbook
+from openpyxl.cell import Cell, MergedCell, ReadOnlyCell
 from pyarrow import parquet
 
 from gatewayd import export
 from gatewayd.export import MissingExtra
+from gatewayd.export.parquet_file import TooLarge
 from gatewayd.export.points import LAYOUTS, PointSeries, beside, writer
 from gatewayd.export.points.columns import COLUMNS
 from gatewayd.legal_time import PRAGUE
 from gatewayd.metering.record import numbers
 from gatewayd.metering.values import Layer, Method, Value
 from gatewayd.model import Flag, RawStatus
-from tests.gatewayd.export.point_values import days, exported, of_point, series_of, value_lists
+from tests.gatewayd.export.point_values import BEFORE_WINTER, days, exported, of_point, series_of, value_lists
 
 ROOT = Path(__file__).parents[3]
 Rows = list[dict[str, str]]
+WIDE = Context(prec=100)
 
 
 def read_csv(data: bytes) -> Rows:
@@ -38,16 +41,32 @@ def read_jsonl(data: bytes) -> Rows:
 
 
 def read_parquet(data: bytes) -> Rows:
-    table = parquet.read_table(io.BytesIO(data))
-    return [{key: plain(cell) for key, cell in row.items()} for row in table.to_pylist()]
+    """With the digits that stand beside the number, which is the same one."""
+    found: Rows = []
+    for row in parquet.read_table(io.BytesIO(data)).to_pylist():
+        amount, digits = row.pop("amount"), row.pop("amount_text")
+        assert (amount is None) == (digits is None)
+        assert amount is None or amount == Decimal(digits).quantize(Decimal("1e-18"), context=WIDE)
+        found.append({key: plain(cell) for key, cell in row.items()} | {"amount": plain(digits)})
+    return found
 
 
 def read_xlsx(data: bytes) -> Rows:
     book = load_workbook(io.BytesIO(data), read_only=True)
-    heading, *lines = book["values"].iter_rows(values_only=True)
-    assert all(cell is None or isinstance(cell, str) for line in lines for cell in line)  # a number would be a float
+    heading, *lines = [[shown(cell) for cell in row] for row in book["values"].iter_rows()]
     names = [str(name) for name in heading]
     return [dict(zip(names, [plain(cell) for cell in line], strict=True)) for line in lines]
+
+
+def shown(cell: Cell | ReadOnlyCell | MergedCell) -> object:
+    """What a spreadsheet shows: a number with the digits of its format; dates are UTC here."""
+    content = cell.value
+    if isinstance(content, datetime):
+        return content.replace(tzinfo=UTC)
+    if isinstance(content, bool) or not isinstance(content, int | float):
+        return content
+    places = len(cell.number_format.partition(".")[2])
+    return format(Decimal(repr(content)).quantize(Decimal((0, (1,), -places))), "f")
 
 
 def plain(cell: object) -> str:
@@ -58,6 +77,8 @@ def plain(cell: object) -> str:
             return " ".join(cell)
         case datetime():
             return cell.isoformat()
+        case bool():
+            return str(cell).lower()
     return str(cell)
 
 
@@ -91,6 +112,8 @@ def value_of(row: Mapping[str, str]) -> Value:
 @settings(max_examples=12, deadline=None)
 @given(found=value_lists(periods=(60, 900, 3600)))
 def test_round_trip(name: str, found: list[Value]) -> None:
+    if name == "parquet":  # its decimals have 20 digits before the point
+        found = [one for one in found if one.amount is None or abs(one.amount) < 10**20]
     series = series_of(found, layer=Layer.EVALUATION)
     rows = READERS[name](exported(name, of_point(series)))
     assert [value_of(row) for row in rows] == found
@@ -115,7 +138,7 @@ def test_start_and_end_in_legal_time(name: str) -> None:
 def test_a_workbook_says_what_its_labels_are() -> None:
     book = load_workbook(io.BytesIO(exported("xlsx", days())), read_only=True)
     said = " ".join(str(cell) for line in book["about"].iter_rows(values_only=True) for cell in line if cell)
-    assert "each value has both" in said and "Europe/Prague" in said and "15 digits" in said
+    assert "each value has both" in said and "Europe/Prague" in said and "15 digits" in said and "UTC" in said
     assert all(column.meaning in said for column in COLUMNS)
 
 
@@ -123,7 +146,63 @@ def test_parquet_says_it_in_its_metadata() -> None:
     schema = parquet.read_schema(io.BytesIO(exported("parquet", days())))
     assert schema.metadata[b"interval_label"] == b"start and end" and schema.metadata[b"offset"] == b"UTC"
     assert str(schema.field("interval_end").type) == "timestamp[us, tz=UTC]"
-    assert schema.field("amount").type == "string"
+    assert str(schema.field("amount").type) == "decimal128(38, 18)" and schema.field("amount_text").type == "string"
+
+
+def one_with(amount: str, reason: str = "") -> PointSeries:
+    return of_point(series_of([Value(BEFORE_WINTER, 900, Decimal(amount), RawStatus.TRUE, reason=reason)]))
+
+
+@pytest.mark.parametrize(
+    "amount, kept",
+    [
+        ("1.420", 1.42),
+        ("0", 0),
+        ("-12.50", -12.5),
+        ("123456789012.345", 123456789012.345),
+        ("0.000000000000001", 1e-15),
+        ("1234567890123.456", "1234567890123.456"),
+        ("0.0000000000000001", "0.0000000000000001"),
+        ("1E+3", 1000),
+        ("1E+20", "100000000000000000000"),
+        ("-0", "-0"),
+    ],
+)
+def test_a_spreadsheet_gets_numbers_where_it_keeps_them_whole(amount: str, kept: float | str) -> None:
+    book = load_workbook(io.BytesIO(exported("xlsx", one_with(amount))))
+    heading, row = book["values"].iter_rows()
+    cell = row[[name.value for name in heading].index("amount")]
+    assert cell.value == kept and cell.data_type == ("s" if isinstance(kept, str) else "n")
+    assert format(Decimal(amount), "f") == shown(cell)
+
+
+def test_a_spreadsheet_gets_dates_in_utc_and_no_formulas() -> None:
+    for text in ("=1+1", "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "http://localhost"):
+        book = load_workbook(io.BytesIO(exported("xlsx", one_with("1", text))))
+        heading, row = book["values"].iter_rows()
+        cells = {str(name.value): cell for name, cell in zip(heading, row, strict=True)}
+        assert cells["reason"].value == text and cells["reason"].data_type in ("s", "inlineStr")
+        assert cells["reason"].hyperlink is None
+        assert "yy" in cells["interval_end"].number_format and cells["interval_end"].value == BEFORE_WINTER.replace(
+            tzinfo=None
+        )
+        assert cells["validated"].value is False and cells["have"].value == 1
+
+
+def test_parquet_has_decimals_to_count_with_and_refuses_what_they_cannot_hold() -> None:
+    third = "0.3333333333333333333333333333333333333333"
+    table = parquet.read_table(io.BytesIO(exported("parquet", one_with("1.420"), one_with(third))))
+    assert table["amount"].to_pylist() == [Decimal("1.420"), Decimal("0.333333333333333333")]
+    assert table["amount_text"].to_pylist() == ["1.420", third]
+    with pytest.raises(TooLarge, match="another format"):
+        exported("parquet", one_with("1E+20"))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_validated_is_told(name: str) -> None:
+    values = days().series.values[:2]
+    found = PointSeries(series_of(values), validated=frozenset([values[1].at]))
+    assert [row["validated"] for row in READERS[name](exported(name, found))] == ["false", "true"]
 
 
 def test_series_stand_one_after_the_other() -> None:
@@ -138,7 +217,7 @@ def test_nothing_is_exported_as_a_file_of_nothing(name: str) -> None:
     exported(name)
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", ["csv", "jsonl"])  # the others write what they have in pieces
 def test_series_are_taken_one_by_one(name: str) -> None:
     """An export of many points must not need all of them at once."""
     stream = io.BytesIO()

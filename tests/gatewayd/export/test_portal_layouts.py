@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 
 from gatewayd.export.points import NotInLayout, PointSeries, beside, beside_name, writer
-from gatewayd.legal_time import PRAGUE
+from gatewayd.export.points.portal_csv import end_stamp
+from gatewayd.legal_time import PRAGUE, day_bounds
+from gatewayd.legal_time import days as legal_days
 from gatewayd.metering.values import Layer, Value
 from gatewayd.model import NO_FLAGS, Flag, RawStatus
 from gatewayd.obis import Obis
@@ -29,6 +31,7 @@ from tests.gatewayd.export.point_values import (
     series_of,
     value_lists,
 )
+from tests.gatewayd.metering.series_made import day_of
 
 D = Decimal
 QUARTER = timedelta(minutes=15)
@@ -74,24 +77,98 @@ def test_pnd_to_the_letter() -> None:
     reactive = series_of([quarter(2, "1", RawStatus.PROVISIONAL)], REACTIVE, "kvarh")
     assert exported("cez-pnd", of_point(taken), of_point(back), of_point(reactive, "")).decode("cp1250") == (
         '"Datum";"+A/35031234 [kW]";"Status";"-A/35031234 [kW]";"Status";"Rv/north [kW]";"Status";\r\n'
-        "25.10.2026 01:15;1,420;naměřená data OK;0;naměřená data, výpadek napětí;;neznámá hodnota;\r\n"
-        "25.10.2026 01:30;50,00;platný odhad;;neznámá hodnota;4;předběžná hodnota;\r\n"
+        "25.10.2026 01:15;1,420;naměřená data OK;0;naměřená data, výpadek napětí;;nedefinovaný status;\r\n"
+        "25.10.2026 01:30;50,00;platný odhad;;nedefinovaný status;4;předběžná hodnota;\r\n"
     )
 
 
 def test_pnd_on_the_days_when_clocks_are_changed() -> None:
-    rows = read(exported("cez-pnd", days()))[1:]
-    stamps = [row[0] for row in rows]
-    assert stamps[0] == "29.03.2026 00:15" and stamps[91] == "29.03.2026 24:00"
-    assert stamps[7:9] == ["29.03.2026 03:00", "29.03.2026 03:15"]
-    assert stamps.count("25.10.2026 02:15") == 2 and stamps[-1] == "25.10.2026 24:00"
-    assert instants(stamps) == [one.at for one in days().series.values]
+    spring = of_point(series_of(days().series.values[:92]))
+    autumn = of_point(series_of(days().series.values[92:]))
+    for found, count in ((spring, 92), (autumn, 100)):
+        stamps = [row[0] for row in read(exported("cez-pnd", found))[1:]]
+        assert len(stamps) == count and instants(stamps) == [one.at for one in found.series.values]
+    assert stamps[0] == "25.10.2026 00:15" and stamps[-1] == "25.10.2026 24:00"
+    assert stamps.count("25.10.2026 02:15") == 2
+    stamps = [row[0] for row in read(exported("cez-pnd", spring))[1:]]
+    assert stamps[-1] == "29.03.2026 24:00" and stamps[7:9] == ["29.03.2026 03:00", "29.03.2026 03:15"]
+
+
+@pytest.mark.parametrize("name, ending", [("cez-pnd", 0), ("pre", 1)])
+def test_months_of_743_and_745_hours_have_a_row_for_each_quarter_hour(name: str, ending: int) -> None:
+    for month, hours in (((date(2026, 3, 1), date(2026, 3, 31)), 743), ((date(2026, 10, 1), date(2026, 10, 31)), 745)):
+        values = [one for day in legal_days(*month) for one in day_of(day, "0.250").values]
+        rows = read(exported(name, of_point(series_of(values))))[1:]
+        assert len(rows) == hours * 4
+        assert instants([row[ending] for row in rows]) == [one.at for one in values]
+
+
+def test_an_interval_that_nobody_has_is_a_row_too() -> None:
+    """Without the first 02:15 the second one could be taken for summer time."""
+    values = days().series.values[92:]
+    second = [one for one in values if end_stamp(one.at, PRAGUE) == "25.10.2026 02:15"][1]
+    found = of_point(series_of([one for one in values if one.at < second.at - 4 * QUARTER or one.at >= second.at]))
+    pnd = read(exported("cez-pnd", found))[1:]
+    assert instants([row[0] for row in pnd]) == [one.at for one in values]
+    assert [row[0][11:] for row in pnd if row[2] == "nedefinovaný status"] == ["02:15", "02:30", "02:45", "02:00"]
+    assert {row[1] for row in pnd if row[2] == "nedefinovaný status"} == {""}
+    pre = read(exported("pre", found))[1:]
+    assert instants([row[0] for row in pre]) == [one.start for one in values]
+    assert [row[1][11:] for row in pre if row[2:] == ["", ""]] == ["02:15", "02:30", "02:45", "02:00"]
+    said = json.loads(beside("cez-pnd", [found], PRAGUE) or b"")
+    assert said["series"][0]["absent"] == [{"start": "2026-10-25T00:00:00Z", "end": "2026-10-25T01:00:00Z"}]
+
+
+def test_an_hour_is_four_times_less_power_than_a_quarter_hour_of_the_same_energy() -> None:
+    values = [msgspec.structs.replace(quarter(4, "1.5"), seconds=3600)]
+    assert read(exported("cez-pnd", of_point(series_of(values, layer=Layer.EVALUATION))))[1][1] == "1,5"
+    assert read(exported("pre", of_point(series_of(values, layer=Layer.EVALUATION))))[1][2:] == ["1,5", "1,5"]
+
+
+def test_days_are_energy_of_whatever_length_they_have() -> None:
+    """As the portal names them: +A d/METER [kWh], stamped 24:00."""
+    found = [
+        Value(day_bounds(day, PRAGUE)[1], hours * 3600, D("24.5"), RawStatus.TRUE)
+        for day, hours in ((date(2026, 10, 24), 24), (date(2026, 10, 25), 25), (date(2026, 10, 27), 24))
+    ]
+    days_of = of_point(series_of(found, layer=Layer.DAY))
+    assert exported("cez-pnd", days_of, of_point(series_of(found[:1], EXPORT, layer=Layer.DAY))).decode("cp1250") == (
+        '"Datum";"+A d/35031234 [kWh]";"Status";"-A d/35031234 [kWh]";"Status";\r\n'
+        "24.10.2026 24:00;24,5;naměřená data OK;24,5;naměřená data OK;\r\n"
+        "25.10.2026 24:00;24,5;naměřená data OK;;nedefinovaný status;\r\n"
+        "26.10.2026 24:00;;nedefinovaný status;;nedefinovaný status;\r\n"
+        "27.10.2026 24:00;24,5;naměřená data OK;;nedefinovaný status;\r\n"
+    )
+
+
+def register(code: str, amount: str, tariff: str = "") -> PointSeries:
+    values = [Value(day_bounds(date(2026, 4, 15), PRAGUE)[1], 0, D(amount), RawStatus.TRUE)]
+    return PointSeries(series_of(values, Obis.parse(code), layer=Layer.DAY), serial="5100128114", tariff=tariff)
+
+
+def test_registers_as_the_portal_has_them() -> None:
+    found = register("1.8.0", "5641.212"), register("2.8.0", "0.059")
+    tariffs = register("1.8.3", "5466.108", "NT"), register("1.8.2", "175.103", "VT")
+    assert exported("cez-pnd", *found, *tariffs).decode("cp1250") == (
+        '"Datum";"+E/5100128114 [kWh]";"Status";"-E/5100128114 [kWh]";"Status";'
+        '"+E_NT/5100128114 [kWh]";"Status";"+E_VT/5100128114 [kWh]";"Status";\r\n'
+        "15.04.2026 24:00;5641,212;naměřená data OK;0,059;naměřená data OK;"
+        "5466,108;naměřená data OK;175,103;naměřená data OK;\r\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["cez-pnd", "pre"])
+def test_the_other_encoding_of_portals(name: str) -> None:
+    stream = io.BytesIO()
+    writer(name, "utf-8")([days()], PRAGUE, stream)
+    assert stream.getvalue().decode("utf-8") == exported(name, days()).decode("cp1250")
+    assert stream.getvalue() != exported(name, days())
 
 
 @settings(max_examples=40, deadline=None)
 @given(found=value_lists())
 def test_pnd_round_trip(found: list[Value]) -> None:
-    rows = read(exported("cez-pnd", of_point(series_of(found))))[1:]
+    rows = [row for row in read(exported("cez-pnd", of_point(series_of(found))))[1:] if row[2] != "nedefinovaný status"]
     assert instants([row[0] for row in rows]) == [one.at for one in found]
     for row, one in zip(rows, found, strict=True):
         power = number(row[1])
@@ -113,9 +190,11 @@ def test_pre_to_the_letter() -> None:
 @given(found=value_lists())
 def test_pre_round_trip(found: list[Value]) -> None:
     rows = read(exported("pre", of_point(series_of(found))))[1:]
-    assert instants([row[0] for row in rows]) == [one.start for one in found]
-    assert instants([row[1] for row in rows]) == [one.at for one in found]
-    for row, one in zip(rows, found, strict=True):
+    starts, ends = (instants([row[n] for row in rows]) for n in (0, 1))
+    assert [end - start for start, end in zip(starts, ends, strict=True)] == [QUARTER] * len(rows)
+    assert set(ends) >= {one.at for one in found}
+    told = [row for row, end in zip(rows, ends, strict=True) if end in {one.at for one in found}]
+    for row, one in zip(told, found, strict=True):
         assert number(row[2]) == (one.amount if one.there else None)
 
 
@@ -138,13 +217,17 @@ HOURLY = of_point(series_of([msgspec.structs.replace(one, seconds=3600) for one 
 @pytest.mark.parametrize(
     "name, found, said",
     [
-        ("cez-pnd", [monthly()], r"point north 1.29.0 \(month\): cez-pnd has load profiles only; use csv"),
+        ("cez-pnd", [monthly()], r"point north 1.29.0 \(month\): cez-pnd has load profiles, days and reg"),
         ("cez-pnd", [GAS], "7-0:3.1.0.* no column for this code"),
         ("cez-pnd", [REGISTER], "no column for this code"),
         ("cez-pnd", [RATE], "no column for this code"),
         ("cez-pnd", [WATT_HOURS], "expects kWh or kvarh, and not Wh"),
         ("cez-pnd", [days(), days()], r"a column '\+A/35031234 \[kW\]' already"),
         ("cez-pnd", [days(), HOURLY], "intervals of 900 s, 3600 s"),
+        ("cez-pnd", [days(), register("2.8.0", "1")], "load profile and register do not stand in one file"),
+        ("cez-pnd", [register("1.8.2", "1")], "no column for this register"),
+        ("cez-pnd", [register("3.8.0", "1")], "no column for this register"),
+        ("pre", [register("1.8.0", "1")], "load profiles only"),
         ("pre", [monthly()], "load profiles only"),
         ("pre", [days(REACTIVE, "kvarh")], "no column for this code"),
         ("pre", [days(), days(EXPORT)], "one channel in a file.*write a file for each"),

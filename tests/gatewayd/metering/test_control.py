@@ -200,3 +200,14 @@ def test_each_verdict_is_that_of_the_formula(ours: list[int], theirs: list[int],
     for one, mine, other in zip(report.comparisons, ours, theirs, strict=True):
         allowed = max(2 * CLASSES[name].percent * Decimal(mine) / 100, Decimal(2))
         assert (one.verdict is Verdict.ALARM) is (abs(mine - other) > allowed)
+
+
+@pytest.mark.parametrize(("day", "want"), [(date(2026, 3, 29), 92), (date(2026, 10, 25), 100), (DAY, 96)])
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_a_day_of_which_there_is_nothing_wants_its_intervals(day: date, want: int, minutes: int) -> None:
+    empty = Metering(Series(flat("1").channel, Layer.INTERVAL, ()), CLASSES["1"])
+    (one,) = compare(empty, empty, Layer.DAY, day, day, period=timedelta(minutes=minutes)).comparisons
+    assert (one.have, one.want, one.verdict) == (0, want * 15 // minutes, Verdict.NOT_COMPARED)
+    known = Metering(flat("1", day - timedelta(days=1), day - timedelta(days=1)), CLASSES["1"])
+    (_, other) = compare(known, known, Layer.DAY, day - timedelta(days=1), day).comparisons
+    assert (other.have, other.want) == (0, want)

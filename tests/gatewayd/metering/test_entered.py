@@ -1,5 +1,6 @@
 """Substitute values by hand in the derived layer: written down and read back, and what they do to the sum of a day."""
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -61,6 +62,37 @@ def test_what_is_written_down_is_read_back(entry: Entry, unit: str) -> None:
 def test_what_is_no_entry_is_told(received: bytes) -> None:
     with pytest.raises(ValueError, match=r"no entry|is not"):
         entry_of(received, NOON)
+
+
+FORGED: dict[str, list[object]] = {
+    "amount": ["NaN", "Infinity", "-Infinity", "1e999999999", "-5", "ten", "1_000", "\u0661", "9" * 13],
+    "day": ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31"],
+    "number": [0, -1, 10**9 + 1, 10**40],
+    "state": ["forgotten"],
+    "obis": ["", "garbage"],
+}
+
+
+@pytest.mark.parametrize(("key", "forged"), [(key, one) for key, all_of in FORGED.items() for one in all_of])
+def test_what_no_desk_has_written_is_no_entry(key: str, forged: object) -> None:
+    """Each by itself: all else of it is sound."""
+    sound = json.loads(document(entered(1, "5")))
+    assert entry_of(json.dumps(sound).encode(), NOON)[0] == entered(1, "5")
+    with pytest.raises(ValueError):
+        entry_of(json.dumps(sound | {key: forged}).encode(), NOON)
+
+
+def test_a_step_that_the_table_does_not_allow_costs_itself_alone() -> None:
+    told: list[str] = []
+    steps = [entered(1, "5"), entered(1, "6"), entered(2, "7", code=GAS), entered(2, "", state=State.SENT)]
+    known = submissions(steps, told.append)
+    assert {number: (one.amount, one.state) for number, one in known.items()} == {
+        1: (Decimal(5), State.ENTERED),
+        2: (Decimal(7), State.ENTERED),
+    }
+    assert len(told) == 2 and "the next one is 2" in told[0] and "number 2 is for" in told[1]
+    with pytest.raises(ValueError):
+        submissions(steps)
 
 
 @pytest.mark.parametrize("status", [RawStatus.SUBSTITUTE, RawStatus.PROVISIONAL, RawStatus.DISTORTED])

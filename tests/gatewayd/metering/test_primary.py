@@ -353,11 +353,12 @@ def test_before_the_first_meter_there_is_nothing() -> None:
 @pytest.mark.parametrize(("day", "count"), [(date(2025, 3, 30), 92), (date(2025, 10, 26), 100), (DAY, 96)])
 def test_days_of_changing_clocks(day: date, count: int) -> None:
     ends = interval_ends(day)
-    series = completed(only(rows(ends[::2], "1")), ends, QUARTER)
+    spans = [(end - QUARTER, end) for end in ends]
+    series = completed(only(rows(ends[::2], "1")), spans)
     assert len(series.values) == count
     assert [value.there for value in series.values] == [True, False] * (count // 2)
     assert series.values[1].reason == "not read yet"
-    assert completed(series, ends, QUARTER) is series
+    assert completed(series, spans) is series
 
 
 # -- order -------------------------------------------------------------------------------------------------------------

@@ -146,6 +146,7 @@ def test_a_derivation_is_an_exchange_of_canonical_json() -> None:
         "author": "gateway",
         "methods": ["primary"],
         "parameters": {"partial": False, "meters": ["a", "b"]},
+        "checked": False,
     }
 
 

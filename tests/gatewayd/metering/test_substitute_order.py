@@ -72,8 +72,8 @@ class Engine:
                 self.compute(other)
 
     def compute(self, day: date) -> None:
-        begin, end = needed(day, ON, self.advances)
-        values = tuple(self.raw[at] for at in sorted(self.raw) if begin < at <= end)
+        there = set(needed(day, ON, self.advances))
+        values = tuple(self.raw[at] for at in sorted(self.raw) if legal_day(at) in there)
         control = Series(CONTROL, Layer.INTERVAL, tuple(self.control[at] for at in sorted(self.control)))
         if self.feed_back:  # what the daemon has of other days is what it has made of them
             made = {one.at: one for other, series in self.made.items() if other != day for one in series.values}
@@ -120,7 +120,13 @@ def test_what_a_late_value_may_change_and_what_is_needed() -> None:
     assert set(affected(day, ON)) == around | {date(2026, 11, 11), date(2026, 11, 18)}
     month = Advance(interval_ends(date(2026, 11, 10))[3], interval_ends(date(2026, 11, 13))[3], Decimal(1))
     assert set(affected(day, ON, [month])) == {*affected(day, ON), *days(date(2026, 11, 10), date(2026, 11, 13))}
-    begin, end = needed(day, ON)
-    assert (legal_day(begin + QUARTER), legal_day(end)) == (date(2026, 10, 21), date(2026, 11, 5))
-    begin, end = needed(date(2026, 11, 12), ON, [month])
-    assert (legal_day(begin + QUARTER), legal_day(end)) == (date(2026, 10, 27), date(2026, 11, 13))
+    beside = {day + timedelta(days=n) for n in (-1, 0, 1)}
+    assert set(needed(day, ON)) == beside | {date(2026, 10, 21)}, "28 October is a holiday"
+    near = days(date(2026, 11, 9), date(2026, 11, 14))
+    before = days(date(2026, 10, 27), date(2026, 10, 30))
+    middle = [date(2026, 11, 3), *days(date(2026, 11, 4), date(2026, 11, 6))]
+    shared = {*near, *before, *middle} - {date(2026, 10, 28)}
+    assert set(needed(date(2026, 11, 12), ON, [month])) == shared, "those of all its days"
+    assert set(needed(date(2026, 11, 12), SubstitutionTerms(enabled=True, weeks=0, scale=False), [month])) == {
+        date(2026, 11, 11), date(2026, 11, 12), date(2026, 11, 13)
+    }  # fmt: skip

@@ -38,7 +38,7 @@ def test_the_text_changes_with_the_stage_only() -> None:
     """So that an alarm, which is its text, stays one alarm from day to day."""
     texts = [validities("north", METER, UNTIL - timedelta(days=left))[0].text for left in range(200, -30, -1)]
     assert sum(one != other for one, other in pairwise(texts)) == 4
-    assert texts[-1].endswith("then write the new day into `verified_until`")
+    assert texts[-1].endswith("with the day since which it holds: without one it covers all days before it")
 
 
 def test_each_component_has_a_day_of_its_own() -> None:
