@@ -18,7 +18,7 @@ from gatewayd.daemon.metering_validation import Substitution, Validation, affect
 from gatewayd.daemon.metering_virtual import virtual_step
 from gatewayd.metering.derivation import Facts
 from gatewayd.metering.netting import Netting
-from gatewayd.metering.periods import intervals_of
+from gatewayd.metering.periods import Span, intervals_of
 from gatewayd.metering.plan import PointPlan
 from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.primary import completed, primary
@@ -92,8 +92,9 @@ def primary_step(point: MeteringPoint, zone: ZoneInfo) -> Step:
     def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
         found = primary(asked, chain.from_iterable(day.raw.values()), zone)
         told = remarks_of(point, found, day)
+        owed = _owed(point, day)
         return tuple(
-            Made(_told(within(series, day), point, day), facts=facts, remarks=told.get(series.channel.obis, ()))
+            Made(_told(within(series, day), owed), facts=facts, remarks=told.get(series.channel.obis, ()))
             for series in _with_untold(completed_sums(point.channels, found.series), point, day)
         )
 
@@ -110,14 +111,16 @@ def _with_untold(series: Sequence[Series], point: MeteringPoint, day: Day) -> Se
     return (*series, *gone)
 
 
-def _told(series: Series, point: MeteringPoint, day: Day) -> Series:
-    """On a day that is settled with `missing` for each interval that nobody has told anything of."""
+def _owed(point: MeteringPoint, day: Day) -> Sequence[Span]:
+    """The intervals of a day of which something has to be there: on a day that is settled all since the meter began."""
     if day.since is None:
-        return series
-    spans = [span for span in intervals_of(point, day.zone).between(day.start, day.end) if span[1] > day.since]
-    if len(series.values) >= len(spans):
-        return series
-    return completed(series, spans, "nobody has told it")
+        return ()
+    return [span for span in intervals_of(point, day.zone).between(day.start, day.end) if span[1] > day.since]
+
+
+def _told(series: Series, owed: Sequence[Span]) -> Series:
+    """With `missing` for each interval that nobody has told anything of."""
+    return series if len(series.values) >= len(owed) else completed(series, owed, "nobody has told it")
 
 
 def within(series: Series, day: Day) -> Series:

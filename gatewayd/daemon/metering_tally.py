@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatewayd.archive.records import Entry
-from gatewayd.metering.record import more_of
+from gatewayd.metering.record import More
 from gatewayd.metering.values import Layer, Method
 from gatewayd.model import Kind, RawStatus
 
 SUBSTITUTES = (Method.CONTROL, Method.INTERPOLATED, Method.COMPARABLE, Method.ESTIMATE, Method.MANUAL)
 """Methods that put something in the place of what was not metered."""
 _SUBSTITUTES = frozenset(method.value for method in SUBSTITUTES)
+_METHOD, _RULES = More._fields.index("method"), More._fields.index("rules")
 _LAYERS = frozenset(layer.value for layer in Layer)
 
 
@@ -37,8 +38,8 @@ class DerivedTally:
                 if reading.kind is Kind.EVENT or reading.obis_raw not in _LAYERS:
                     continue
                 self.values[reading.obis_raw, reading.status] += 1
-                more = more_of(reading.more)
-                if more.method in _SUBSTITUTES:
-                    self.substitutes[more.method] += 1
-                if more.rules:
-                    self.findings.update(more.rules.split(","))
+                method, rules = reading.more[_METHOD], reading.more[_RULES]
+                if method in _SUBSTITUTES:
+                    self.substitutes[method] += 1
+                if rules:
+                    self.findings.update(rules.split(","))

@@ -10,7 +10,7 @@ what came in the interval there is no value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
@@ -216,7 +216,13 @@ class ChannelValues:
 
 
 def _seconds(start: datetime, end: datetime) -> int:
-    return round((end - start).total_seconds())
+    return _whole_seconds(end - start)
+
+
+@lru_cache(maxsize=64)
+def _whole_seconds(length: timedelta) -> int:
+    """Remembered: the archive tells by the very same number that two values are of one series."""
+    return round(length.total_seconds())
 
 
 @lru_cache(maxsize=1024)

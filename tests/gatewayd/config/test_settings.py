@@ -277,7 +277,7 @@ def test_readings_by_hand(everything: config.Config) -> None:
     found, usual = everything.manual, parse(HEAD).manual
     assert (found.most_rows, found.tolerance, found.maximum, found.hold) == (200, Decimal("2.5"), Decimal(30), True)
     assert (usual.most_rows, usual.tolerance, usual.maximum, usual.hold) == (500, Decimal(3), Decimal(20), False)
-    assert isinstance(usual.tolerance, Decimal) and isinstance(found.tolerance, Decimal)
+    assert {type(one) for one in (usual.tolerance, usual.maximum, found.tolerance, found.maximum)} == {Decimal}
 
 
 def test_sinks(everything: config.Config) -> None:
