@@ -44,9 +44,15 @@ FROM series AS s CROSS JOIN reading AS r ON r.series = s.id
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1 AND {OF_ERA})
 """  # noqa: S608
 
+BESIDE = timedelta(seconds=36)
+"""So long after the full hour something may be stamped that ends with it: the hundredth of an hour (legal_time.Grid)."""
+_BESIDE_US = BESIDE // timedelta(microseconds=1)
 _TOUCHES = f"""
 SELECT json_group_array(json_array(s.meter, s.obis, t.hour))
-FROM (SELECT DISTINCT series, (at - 1 + ?) / {_HOUR_US} AS hour FROM reading WHERE seq > ? AND seq <= ?) AS t
+FROM (SELECT DISTINCT series, (at - 1 + ?1) / {_HOUR_US} AS hour FROM reading WHERE seq > ?2 AND seq <= ?3
+      UNION
+      SELECT series, (at + ?1) / {_HOUR_US} - 1 FROM reading
+      WHERE seq > ?2 AND seq <= ?3 AND (at + ?1) % {_HOUR_US} BETWEEN 1 AND {_BESIDE_US}) AS t
 JOIN series AS s ON s.id = t.series
 WHERE s.kind = 'interval' AND s.is_obis = 1
 """  # noqa: S608
@@ -118,10 +124,11 @@ class RawReader:
         self._flags: dict[int, Flag] = {}
 
     def intervals(self, meters: Collection[str], first: datetime, last: datetime) -> dict[str, list[Archived]]:
-        """The intervals of these meters that end after `first` and not after `last`, by meter, in the order of their
-        numbers. The bytes of the values are left out: the derived layer needs none. ArchiveError."""
+        """The intervals of these meters that end after `first` and not after `last`, and what is stamped a little later,
+        by meter, in the order of their numbers. The bytes of the values are left out: the derived layer needs none.
+        ArchiveError."""
         found: dict[str, list[Archived]] = {meter: [] for meter in meters}
-        for one in self.read(meters, Kind.INTERVAL, "%", first, last):
+        for one in self.read(meters, Kind.INTERVAL, "%", first, last + BESIDE):
             found[one.reading.meter].append(one)
         return found
 
