@@ -7,7 +7,7 @@ is refused before anything is written. Messages go to standard error: among them
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
@@ -26,10 +26,10 @@ from gatewayd.cli.hours import HOURLY
 from gatewayd.cli.output_file import STDOUT, complete, output_option
 from gatewayd.cli.plural import counted
 from gatewayd.cli.point_names import find_points
+from gatewayd.cli.point_times import moment_of, span_of
 from gatewayd.cli.portal_limits import portal_limits_option
 from gatewayd.cli.progress import patience, progress
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.export import MissingExtra
 from gatewayd.export.points import LAYOUTS, PointSeries, beside, beside_name, writer
@@ -182,22 +182,11 @@ def _verified(folder: Path, *, even_damaged: bool) -> None:
 def _span(
     reader: DerivedReader, found: Sequence[MeteringPoint], start: str | None, end: str, zone: ZoneInfo
 ) -> tuple[datetime, datetime]:
-    now = datetime.now(UTC)
-    ended = _instant(end, zone, now, "--to", end=True)
     if start is not None:
-        begun = _instant(start, zone, now, "--from")
-        if ended <= begun:
-            raise click.UsageError(f"--to {end} is not after --from {start}")
-        return begun, ended
+        return span_of(start, end, zone)
+    ended = moment_of(end, zone, "--to", end=True)
     days = reader.days_of([one.id for one in found], EVER, ended, zone)
     return (day_bounds(min(days), zone)[0] if days else ended - PIECE), ended
-
-
-def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool = False) -> datetime:
-    try:
-        return instant_of(text, zone, now, end=end)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 class _Counting:

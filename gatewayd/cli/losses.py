@@ -18,8 +18,8 @@ from gatewayd.cli.language import lang_option
 from gatewayd.cli.losses_view import Derived, Report, document, print_report
 from gatewayd.cli.output import print_json
 from gatewayd.cli.point_names import find_point, month_span
+from gatewayd.cli.point_times import moment_of, span_of
 from gatewayd.cli.progress import progress
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.legal_time import day_bounds, end_label, legal_day, start_label
@@ -74,7 +74,7 @@ def losses(
         raise click.UsageError(
             f"{given[0]}: point {found.id} has no load profile, only months of its registers; give --month or --year"
         )
-    span = _times(start, end, zone) if start or end else _span(day, month, year, zone)
+    span = span_of(start, end, zone) if start or end else _span(day, month, year, zone)
     report = _report(config, found, span)
     if as_json:
         print_json(document(report))
@@ -90,7 +90,7 @@ def losses(
 def _span(day: str | None, month: str | None, year: str | None, zone: ZoneInfo) -> Span:
     now = datetime.now(UTC)
     if day is not None:
-        return day_bounds(_instant(day, zone, now, "--day").astimezone(zone).date(), zone)
+        return day_bounds(moment_of(day, zone, "--day").astimezone(zone).date(), zone)
     if year is not None:
         if not (year.isdecimal() and year.isascii() and int(year) in _YEARS):
             raise click.BadParameter(f"'{year}' is no year; expected 2026", param_hint="--year")
@@ -98,23 +98,6 @@ def _span(day: str | None, month: str | None, year: str | None, zone: ZoneInfo) 
     if month is not None:
         return month_span(month, zone)
     return month_bounds(now.astimezone(zone).date().replace(day=1) - _DAY, zone)
-
-
-def _times(start: str | None, end: str | None, zone: ZoneInfo) -> Span:
-    now = datetime.now(UTC)
-    if start is None:
-        raise click.UsageError("--to needs --from")
-    begun, ended = _instant(start, zone, now, "--from"), _instant(end or "now", zone, now, "--to", end=True)
-    if ended <= begun:
-        raise click.UsageError(f"--to {end or 'now'} is not after --from {start}")
-    return begun, ended
-
-
-def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool = False) -> datetime:
-    try:
-        return instant_of(text, zone, now, end=end)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _report(config: Config, point: MeteringPoint, span: Span) -> Report:

@@ -6,7 +6,7 @@ that of the intervals of the metering profile, whatever layer is shown, and so i
 """
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,15 +20,14 @@ from gatewayd.cli.output import print_json
 from gatewayd.cli.point_figures import Shown, document
 from gatewayd.cli.point_months import show_months
 from gatewayd.cli.point_names import find_point, month_span
+from gatewayd.cli.point_times import moment_of, span_of
 from gatewayd.cli.point_view import print_chart, print_numbers, print_values
 from gatewayd.cli.portal_limits import Cut, cut, portal_limits_option
 from gatewayd.cli.progress import progress
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.legal_time import day_bounds, end_label, ends_between, legal_day, start_label
 from gatewayd.metering.aggregate import month_bounds, months
-from gatewayd.metering.era import instant_of_era
 from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.values import Channel, Layer, Series
 from gatewayd.obis import Obis
@@ -103,25 +102,11 @@ def point(
 def _span(
     day: str | None, month: str | None, start: str | None, end: str | None, zone: ZoneInfo
 ) -> tuple[datetime, datetime]:
-    now = datetime.now(UTC)
     if month is not None:
         return month_span(month, zone)
     if start is None and end is None:
-        return day_bounds(_instant(day or "yesterday", zone, now, "--day").astimezone(zone).date(), zone)
-    if start is None:
-        raise click.UsageError("--to needs --from")
-    begun, ended = _instant(start, zone, now, "--from"), _instant(end or "now", zone, now, "--to", end=True)
-    if ended <= begun:
-        raise click.UsageError(f"--to {end or 'now'} is not after --from {start}")
-    return begun, ended
-
-
-def _instant(text: str, zone: ZoneInfo, now: datetime, option: str, *, end: bool = False) -> datetime:
-    try:
-        at = instant_of(text, zone, now, end=end)
-        return instant_of_era(at)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+        return day_bounds(moment_of(day or "yesterday", zone, "--day").astimezone(zone).date(), zone)
+    return span_of(start, end, zone)
 
 
 def _shown(config: Config, point: MeteringPoint, layer: str, start: datetime, end: datetime) -> Shown:
