@@ -107,7 +107,7 @@ class ChannelValues:
         for table in self._tables.values():
             for rows, source in table:
                 (totals if source is Source.TOTAL else found).update(rows)
-        spans = {span for end in found | totals if (span := self._intervals.of(end)) is not None}
+        spans = self._intervals.all_of(found | totals)
         return spans if not totals else {one for one in spans if one[1] in found or one[0] in totals}
 
     def _of_meter(self, meter: str, start: datetime, end: datetime) -> Chosen | None:

@@ -9,7 +9,7 @@ period takes its place within an interval, that interval reaches from the last o
 first one that the new one has whole, and belongs to neither of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -63,6 +63,12 @@ class Intervals:
         if stretch.period is None or grid_of(stretch.period, self._zone).number(end) is None:
             return None
         return end - stretch.period, end
+
+    def all_of(self, ends: Iterable[datetime]) -> set[Span]:
+        """The intervals of all of these."""
+        if (period := self._period) is not None:
+            return {(end - period, end) for end in ends}
+        return {span for end in ends if (span := self.of(end)) is not None}
 
     def between(self, start: datetime, end: datetime) -> tuple[Span, ...]:
         """All intervals that end after `start` and not after `end`, ascending."""
