@@ -45,7 +45,7 @@ WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.
 """  # noqa: S608
 
 BESIDE = timedelta(seconds=36)
-"""So long after the full hour something may be stamped that ends with it: the hundredth of an hour (legal_time.Grid)."""
+"""So long after the hour something may be stamped that ends with it: a hundredth of an hour (legal_time.Grid)."""
 _BESIDE_US = BESIDE // timedelta(microseconds=1)
 _TOUCHES = f"""
 SELECT json_group_array(json_array(s.meter, s.obis, t.hour))
@@ -124,9 +124,9 @@ class RawReader:
         self._flags: dict[int, Flag] = {}
 
     def intervals(self, meters: Collection[str], first: datetime, last: datetime) -> dict[str, list[Archived]]:
-        """The intervals of these meters that end after `first` and not after `last`, and what is stamped a little later,
-        by meter, in the order of their numbers. The bytes of the values are left out: the derived layer needs none.
-        ArchiveError."""
+        """The intervals of these meters that end after `first` and not after `last`, and what is stamped a little
+        later, by meter, in the order of their numbers. The bytes of the values are left out: the derived layer needs
+        none. ArchiveError."""
         found: dict[str, list[Archived]] = {meter: [] for meter in meters}
         for one in self.read(meters, Kind.INTERVAL, "%", first, last + BESIDE):
             found[one.reading.meter].append(one)
