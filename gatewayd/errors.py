@@ -16,6 +16,10 @@ class ChannelError(GatewayError):
     """The line failed: the port vanished, the peer hung up, the device is in use. The meter is not to blame."""
 
 
+class DeviceInUse(ChannelError):
+    """Another process has locked the device."""
+
+
 class ChannelTimeout(ChannelError):
     """Nothing arrived before the deadline of one wait."""
 

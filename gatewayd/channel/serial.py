@@ -21,10 +21,16 @@ import serial
 
 from gatewayd.channel import ControlLines, Framing
 from gatewayd.channel.parity import SoftwareParity
-from gatewayd.errors import ChannelError, ChannelTimeout
+from gatewayd.errors import ChannelError, ChannelTimeout, DeviceInUse
 
 _BUFFER_LIMIT = 1 << 16
 _CHUNK = 4096
+LOCK_SECONDS = 0.5
+"""How long a port that another process has locked is tried again: one that was killed lets go of what it had open in
+some order, and of the connection by which we know that it is gone perhaps first."""
+_LOCK_STEP = 0.02
+_LOCKED = "exclusively lock"
+"""Words of pyserial."""
 _SIZES = {7: termios.CS7, 8: termios.CS8}
 
 
@@ -37,10 +43,26 @@ def open_serial(name: str, device: Path, baud: int, framing: Framing | None, swi
     try:
         port = serial.Serial(str(device), baud, timeout=None, exclusive=True)
     except serial.SerialException as error:
-        raise ChannelError(f"line {name}: {_remedy(device, error)}") from error
+        kind = DeviceInUse if _LOCKED in str(error) else ChannelError
+        raise kind(f"line {name}: {_remedy(device, error)}") from error
     except (termios.error, OSError, ValueError) as error:
         raise ChannelError(f"line {name}: {device} cannot be used as a serial port: {error}") from error
     return SerialChannel(name, device, port, framing, switch_delay)
+
+
+async def take_serial(
+    name: str, device: Path, baud: int, framing: Framing | None, switch_delay: float
+) -> "SerialChannel":
+    """As `open_serial`, within LOCK_SECONDS also where another process lets go of the port at this moment."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LOCK_SECONDS
+    while True:
+        try:
+            return open_serial(name, device, baud, framing, switch_delay)
+        except DeviceInUse:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(_LOCK_STEP)  # a lock tells nobody that it is free
 
 
 def _remedy(device: Path, error: serial.SerialException) -> str:
@@ -52,7 +74,7 @@ def _remedy(device: Path, error: serial.SerialException) -> str:
         return f"{device} is not allowed to this service; name its kind in its unit (DeviceAllow=, docs/systemd.md)"
     if not device.exists():
         return f"{device} does not exist; is the adapter plugged in?"
-    if "exclusively lock" in text:
+    if _LOCKED in text:
         return f"{device} is in use by another process (find it with: fuser {device})"
     return f"cannot open {device}: {text}"
 

@@ -26,7 +26,7 @@ from gatewayd.call_worker import CallWorker
 from gatewayd.calls import Ledger
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.rfc2217 import open_rfc2217
-from gatewayd.channel.serial import open_serial
+from gatewayd.channel.serial import take_serial
 from gatewayd.channel.tcp import open_tcp
 from gatewayd.channel.tracing import Tap
 from gatewayd.config import (
@@ -96,7 +96,7 @@ def _line(settings: LineSettings, tap: Tap | None) -> Line:
             baud = settings.baud or 300
 
             async def open_device(_station: Station, _on_call: OnCall) -> Channel:
-                return open_serial(settings.id, settings.device, baud, framing, delay)
+                return await take_serial(settings.id, settings.device, baud, framing, delay)
 
             return Line(settings.id, open_device)
         case TcpLine():

@@ -11,10 +11,11 @@ import asyncio
 import itertools
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from concurrent.futures import Future
 
 import msgspec
 
-from gatewayd.archive.records import Audit
+from gatewayd.archive.records import Audit, Receipt
 from gatewayd.call_log import audit_of as call_audit
 from gatewayd.channel.modem_options import CallRecord
 from gatewayd.config import Config, TcpListenLine, UdpListenLine
@@ -54,6 +55,8 @@ class Lending:
         self._loans: dict[int, Loan] = {}
         self._unserved: dict[Loan, asyncio.Event] = {}
         """Loans of lines that have no worker, and what ends each of them."""
+        self._entries: dict[Loan, Future[Receipt]] = {}
+        """The audit entries of loans that are given back."""
 
     @property
     def streams(self) -> Mapping[str, Stream]:
@@ -102,11 +105,18 @@ class Lending:
         finally:
             # First of all: who closes the connection now cuts off every wait.
             loan.give_back()
-            self._gateway.store.submit(loan_audit(loan.user, loan.what, loan.line, loan.ending, loan.detail))
-            del self._loans[number]
+            self._entry(loan)
+            del self._loans[number], self._entries[loan]
             for each in (task, begins):
                 each.cancel()
             await asyncio.gather(task, begins, return_exceptions=True)
+
+    def _entry(self, loan: Loan) -> Future[Receipt]:
+        """In the audit log, once."""
+        if loan not in self._entries:
+            audit = loan_audit(loan.user, loan.what, loan.line, loan.ending, loan.detail)
+            self._entries[loan] = self._gateway.store.submit(audit)
+        return self._entries[loan]
 
     def _asked_for(self, request: Request) -> Loan:
         line, what = request.get("line"), request.get("what")
@@ -150,6 +160,8 @@ class Lending:
         ending = next((one for one in _TOLD if one.value == request.get("result")), Ending.FAULT)
         settled = all(call.hung_up or not call.dialled for call in calls)
         loan.give_back(ending, request.get("detail"), settled=settled)
+        if loan in self._loans.values():  # else its connection is gone, and the entry written
+            await asyncio.wrap_future(self._entry(loan))  # whoever has heard that it is noted finds it in the log
 
     async def _pin(self, request: Request) -> None:
         """`loan`, `credentials` (never the PIN), `state`: sending, refused or accepted."""

@@ -14,7 +14,7 @@ from gatewayd.channel import Channel, ControlLines, Framing
 from gatewayd.channel.modem import ModemLine, check_modem, open_modem
 from gatewayd.channel.modem_options import DEFAULT_STEPS, CallRecord, ModemOptions, ModemStatus, PinUse, SimPin
 from gatewayd.channel.rfc2217 import open_rfc2217
-from gatewayd.channel.serial import open_serial
+from gatewayd.channel.serial import take_serial
 from gatewayd.channel.tcp import open_tcp
 from gatewayd.channel.tracing import Tap, TracingChannel
 from gatewayd.config import ModemLine as Settings
@@ -122,7 +122,7 @@ class Modem:
         """The way to the modem, and DTR and DCD where it has them."""
         settings = self.settings
         if settings.device is not None:
-            port = open_serial(settings.id, settings.device, settings.baud, None, 0.0)
+            port = await take_serial(settings.id, settings.device, settings.baud, None, 0.0)
             return port, port.control_lines()
         assert settings.host is not None and settings.port is not None  # the configuration has one way or the other
         if settings.via == "tcp":

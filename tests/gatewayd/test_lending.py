@@ -31,6 +31,8 @@ class World:
         self.pins: list[tuple[str, ...]] = []
         self.loans: list[Loan] = []
         self.served = True
+        self.writes = True
+        self.queued: list[Future[None]] = []
         store = SimpleNamespace(submit=self._submit)
         lines = SimpleNamespace(worker_at=lambda _line: self if self.served else None)
         gateway = SimpleNamespace(store=store, lines=lines, config=SimpleNamespace(lines={}))
@@ -39,7 +41,9 @@ class World:
     def _submit(self, audit: Audit) -> "Future[None]":
         self.audits.append(audit)
         done: Future[None] = Future()
-        done.set_result(None)
+        self.queued.append(done)
+        if self.writes:
+            done.set_result(None)
         return done
 
     def state(self) -> SimpleNamespace:
@@ -111,6 +115,39 @@ def test_nobody_reports_for_a_loan_of_somebody_else() -> None:
         (entry,) = world.audits
         assert (entry.source, entry.category, entry.type, entry.subject) == ("jan", "operator", "modem", "gsm")
         assert (entry.result, entry.detail) == ("done", "asked")
+
+    run(check)
+
+
+def test_what_is_noted_is_in_the_log_also_if_the_gateway_is_killed_now() -> None:
+    async def check() -> None:
+        world = World()
+        events, number = await world.borrowed()
+        world.writes = False
+        given_back = asyncio.ensure_future(world.told(GIVE_BACK, loan=number, result="done"))
+        assert [event async for event in events] == [], "the line is the gateway's again, whatever the disk does"
+        assert [one.result for one in world.audits] == ["done"]
+        await asyncio.sleep(0)
+        assert not given_back.done()
+        world.queued[0].set_result(None)
+        assert await given_back == {"event": "noted"}
+        assert len(world.audits) == 1
+
+    run(check)
+
+
+def test_a_borrower_who_goes_before_his_call_is_written_has_one_entry() -> None:
+    async def check() -> None:
+        world = World()
+        events, number = await world.borrowed()
+        world.writes = False
+        call = msgspec.json.encode(call_record(CallResult.DONE, "gsm")).decode()
+        given_back = asyncio.ensure_future(world.told(GIVE_BACK, loan=number, result="done", call=call, meter="em-1"))
+        await asyncio.sleep(0)
+        await events.aclose()
+        world.queued[0].set_result(None)
+        assert await given_back == {"event": "noted"}
+        assert [(one.type, one.result) for one in world.audits] == [("modem-call", "done"), ("modem", "cancelled")]
 
     run(check)
 

@@ -18,8 +18,8 @@ import pytest
 
 from gatewayd.channel import Channel, Framing
 from gatewayd.channel.parity import SoftwareParity
-from gatewayd.channel.serial import SerialChannel, open_serial
-from gatewayd.errors import ChannelError, ChannelTimeout
+from gatewayd.channel.serial import SerialChannel, open_serial, take_serial
+from gatewayd.errors import ChannelError, ChannelTimeout, DeviceInUse
 from tests.gatewayd.channel.pseudo_terminal import PATIENCE, PseudoTerminal, pseudo_terminal, soon
 
 ROOT = Path(__file__).parents[3]
@@ -607,6 +607,32 @@ def test_the_same_process_cannot_open_a_port_twice() -> None:
                     open_serial("other", meter.device, 300, None, 0)
             async with opened(meter.device):
                 pass
+
+    asyncio.run(run())
+
+
+def test_a_port_that_is_let_go_in_a_moment_is_taken_then() -> None:
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device) as first:
+                waiting = asyncio.ensure_future(take_serial("other", meter.device, 300, None, 0))
+                await asyncio.sleep(0)
+                assert not waiting.done(), "it has met the lock"
+                await first.close()
+                second = await asyncio.wait_for(waiting, 5)
+            await second.close()
+
+    asyncio.run(run())
+
+
+def test_a_port_that_is_kept_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.channel.serial.LOCK_SECONDS", 0.05)
+
+    async def run() -> None:
+        with pseudo_terminal() as meter:
+            async with opened(meter.device):
+                with pytest.raises(DeviceInUse, match=f"line other: {meter.device} is in use by another process"):
+                    await take_serial("other", meter.device, 300, None, 0)
 
     asyncio.run(run())
 
