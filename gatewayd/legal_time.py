@@ -57,9 +57,14 @@ def quarters(day: date, zone: ZoneInfo = PRAGUE) -> int:
 
 def legal_day(end: datetime, zone: ZoneInfo = PRAGUE, start: time = time(0, 0)) -> date:
     """The legal-time day to which the interval ending at `end` belongs: midnight ends the day before."""
-    local = end.astimezone(zone)
+    return _legal_day(end.astimezone(UTC), zone, start)
+
+
+@lru_cache(maxsize=4096)
+def _legal_day(end: datetime, zone: ZoneInfo, start: time) -> date:
+    """Of an instant in UTC: those of a zone are the same to a cache twice in the autumn."""
     offset = timedelta(hours=start.hour, minutes=start.minute)
-    naive = local.replace(tzinfo=None) - offset
+    naive = end.astimezone(zone).replace(tzinfo=None) - offset
     return (naive - timedelta(microseconds=1)).date()
 
 

@@ -49,6 +49,9 @@ class Obis:
         text = f"{self.a}-{self.b}:{self.c}.{self.d}.{self.e}{'&' if self.manual else '*'}{self.f}"
         object.__setattr__(self, "_text", text)  # asked for a thousand times for each day of a profile
 
+    def __hash__(self) -> int:
+        return hash(self._text)
+
     @property
     def groups(self) -> tuple[int, int, int, int, int, int]:
         return self.a, self.b, self.c, self.d, self.e, self.f

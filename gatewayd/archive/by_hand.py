@@ -1,7 +1,7 @@
 """What people have told an archive beside readings: exchanges without readings on the line `by hand`.
 
     note_entry(...)          one of them, to be archived
-    notes_of(folder, ...)    those of a segment
+    notes_of(folder, ...)    those of a segment; notes_in(connection, ...) of one that is open
     NotesByHand(folder)      those that are there: only what is new is read again
 
 Rules: a note has no reading, so that nothing is published or counted of it. Its device has the serial number `by hand`:
@@ -71,11 +71,20 @@ def notes_of(
     number: int,
     upto: int,
     connect: Connect = segments.open_for_reading,
-    remedy: str = "gatewayd archive verify",
 ) -> tuple[int, list[Note]]:
-    """The last exchange of a segment, and its notes behind `upto`. ArchiveDamaged, ArchiveError with the remedy."""
+    """The last exchange of a segment, and its notes behind `upto`. ArchiveDamaged, ArchiveError."""
     path = segments.segment_path(folder, number)
     connection = connect(path)
+    try:
+        return notes_in(connection, path, number, upto)
+    finally:
+        connection.close(True)
+
+
+def notes_in(
+    connection: apsw.Connection, path: Path, number: int, upto: int, remedy: str = "gatewayd archive verify"
+) -> tuple[int, list[Note]]:
+    """The same of a segment that is open. ArchiveDamaged, ArchiveError with the remedy."""
     try:
         last = connection.execute(_LAST).get
         if not isinstance(last, int) or last <= upto:
@@ -90,8 +99,6 @@ def notes_of(
         raise ArchiveDamaged(f"{path} cannot be read: {error}; see {remedy}") from error
     except apsw.Error as error:
         raise ArchiveError(f"{path} cannot be read: {error}; see {remedy}") from error
-    finally:
-        connection.close(True)
 
 
 class NotesByHand:

@@ -1,8 +1,8 @@
 """The files of the archive: where they are, how they are made and opened, who may write.
 
 Rules: one process writes (flock); a segment comes into being whole, by a rename; the writing connection cannot change
-or drop what it has written; readers open read-only and only for the time of a query, so that sealing never waits
-for them; a sealed segment is one read-only file.
+or drop what it has written; readers open read-only and for the time of a query, or for little more, so that sealing
+hardly waits for them; a sealed segment is one read-only file.
 """
 
 import errno
@@ -157,26 +157,6 @@ def renew_journal(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def finish_sealing(path: Path) -> None:
-    """Turn a segment that has its seal into one read-only file. May be repeated. apsw.Error, OSError."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    try:
-        connection.set_busy_timeout(500)
-        connection.pragma("wal_checkpoint", "truncate")
-        # Two bytes of the first sector change. A journal for that would be left over by a power cut, and nobody could
-        # read the segment before somebody who may write has rolled it back.
-        connection.pragma("journal_mode", "off")
-    finally:
-        connection.close()
-    path.chmod(0o444)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync_folder(path.parent)
 
 
 def open_for_reading(path: Path) -> apsw.Connection:

@@ -28,6 +28,7 @@ from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, Bundle, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.refused import Refused
 from gatewayd.archive.retention import Kept, Limits, droppable, kept
+from gatewayd.archive.sealing import finish_sealing
 from gatewayd.archive.segment import OpenSegment
 from gatewayd.archive.set_aside import SetAside
 from gatewayd.archive.signing import Signer
@@ -364,7 +365,7 @@ class Store:
         segment.close()
         self._segment = None
         try:
-            segments.finish_sealing(segment.path)
+            finish_sealing(segment.path)
         except apsw.BusyError:  # somebody reads for long; data does not wait for that
             log.info("archive segment %s is being read: its journal is folded in at the next start", segment.path.name)
 
@@ -374,7 +375,7 @@ class Store:
             path = segments.segment_path(self.folder, number)
             if path.stat().st_mode & 0o222:
                 try:
-                    segments.finish_sealing(path)
+                    finish_sealing(path)
                 except (apsw.Error, OSError) as error:  # what is wrong with it is for verify to say
                     log.warning("archive segment %s: its journal cannot be folded in: %s", path.name, error)
 

@@ -5,8 +5,8 @@
 
 Rules: nothing is changed, a newer version is appended; the newest version of a point, layer, code and end is the value.
 Events (metering/events.py) are no values: derived_events.py reads them.
-What was computed together is written together or not at all. A connection is open for one query only; a query is one
-step of SQLite, so that other threads go on meanwhile.
+What was computed together is written together or not at all. A query is one step of SQLite, so that other threads
+go on meanwhile.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ import apsw
 import msgspec
 
 from gatewayd.archive import rows, segments
+from gatewayd.archive.lookups import Lookups
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.archive.store import Store
 from gatewayd.daemon.derived_rows import (
@@ -97,11 +98,12 @@ class DerivedReader:
 
     A segment that cannot be read is an ArchiveDamaged; with `passing` it is as if it were not there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lookups: Lookups | None = None) -> None:
         self.folder = folder
         self.damaged: dict[int, str] = {}
         """Segments that could not be read when they were looked at last, and why."""
-        self._spans = Spans(folder)
+        self.lookups = Lookups() if lookups is None else lookups
+        self._spans = Spans(folder, self.lookups)
 
     def current_of(
         self,
@@ -202,7 +204,7 @@ class DerivedReader:
     ) -> Iterator[T]:
         for number in self._spans.reaching(first_us, last_us):
             try:
-                with reading(segments.segment_path(self.folder, number)) as connection:
+                with reading(self.lookups, segments.segment_path(self.folder, number)) as connection:
                     found = query(connection)
             except ArchiveDamaged as error:
                 self.damaged[number] = str(error)
@@ -260,7 +262,7 @@ class DerivedArchive:
         return sum(len(one.readings) for one in entries)
 
     async def _appended(self, bundle: Bundle) -> None:
-        await self.store.append(bundle)
+        await asyncio.shield(self.store.queued(bundle))
         self.tally.confirmed(bundle.entries)
 
 

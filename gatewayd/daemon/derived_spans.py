@@ -2,7 +2,7 @@
 
     Spans(folder).reaching(first, last)   the segments that may hold something that ends in such a time
     Spans(folder).written()               what is to be written down of sealed segments, as JSON; None for nothing new
-    reading(path)                         a connection to one segment, for one query
+    reading(lookups, path)                a connection to one segment, for one query
 
 Rules: a sealed segment never changes. Its span is written down in state.sqlite as well, so that a segment that cannot
 be read any more costs the days that it has, and no others; where nothing is written down of such a one it may have
@@ -17,6 +17,7 @@ import apsw
 import msgspec
 
 from gatewayd.archive import memory, segments
+from gatewayd.archive.lookups import Lookups
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 
 MEMORY, KEY = "metering", "spans of segments"
@@ -33,8 +34,9 @@ Span = tuple[int, int]
 class Spans:
     """Of one derived archive. Used from one thread after the other, never from two at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lookups: Lookups | None = None) -> None:
         self.folder = folder
+        self._lookups = Lookups() if lookups is None else lookups
         self._known: dict[int, Span] = {}
         self._put_down: dict[int, Span] | None = None
 
@@ -60,7 +62,7 @@ class Spans:
         found: dict[int, Span] = {}
         for number in numbers:
             try:
-                sealed = self._known.get(number) or _sealed(segments.segment_path(self.folder, number))
+                sealed = self._known.get(number) or _sealed(self._lookups, segments.segment_path(self.folder, number))
             except ArchiveDamaged:
                 sealed = there.get(number)
             if sealed is not None:
@@ -83,7 +85,7 @@ class Spans:
     def _read(self, number: int, following: list[int]) -> Span:
         """That of a segment, which may not be sealed: then there is no end to it."""
         try:
-            sealed = _sealed(segments.segment_path(self.folder, number))
+            sealed = _sealed(self._lookups, segments.segment_path(self.folder, number))
         except ArchiveDamaged:
             there = _recalled(self.folder).get(number)
             return there if there is not None else (-_EVER, self._begun(following))
@@ -96,7 +98,7 @@ class Spans:
         """When the segment behind one was begun: nothing in that one ends later."""
         for number in following:
             try:
-                with reading(segments.segment_path(self.folder, number)) as connection:
+                with reading(self._lookups, segments.segment_path(self.folder, number)) as connection:
                     return int(str(connection.execute("SELECT opened_at FROM segment").get))
             except ArchiveDamaged:
                 break
@@ -112,9 +114,9 @@ def _recalled(folder: Path) -> dict[int, Span]:
         return {}
 
 
-def _sealed(path: Path) -> Span | None:
+def _sealed(lookups: Lookups, path: Path) -> Span | None:
     """The span of a sealed segment; None for one that is not sealed. ArchiveError."""
-    with reading(path) as connection:
+    with reading(lookups, path) as connection:
         row = connection.execute("SELECT first_at, last_at FROM seal").fetchone()
         if row is None:
             return None
@@ -122,11 +124,11 @@ def _sealed(path: Path) -> Span | None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[apsw.Connection]:
+def reading(lookups: Lookups, path: Path) -> Iterator[apsw.Connection]:
     """A connection to one segment. ArchiveDamaged, ArchiveError."""
-    connection = segments.open_for_reading(path)
     try:
-        yield connection
+        with lookups.connection(path) as connection:
+            yield connection
     except (
         apsw.CorruptError,
         apsw.NotADBError,
@@ -140,5 +142,3 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
         raise ArchiveDamaged(f"{path} cannot be read: {error}; see gatewayd archive verify --derived") from error
     except apsw.Error as error:
         raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify --derived") from error
-    finally:
-        connection.close(True)

@@ -5,7 +5,7 @@
 
 Rules: an entry is an exchange of the derived archive without readings (line `by hand`), so that nothing is published of
 it before the engine has made a value of it. Its device has the serial number `by hand`: segments without entries are
-passed over at once. Only what is new is read again. A connection is open for one look only. An entry that is none, and
+passed over at once. Only what is new is read again. An entry that is none, and
 a segment that is damaged, are told of once and cost nothing but themselves; such a segment is tried again each time.
 """
 
@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 
 from gatewayd.archive import segments
-from gatewayd.archive.by_hand import notes_of
+from gatewayd.archive.by_hand import notes_in
+from gatewayd.archive.lookups import Lookups
 from gatewayd.errors import ArchiveDamaged
 from gatewayd.metering import entered
 from gatewayd.metering.manual_history import Entry, Submission
@@ -35,8 +36,11 @@ class Entered:
     """What was entered, read from the derived archive; only what is new is read again. Used from one thread after the
     other."""
 
-    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _text: None) -> None:
+    def __init__(
+        self, folder: Path, tell: Callable[[str], None] = lambda _text: None, lookups: Lookups | None = None
+    ) -> None:
         """`tell` is handed, once each, why something was passed over."""
+        self._lookups = Lookups() if lookups is None else lookups
         self._folder = folder
         self._tell = tell
         self._told: set[str] = set()
@@ -118,11 +122,12 @@ class Entered:
 
     def _read(self, number: int, upto: int, fresh: list[Kept]) -> int:
         """The last exchange of a segment; its entries behind `upto` go into `fresh`."""
-        last, notes = notes_of(self._folder, number, upto, remedy="gatewayd archive verify --derived")
+        path = segments.segment_path(self._folder, number)
+        with self._lookups.connection(path) as connection:
+            last, notes = notes_in(connection, path, number, upto, "gatewayd archive verify --derived")
         for note in notes:
             try:
                 fresh.append(Kept(note.exchange, *entered.entry_of(note.received, note.at)))
             except (ValueError, OverflowError) as error:
-                name = segments.segment_path(self._folder, number).name
-                self._once(f"exchange {note.exchange} of {name} is no value by hand, and is passed over: {error}")
+                self._once(f"exchange {note.exchange} of {path.name} is no value by hand, and is passed over: {error}")
         return last

@@ -220,7 +220,7 @@ class Metering:
 
     async def _derive(self, dirty: Dirty, reason: str, batch: Batch | None = None) -> None:
         """Compute and write; of a batch what is not done yet. ArchiveError."""
-        spread = await asyncio.to_thread(self._plan.spread, dirty, self.compute.reach.affected)
+        spread = await asyncio.to_thread(self.compute.reach.spread, self._plan, dirty)
         now = self._clock()
         left = spread if batch is None else batch.left(spread)
         self._whole |= {one: now for one in left if self._plan.whole(one[0], left.codes(*one))}

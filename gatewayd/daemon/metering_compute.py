@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from gatewayd.archive.lookups import Lookups
 from gatewayd.archive.records import Entry
 from gatewayd.daemon.derived import DerivedReader, entry_of
 from gatewayd.daemon.derived_events import Told
@@ -52,10 +53,11 @@ class Compute:
 
     def __init__(self, raw: Path, derived: Path, works: Mapping[str, PointWork], zone: ZoneInfo) -> None:
         self.tally = Tally()
-        self._raw = RawReader(raw)
-        self._derived = DerivedReader(derived)
+        self._lookups = lookups = Lookups()
+        self._raw = RawReader(raw, lookups)
+        self._derived = DerivedReader(derived, lookups)
         self.unread = Unread(self._derived)
-        self.entered = Entered(derived, passed_over)
+        self.entered = Entered(derived, passed_over, lookups)
         """Substitute values by hand."""
         self._works = works
         self._zone = zone
@@ -123,7 +125,8 @@ class Compute:
     def days(self, tasks: Sequence[Task], now: datetime, reason: str) -> list[Entry]:
         """Of points that do not depend on each other, on one legal-time day: their intervals and sums of this day."""
         try:
-            return self._together(tasks, now, reason)
+            with self._lookups.together():
+                return self._together(tasks, now, reason)
         except ArchiveDamaged:  # in the derived archive: what stands of the day cannot be read
             self.unread.passed.update((task.point, task.day) for task in tasks)
         except ArchiveError:

@@ -1,8 +1,8 @@
 """What the derived layer reads of the raw archive: the intervals of some meters in a span, and the days that have any.
 
-Rules: read-only; a connection is open for one query only, and a query is one step of SQLite, which makes one JSON text
-of it, so that other threads go on meanwhile (as in archive/follow.py). What a damaged segment holds is as if it were
-not there: it is among `damaged` then, and `archive verify` tells of it.
+Rules: read-only; a query is one step of SQLite, which makes one JSON text of it, so that other threads go on meanwhile
+(as in archive/follow.py). What a damaged segment holds is as if it were not there: it is among `damaged` then, and
+`archive verify` tells of it.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 from gatewayd.archive import rows, segments
+from gatewayd.archive.lookups import Lookups
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
 from gatewayd.metering.era import BEGIN, END
@@ -110,7 +111,7 @@ _MORE = msgspec.json.Decoder(tuple[str, ...])
 class RawReader:
     """Reads one raw archive. Used from one thread after the other, never from two at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lookups: Lookups | None = None) -> None:
         self.folder = self._folder = folder
         self.damaged: dict[int, str] = {}
         """Segments that could not be read, and why, since somebody cleared it."""
@@ -122,6 +123,7 @@ class RawReader:
         """The numbers behind which segments begin."""
         self._ratios: dict[tuple[str, ...], Ratio] = {}
         self._flags: dict[int, Flag] = {}
+        self._lookups = Lookups() if lookups is None else lookups
 
     def intervals(self, meters: Collection[str], first: datetime, last: datetime) -> dict[str, list[Archived]]:
         """The intervals of these meters that end after `first` and not after `last`, and what is stamped a little
@@ -279,15 +281,13 @@ class RawReader:
             raise
 
     def _text(self, path: Path, sql: str, values: tuple[str | int, ...]) -> str:
-        connection = segments.open_for_reading(path)
         try:
-            return str(connection.execute(sql, values).get)
+            with self._lookups.connection(path) as connection:
+                return str(connection.execute(sql, values).get)
         except (apsw.CorruptError, apsw.NotADBError, ValueError) as error:
             raise ArchiveDamaged(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
         except apsw.Error as error:
             raise ArchiveError(f"{path} cannot be read: {error}; see gatewayd archive verify") from error
-        finally:
-            connection.close(True)
 
 
 _STATUS = {int(status): status for status in RawStatus}

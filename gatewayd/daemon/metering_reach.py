@@ -91,12 +91,18 @@ class Reach:
         """What the readings behind a number touch, up to which number; what cannot be read touches nothing.
         ArchiveError."""
         dirty, start = Dirty(), seq
-        while seq < head and seq - start < _READ_AHEAD and len(dirty) < _DAYS:
-            last = min(seq + _BATCH, head)
-            for one in self._defects.over(seq, last, lambda after, upto: self._news(plan, after, upto)):
-                dirty.update(one)
-            seq = last
+        with self._derived.lookups.together():
+            while seq < head and seq - start < _READ_AHEAD and len(dirty) < _DAYS:
+                last = min(seq + _BATCH, head)
+                for one in self._defects.over(seq, last, lambda after, upto: self._news(plan, after, upto)):
+                    dirty.update(one)
+                seq = last
         return dirty, seq
+
+    def spread(self, plan: Plan, dirty: Dirty) -> Dirty:
+        """The same with everything that depends on it: see Plan. ArchiveError."""
+        with self._derived.lookups.together():
+            return plan.spread(dirty, self.affected)
 
     def _news(self, plan: Plan, after: int, last: int) -> Dirty:
         dirty = plan.touched(self.touches(after, last)[0])

@@ -81,7 +81,7 @@ class Derivation:
             "layer": self.layer.value,
             "obis": str(self.channel.obis),
             "author": self.author,
-            "methods": sorted({one.value.method.value for one in self.new}),
+            "methods": sorted({method.value for method in {one.value.method for one in self.new}}),
             "parameters": dict(self.facts),
             "checked": self.checked,
         }

@@ -21,7 +21,6 @@ from gatewayd.metering.values import Channel, Layer, Method, Value
 from gatewayd.model import Flag, Kind, RawStatus, Reading
 
 VALIDATED = "validated"
-_KINDS = {layer: Kind.MAXIMUM if layer is Layer.MAXIMUM else Kind.INTERVAL for layer in Layer}
 _LAYERS = {layer.value: layer for layer in Layer}
 _METHODS = {method.value: method for method in Method}
 _WHOLE = "1/1"
@@ -72,7 +71,7 @@ def reading_of(channel: Channel, layer: Layer, derived: Derived) -> Reading:
         channel.point,
         channel.obis,
         layer._value_,
-        _KINDS[layer],
+        Kind.MAXIMUM if layer is Layer.MAXIMUM else Kind.INTERVAL,
         value.at,
         b"",
         amount,

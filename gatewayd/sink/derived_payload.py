@@ -6,10 +6,10 @@ validation rules and none has found anything; all values of a message are of one
 messages of their own (event_payload.py).
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
@@ -24,6 +24,9 @@ SCHEMA = "gatewayd.derived/1"
 POINTS = "points"
 """The level of topics below which the metering points are; a meter of this id has topics of another length."""
 
+_PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
+"""A number of JSON."""
+_STATUS = {status: status.text for status in RawStatus}
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -63,6 +66,8 @@ class DerivedComposer:
         latest: dict[_Series, _Group] = {}
         groups: list[_Group | Message] = []
         instants: dict[datetime, str] = {}
+        before: _Series | None = None
+        group: _Group | None = None
         for archived in batch:
             if archived.reading.kind is Kind.EVENT:
                 groups.append(Message((archived,), event_message(archived, self._gateway, self._head(), replay)))
@@ -70,7 +75,8 @@ class DerivedComposer:
             document, validated = _value(archived, instants)
             text = _ENCODER.encode(document)
             series = _series(archived)
-            group = latest.get(series)
+            if series != before:  # the values of one mostly follow each other
+                group, before = latest.get(series), series
             if group is None or group.validated is not validated or group.size + len(text) + 1 > limit:
                 frame = _ENCODER.encode(_frame(archived, self._gateway, validated)).removesuffix(b"}")
                 group = latest[series] = _Group(validated, frame + tail)
@@ -149,7 +155,7 @@ def _value(archived: Archived, instants: dict[datetime, str]) -> tuple[_Value, b
     reading = archived.reading
     more = more_of(reading.more)
     gone = reading.status is RawStatus.MISSING
-    amount = reading.value
+    amount = _number(reading)
     have, _, want = more.coverage.partition("/")
     for instant in (reading.at, archived.received_at):
         if instant not in instants:
@@ -157,8 +163,8 @@ def _value(archived: Archived, instants: dict[datetime, str]) -> tuple[_Value, b
     value = _Value(
         archived.seq,
         instants[reading.at],
-        None if gone or amount is None else _plain(amount),
-        reading.status.text,
+        None if gone else amount,
+        _STATUS[reading.status],
         reading.flags.texts if reading.flags else [],
         more.method,
         more.inputs,
@@ -169,12 +175,16 @@ def _value(archived: Archived, instants: dict[datetime, str]) -> tuple[_Value, b
         int(more.version),
         int(more.supersedes) if more.supersedes else None,
         instants[archived.received_at],
-        _plain(amount) if gone and amount is not None else msgspec.UNSET,
+        amount if gone and amount is not None else msgspec.UNSET,
         rfc3339(datetime.fromisoformat(more.instant)) if more.instant else msgspec.UNSET,
     )
     return value, more.validated == VALIDATED
 
 
-def _plain(value: Decimal) -> msgspec.Raw:
-    """A number with its own digits: the encoder alone would write small ones as 1E-9."""
-    return msgspec.Raw(format(value, "f").encode("ascii"))
+def _number(reading: Reading) -> msgspec.Raw | None:
+    """With its own digits: the encoder alone would write small ones as 1E-9. None where there is none."""
+    text = reading.raw_text
+    if reading.scaler == 0 and _PLAIN.fullmatch(text):  # nearly always
+        return msgspec.Raw(text.encode("ascii"))
+    amount = reading.value
+    return None if amount is None else msgspec.Raw(format(amount, "f").encode("ascii"))

@@ -92,7 +92,7 @@ def to_json(document: object) -> bytes:
 
 def rfc3339(instant: datetime) -> str:
     """`2026-11-21T20:45:00Z`, with a fraction only where there is one."""
-    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat()
+    text = instant.astimezone(UTC).isoformat().removesuffix("+00:00")
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 
