@@ -62,7 +62,11 @@ class ArchiveError(GatewayError):
 
 
 class ArchiveLocked(ArchiveError):
-    """Another process writes the archive."""
+    """Another process writes the archive. `text` is the message without its remedy."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text}; stop it first")
+        self.text = text
 
 
 class ArchiveDamaged(ArchiveError):

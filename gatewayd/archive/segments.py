@@ -82,7 +82,7 @@ class WriterLock:
             os.close(self._fd)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise ArchiveError(f"archive {folder} cannot be locked: {error.strerror}") from error
-            raise ArchiveLocked(f"archive {folder} is being written by {holder}; stop it first") from None
+            raise ArchiveLocked(f"archive {folder} is being written by {holder}") from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
 

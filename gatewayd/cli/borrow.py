@@ -14,16 +14,16 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import click
 import msgspec
 
 from gatewayd import daemon
 from gatewayd.archive.store import Store
 from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord
+from gatewayd.cli.aside import aside
 from gatewayd.config import Config
-from gatewayd.control import NotRunning, follow
-from gatewayd.errors import ArchiveError, GatewayError
+from gatewayd.control import follow
+from gatewayd.errors import ArchiveError, ArchiveLocked, GatewayError
 from gatewayd.loans import Ending
 from gatewayd.peer import user_name
 from gatewayd.refusals import Refusals, Sim
@@ -64,20 +64,28 @@ async def borrowed(config: Config, line: str, what: str, seconds: float, work: W
     the gateway does not lend it, or ends the loan."""
     folder = config.archive.path
     details = {"line": line, "what": what, "seconds": str(math.ceil(seconds) or "")}
-    async with aclosing(follow(folder, daemon.LEND, **details)) as events:
-        try:
-            await anext(events)
-        except NotRunning:
-            pass
-        except PermissionError as error:
-            if _has_meters(config, line):
-                raise
-            click.echo(f"warning: this will not be in the audit log: {error}", err=True)
-            return await work(Borrowed(None))
-        else:
+
+    async def asked() -> T:
+        async with aclosing(follow(folder, daemon.LEND, **details)) as events:
+            try:
+                await anext(events)
+            except PermissionError as error:
+                if _has_meters(config, line):
+                    raise
+                aside(f"warning: this will not be in the audit log: {error}")
+                return await work(Borrowed(None))
             lent = await _turn(events, line)
             return await _lent(folder, line, lent, events, seconds, work)
-    return await _alone(config, line, what, work)
+
+    async def here() -> T:
+        async with _archive(config, what) as store:
+            return await _alone(store, line, what, work)
+
+    try:
+        return await daemon.either(asked, here, aside)
+    except ArchiveLocked as error:  # by somebody who lends nothing
+        _unaudited(what, error)
+        return await _alone(None, line, what, work)
 
 
 def _has_meters(config: Config, line: str) -> bool:
@@ -96,7 +104,7 @@ async def _turn(events: Events, line: str) -> dict[str, Any]:
             return event
         text = _before(event)
         if text and text != told:
-            click.echo(f"line {line}: {text}, then it is yours", err=True)
+            aside(f"line {line}: {text}, then it is yours")
             told = text
     raise GatewayError(f"the gateway has stopped before it could lend line {line}")
 
@@ -111,10 +119,9 @@ def _before(event: dict[str, Any]) -> str:
 async def _lent(folder: Path, line: str, lent: dict[str, Any], events: Events, needed: float, work: Work[T]) -> T:
     number, seconds = str(lent["loan"]), lent["seconds"]
     if seconds is not None and seconds < needed:
-        click.echo(
+        aside(
             f"line {line}: the running gateway lends it for {seconds:.0f} s at most; what takes longer has to be asked "
             "for in parts",
-            err=True,
         )
     one = Borrowed(_LentPins(folder, number))
     watching = asyncio.create_task(_called_in(events, served=seconds is not None), name=f"loan of line {line}")
@@ -161,7 +168,7 @@ async def _give_back(folder: Path, number: str, result: Ending, detail: str, one
         await _tell(folder, daemon.GIVE_BACK, told)
     except (GatewayError, PermissionError) as error:
         if one.call is not None:
-            click.echo(f"warning: the call is not in the archive: {error}", err=True)
+            aside(f"warning: the call is not in the archive: {error}")
 
 
 async def _tell(folder: Path, request: str, details: dict[str, str]) -> None:
@@ -185,7 +192,7 @@ class _LentPins:
             if state:
                 await self._note(state, sim)
         except (GatewayError, PermissionError) as error:
-            click.echo(f"warning: that the PIN of line {line} was {state} is not remembered: {error}", err=True)
+            aside(f"warning: that the PIN of line {line} was {state} is not remembered: {error}")
 
     async def _note(self, state: str, sim: Sim) -> None:
         told = {"loan": self._number, "state": state, "credentials": sim.credentials}
@@ -195,33 +202,38 @@ class _LentPins:
 # -- without a gateway -------------------------------------------------------------------------------------------------
 
 
-async def _alone(config: Config, line: str, what: str, work: Work[T]) -> T:
-    async with _archive(config, what) as store:
-        one = Borrowed(None if store is None else Refusals(store, daemon.now))
-        user = user_name(os.geteuid())
-        result, detail = Ending.CANCELLED, ""
-        try:
-            found = await work(one)
-            result, detail = one.result, one.detail
-            return found
-        except GatewayError as error:
-            result, detail = Ending.FAULT, str(error)
-            raise
-        finally:
-            if store is not None:
-                if one.call is not None:
-                    store.submit(audit_of(one.call, one.called, user))
-                store.submit(daemon.loan_audit(user, what, line, result, detail))
+async def _alone(store: Store | None, line: str, what: str, work: Work[T]) -> T:
+    one = Borrowed(None if store is None else Refusals(store, daemon.now))
+    user = user_name(os.geteuid())
+    result, detail = Ending.CANCELLED, ""
+    try:
+        found = await work(one)
+        result, detail = one.result, one.detail
+        return found
+    except GatewayError as error:
+        result, detail = Ending.FAULT, str(error)
+        raise
+    finally:
+        if store is not None:
+            if one.call is not None:
+                store.submit(audit_of(one.call, one.called, user))
+            store.submit(daemon.loan_audit(user, what, line, result, detail))
+
+
+def _unaudited(what: str, error: Exception) -> None:
+    lost = "; what it costs and whether its PIN is refused is not remembered" if what == "modem" else ""
+    aside(f"warning: this will not be in the audit log{lost}: {error}")
 
 
 @contextlib.asynccontextmanager
 async def _archive(config: Config, what: str) -> AsyncIterator[Store | None]:
-    """The archive, open; None, and said, where that does not work."""
+    """The archive, open; None, and said, where that does not work. ArchiveLocked when somebody else has it."""
     async with contextlib.AsyncExitStack() as stack:
         store = None
         try:
             store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
+        except ArchiveLocked:
+            raise
         except (ArchiveError, OSError) as error:
-            lost = "; what it costs and whether its PIN is refused is not remembered" if what == "modem" else ""
-            click.echo(f"warning: this will not be in the audit log{lost}: {error}", err=True)
+            _unaudited(what, error)
         yield store

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.archive.neighbours import Neighbours
+from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option, said, said_all
@@ -190,7 +191,7 @@ for command in (import_, template, waiting, release, reject):
 async def _added(
     config: Config, submission: Submission, handing: "daemon.Handing", *, yes: bool, asked: bool
 ) -> Handled:
-    (seen,) = await daemon.hand_in(config, [submission], handing)
+    (seen,) = await daemon.hand_in(config, [submission], handing, tell=aside)
     for finding in seen.findings:
         click.echo(finding_line(finding), err=True)
     if seen.outcome is Outcome.REFUSED:
@@ -203,7 +204,7 @@ async def _added(
             return seen
     stand_by = not handing.hold and (yes or seen.outcome is Outcome.DOUBTFUL)  # never what was not seen
     entering = msgspec.structs.replace(handing, enter=True, stand_by=stand_by)
-    (entered,) = await daemon.hand_in(config, [submission], entering)
+    (entered,) = await daemon.hand_in(config, [submission], entering, tell=aside)
     for finding in entered.findings:
         if finding not in seen.findings:
             click.echo(finding_line(finding), err=True)

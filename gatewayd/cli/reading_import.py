@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from gatewayd import daemon
+from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.language import lang_option, said, said_count
 from gatewayd.cli.output import print_json
@@ -157,7 +158,7 @@ class _Import:
         """What came of each row, in their order."""
         handing = msgspec.structs.replace(self._handing, enter=enter, stand_by=stand_by)
         with progress("archiving" if enter else "looking", len(self._submissions)) as show:
-            done = await daemon.hand_in(self._config, self._submissions, handing, show)
+            done = await daemon.hand_in(self._config, self._submissions, handing, show, aside)
         found = {one.row: one for one in done}
         return [found.get(row.place) or self._refused[row.place] for row in self._rows]
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from gatewayd import daemon
 from gatewayd.archive.neighbours import Neighbours
+from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.language import lang_option, said
 from gatewayd.cli.output import console, local_time, print_json, print_table, visible
@@ -109,7 +110,7 @@ def history(config: Config, number: int, *, as_json: bool) -> None:
 def _settle(config_path: Path, decision: "daemon.Decision", *, as_json: bool) -> None:
     config = daemon.load_config(config_path)
     check_texts({"--note": decision.note, "--author": decision.author})
-    done = asyncio.run(daemon.settle(config, decision)) if config.archive.path.is_dir() else _unknown(decision)
+    done = asyncio.run(daemon.settle(config, decision, aside)) if config.archive.path.is_dir() else _unknown(decision)
     for one in done:
         for finding in one.findings if one.outcome is not Outcome.REJECTED else ():
             click.echo(f"{said('number')} {one.number}: {finding_line(finding)}", err=True)

@@ -15,9 +15,10 @@ import click
 from gatewayd import daemon
 from gatewayd.channel.recorder import RecordingChannel
 from gatewayd.channel.tracing import Tap
+from gatewayd.cli.aside import aside
 from gatewayd.cli.plural import counted
 from gatewayd.config import Config, Line, MeterSettings, TcpListenLine, UdpListenLine
-from gatewayd.control import NotRunning, follow
+from gatewayd.control import follow
 from gatewayd.errors import GatewayError
 from gatewayd.obis import Obis
 from gatewayd.peer import user_name
@@ -88,9 +89,18 @@ async def session(config: Config, settings: MeterSettings, request: daemon.Quest
     """One session, archived: held by the running gateway where there is one, else here; a line on standard error tells
     how it goes on. With `tap`, which shows its traffic, always here."""
     progress = _Progress(settings)
-    if tap is None:
-        with contextlib.suppress(NotRunning):
-            return await _asked(config, settings, request, progress)
+    if tap is not None:
+        return await _held_here(config, settings, request, progress, tap)
+    return await daemon.either(
+        lambda: _asked(config, settings, request, progress),
+        lambda: _held_here(config, settings, request, progress, None),
+        aside,
+    )
+
+
+async def _held_here(
+    config: Config, settings: MeterSettings, request: daemon.Question, progress: "_Progress", tap: Tap | None
+) -> Result:
     lines = config.lines_of(settings.line)
     line = daemon.build_line(next((one for one in lines if tap is not None and one.id == tap.line), lines[0]), tap)
     async with AsyncExitStack() as stack:

@@ -15,6 +15,7 @@ from gatewayd import daemon
 from gatewayd.archive import set_aside as asides
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.selection import Selection
+from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.groups import Group
 from gatewayd.cli.output import console, local_time, print_json, print_table
@@ -105,9 +106,9 @@ def set_aside(config_path: Path, sinks: tuple[str, ...], as_json: bool, clear: b
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("sink", "from", "to", "time", "reason"):
         table.add_column(name, justify="right" if name in ("from", "to") else "left", overflow="fold")
-    for aside in found:
-        when = "" if aside.at is None else local_time(aside.at, config.gateway.zone)
-        table.add_row(aside.sink, str(aside.first), str(aside.last), when, Text(aside.reason))
+    for one in found:
+        when = "" if one.at is None else local_time(one.at, config.gateway.zone)
+        table.add_row(one.sink, str(one.first), str(one.last), when, Text(one.reason))
     print_table(console(), table)
 
 
@@ -252,7 +253,7 @@ async def _audited(
 async def _note(config: Config, kind: str, name: str, result: str, detail: str) -> None:
     """What is done is done: that it is not in the audit log is told, and no reason to say that it has failed."""
     try:
-        await daemon.note(config, kind, name, result, detail)
+        await daemon.note(config, kind, name, result, detail, aside)
     except (GatewayError, OSError) as fault:
         click.echo(f"this is not in the audit log: {fault}", err=True)
 

@@ -14,6 +14,7 @@ import click
 from rich.table import Table
 
 from gatewayd import daemon
+from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option, language, said
@@ -73,7 +74,7 @@ def set_(
     check_texts({"VALUE": value}, LONGEST_CELL)
     code = _channel(config, found, obis)
     order = daemon.Order(found.id, str(code), _day(day, config.gateway.zone), value, author=author, note=note)
-    _told(asyncio.run(daemon.place(config, order)), as_json=as_json)
+    _told(asyncio.run(daemon.place(config, order, aside)), as_json=as_json)
 
 
 @substitute.command()
@@ -99,7 +100,7 @@ def estimate(
     check_texts({"VALUE": value}, LONGEST_CELL)
     code = _register(config, found, obis)
     order = daemon.Order(found.id, str(code), month_of(month), value, author=author, note=note, month=True)
-    _told(asyncio.run(daemon.place(config, order)), as_json=as_json)
+    _told(asyncio.run(daemon.place(config, order, aside)), as_json=as_json)
 
 
 @substitute.command()
@@ -120,7 +121,7 @@ def mark(config_path: Path, number: int, state: str, author: str, note: str, as_
     if not derived_folder(config.archive.path).is_dir():
         raise click.ClickException(f"there is no value with the number {number}: nothing was entered yet")
     order = daemon.Order(number=number, state=_TOLD[state].value, author=author, note=note)
-    _told(asyncio.run(daemon.place(config, order)), as_json=as_json)
+    _told(asyncio.run(daemon.place(config, order, aside)), as_json=as_json)
 
 
 @substitute.command("list")

@@ -5,6 +5,7 @@
 `status` says how it is.
 """
 
+from gatewayd.daemon.archive_turn import either
 from gatewayd.daemon.asking import Collected, Question, question_text
 from gatewayd.daemon.build import (
     DRIVER_OPTIONS,
@@ -65,6 +66,7 @@ __all__ = [
     "build_store",
     "derived_end",
     "doubts",
+    "either",
     "event_from",
     "event_object",
     "forbid_dumps",

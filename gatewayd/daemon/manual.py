@@ -24,8 +24,9 @@ from gatewayd.archive.neighbours import Neighbours
 from gatewayd.archive.records import Audit, Bundle
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
-from gatewayd.control import NotRunning, Request, Stream, follow
+from gatewayd.control import Request, Stream, follow
 from gatewayd.daemon import releases
+from gatewayd.daemon.archive_turn import Tell, either, nobody
 from gatewayd.daemon.build import build_store, now, opened
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.releases import CATEGORY, Decision
@@ -118,17 +119,21 @@ async def hand_in(
     submissions: Sequence[Submission],
     handing: Handing,
     show: Callable[[int], None] = lambda _done: None,
+    tell: Tell = nobody,
 ) -> list[Handled]:
     """Have a table looked at, archived or held: by the running gateway, else here. GatewayError; what is archived by
     then stays so, and is told apart the next time because it is there. `show` is told how many are done."""
     found: list[Handled] = []
-    try:
+
+    async def asked() -> list[Handled]:
         while len(found) < len(submissions):
             part = _portion(submissions[len(found) :])
             details = {"readings": written(part), "handing": msgspec.json.encode(handing).decode()}
-            found += await _asked(config, **details)
+            found.extend(await _asked(config, **details))
             show(len(found))
-    except NotRunning:
+        return found
+
+    async def here() -> list[Handled]:
         rest = submissions[len(found) :]
         if not handing.enter:
             queue = Queue(config.archive.path)
@@ -137,26 +142,33 @@ async def hand_in(
         async with opened(build_store(config, group_seconds=0.0)) as store:
             clerk = Clerk(lambda: config, store)
             for start in range(0, len(rest), PORTION):
-                found += await clerk.handle(rest[start : start + PORTION], handing, user_name(os.getuid()))
+                found.extend(await clerk.handle(rest[start : start + PORTION], handing, user_name(os.getuid())))
                 show(len(found))
-    return found
+        return found
+
+    return await either(asked, here, tell)
 
 
-async def settle(config: Config, decision: Decision) -> list[Handled]:
+async def settle(config: Config, decision: Decision, tell: Tell = nobody) -> list[Handled]:
     """Have what waits released or rejected, by the running gateway, else here; what came of each number, in their
     order. GatewayError; what is archived by then stays so."""
     found: list[Handled] = []
     orders = releases.parts(decision, PORTION)
-    try:
+
+    async def asked() -> list[Handled]:
         while orders:
-            found += await _asked(config, decision=msgspec.json.encode(orders[0]).decode())
+            found.extend(await _asked(config, decision=msgspec.json.encode(orders[0]).decode()))
             orders.pop(0)
-    except NotRunning:
+        return found
+
+    async def here() -> list[Handled]:
         async with opened(build_store(config, group_seconds=0.0)) as store:
             clerk = Clerk(lambda: config, store)
             for order in orders:
-                found += await clerk.settle(order, user_name(os.getuid()))
-    return found
+                found.extend(await clerk.settle(order, user_name(os.getuid())))
+        return found
+
+    return await either(asked, here, tell)
 
 
 async def _handle(

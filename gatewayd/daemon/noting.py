@@ -12,7 +12,8 @@ from contextlib import aclosing
 from gatewayd.archive.records import Audit
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
-from gatewayd.control import NotRunning, Request, Stream, follow
+from gatewayd.control import Request, Stream, follow
+from gatewayd.daemon.archive_turn import Tell, either, nobody
 from gatewayd.daemon.build import build_store, now, opened
 from gatewayd.errors import GatewayError
 from gatewayd.peer import user_name
@@ -36,14 +37,18 @@ def note_stream(store: Store) -> Stream:
     return stream
 
 
-async def note(config: Config, kind: str, sink: str, result: str, detail: str) -> None:
+async def note(config: Config, kind: str, sink: str, result: str, detail: str, tell: Tell = nobody) -> None:
     """Put it into the audit log. GatewayError when that does not work."""
     told = {"type": kind, "subject": sink, "result": result, "detail": detail}
-    try:
+
+    async def asked() -> None:
         async with aclosing(follow(config.archive.path, REQUEST, **told)) as events:
             await anext(events)
-    except NotRunning:
+
+    async def here() -> None:
         async with opened(build_store(config, group_seconds=0.0)) as store:
             await asyncio.wrap_future(
                 store.submit(Audit(now(), user_name(os.geteuid()), CATEGORY, kind, sink, result, detail))
             )
+
+    await either(asked, here, tell)

@@ -24,7 +24,8 @@ from gatewayd.archive.records import Audit
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
-from gatewayd.control import NotRunning, Request, Stream, follow
+from gatewayd.control import Request, Stream, follow
+from gatewayd.daemon.archive_turn import Tell, either, nobody
 from gatewayd.daemon.build import build_store, now, opened
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.daemon.derived_spans import MEMORY
@@ -33,7 +34,7 @@ from gatewayd.daemon.estimate_orders import estimated
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.substitute_orders import Decision, Order, Result, decided
 from gatewayd.daemon.substitute_requests import order_of
-from gatewayd.errors import ArchiveError, ArchiveLocked, GatewayError
+from gatewayd.errors import ArchiveError, GatewayError
 from gatewayd.metering import entered
 from gatewayd.metering.manual_history import Entry
 from gatewayd.model import Exchange, Outcome
@@ -43,10 +44,6 @@ CATEGORY, TYPE = "operator", "substitute"
 REQUEST = "substitute"
 KEY = "highest number by hand"
 """Under this name the derived archive remembers it."""
-_PATIENCE_S = 10.0
-"""How long another command that writes the archives is waited for..."""
-_LOOK_S = 0.1
-"""...and how often it is looked whether it has gone."""
 
 log = logging.getLogger("gatewayd.metering")
 
@@ -175,22 +172,9 @@ def substitute_stream(gateway: Gateway, wake: Callable[[], None] = lambda: None)
     return stream
 
 
-async def place(config: Config, order: Order) -> Result:
-    """Have an order carried out: by the running gateway, else here, with both archives locked; another command that has
-    them is waited for. GatewayError."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _PATIENCE_S
-    while True:
-        try:
-            return await _by_the_gateway(config, order)
-        except NotRunning:
-            pass
-        try:
-            return await _here(config, order)
-        except ArchiveLocked:
-            if loop.time() >= until:
-                raise
-        await asyncio.sleep(_LOOK_S)
+async def place(config: Config, order: Order, tell: Tell = nobody) -> Result:
+    """Have an order carried out: by the running gateway, else here, with both archives locked. GatewayError."""
+    return await either(lambda: _by_the_gateway(config, order), lambda: _here(config, order), tell)
 
 
 async def _by_the_gateway(config: Config, order: Order) -> Result:

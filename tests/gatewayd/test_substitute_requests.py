@@ -14,7 +14,6 @@ from gatewayd.archive import segments
 from gatewayd.archive.segments import WriterLock
 from gatewayd.archive.store import Store
 from gatewayd.control import Request, Stream
-from gatewayd.daemon import substitutes
 from gatewayd.daemon.build import build_store, load_config
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.substitute_orders import Order
@@ -107,10 +106,10 @@ def test_a_command_waits_for_another_one_that_has_the_archives(tmp_path: Path, m
 
     async def body() -> None:
         lock = WriterLock(config.archive.path)
-        monkeypatch.setattr(substitutes, "_PATIENCE_S", 0.0)
+        monkeypatch.setattr("gatewayd.daemon.archive_turn.PATIENCE_S", 0.0)
         with pytest.raises(ArchiveLocked, match=f"being written by process {os.getpid()}"):
             await place(config, order)
-        monkeypatch.setattr(substitutes, "_PATIENCE_S", 30.0)
+        monkeypatch.setattr("gatewayd.daemon.archive_turn.PATIENCE_S", 30.0)
         waiting = asyncio.create_task(place(config, order))
         done, _ = await asyncio.wait({waiting}, timeout=0.3)
         assert not done

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewayd.archive.segments import segment_path
+from gatewayd.archive.segments import WriterLock, segment_path
 from tests.crash.rig import audits, content
 from tests.gatewayd.test_roles import GID, GROUP, NOBODY, Client, open_the_way
 from tests.system.forked import QuickSite, running
@@ -56,6 +56,36 @@ def test_without_a_gateway_every_command_heeds_the_lock(site: QuickSite) -> None
     asked = [("root", kind, "em-1", "fault") for kind in ("read", "profile", "clock", "scan")]
     opened = [("root", "probe", "optical", "fault"), ("root", "modem", "gsm", "fault")]
     assert [(row[0], row[2], row[3], row[4]) for row in operators(site)] == asked + opened
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("read", "em-1"),
+        ("probe", "optical", "--listen", "0"),
+        ("reading", "add", "em-1", "1.8.0", "99999", "--at", "now", "--yes"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_whoever_has_the_archive_for_a_moment_is_waited_for(site: QuickSite, command: tuple[str, ...]) -> None:
+    """A gateway that starts has it before it answers; another command has it while it works."""
+    with simulator(HOUSEHOLD, *QUICK, pty=site.site.folder / "head") as head:
+        site.site.configure(head.line("optical"), METER.format(line="optical"))
+        assert site.run("read", "em-1").returncode == 0
+        lock = WriterLock(site.site.archive)
+        try:
+            with running(site.said, "gatewayd", "-c", str(site.site.config), *command) as waiting:
+                told = f"waiting: archive {site.site.archive} is being written by process {os.getpid()} (a running"
+                eventually(
+                    lambda: told in waiting.said or waiting.process.exitcode is not None, "it waits, and says so"
+                )
+                assert waiting.process.exitcode is None and "stop it first" not in waiting.said
+                lock.release()
+                code = waiting.wait()
+        finally:
+            with contextlib.suppress(OSError):
+                lock.release()
+        assert code == 0, waiting.said
 
 
 def test_with_a_gateway_every_question_goes_through_it(site: QuickSite) -> None:
