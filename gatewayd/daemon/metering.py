@@ -150,6 +150,7 @@ class Metering:
             self._recalled, self._digests = mended(self._progress), {}
             self._progress = self._recalled.progress
         await self._redo(self._progress)
+        await self._mend(self._progress)
         while True:
             before = self._progress
             head = self._raw.head if before.part is None else before.part.upto
@@ -193,6 +194,18 @@ class Metering:
         if again:
             await self._remember(progress)
             self._recalled = Recalled(progress, {})
+
+    async def _mend(self, progress: Progress) -> None:
+        """What segments of the raw archive have that could not be read, and are other files now."""
+        mended, left = await asyncio.to_thread(self.compute.raw_unread.mended, progress.raw_unread)
+        for number in mended:
+            seq, end = await asyncio.to_thread(self.compute.raw_unread.span, number)
+            while seq < min(end, progress.seq):
+                dirty, seq = await asyncio.to_thread(self.compute.reach.behind, self._plan, seq, end)
+                if len(dirty):
+                    await self._derive(dirty, f"segment {number} of the raw archive is another file")
+        if mended:
+            await self._remember(msgspec.structs.replace(progress, raw_unread=left))
 
     async def _look(self, progress: Progress) -> None:
         """Days that have become due since the last look."""
@@ -290,7 +303,11 @@ class Metering:
     # -- where it is --------------------------------------------------------------------------------------------------
 
     async def _remember(self, progress: Progress) -> None:
-        progress = msgspec.structs.replace(progress, unread=self.compute.unread.noted(progress.unread))
+        progress = msgspec.structs.replace(
+            progress,
+            unread=self.compute.unread.noted(progress.unread),
+            raw_unread=self.compute.raw_unread.noted(progress.raw_unread),
+        )
         self._progress = await remember(self._derived.store, self._raw, progress)
         self.state.seq = progress.seq
 

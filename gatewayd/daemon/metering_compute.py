@@ -26,6 +26,7 @@ from gatewayd.daemon.metering_months import Months
 from gatewayd.daemon.metering_notes import note_of
 from gatewayd.daemon.metering_ratios import Ratios
 from gatewayd.daemon.metering_raw import RawReader
+from gatewayd.daemon.metering_raw_unread import RawUnread
 from gatewayd.daemon.metering_reach import Reach
 from gatewayd.daemon.metering_states import StateReader
 from gatewayd.daemon.metering_steps import Day, Made, Note, PointWork
@@ -57,6 +58,7 @@ class Compute:
         self._raw = RawReader(raw, lookups)
         self._derived = DerivedReader(derived, lookups)
         self.unread = Unread(self._derived)
+        self.raw_unread = RawUnread(self._raw)
         self.entered = Entered(derived, passed_over, lookups)
         """Substitute values by hand."""
         self._works = works

@@ -46,6 +46,8 @@ class Progress(msgspec.Struct, frozen=True):
     """Of the next readings: how far their days are."""
     unread: tuple[FileMark, ...] = ()
     """Segments of it that could not be read: days that they have values of were passed over."""
+    raw_unread: tuple[FileMark, ...] = ()
+    """The same of the raw archive: what they have was passed over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ that it has values of, and nothing else; what was passed over is computed when t
 
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 
 from gatewayd.archive import segments
 from gatewayd.daemon.derived import DerivedReader
 
-FileMark = tuple[int, int, int]
-"""A segment, when its file was changed (ns), and its size; 0 and 0 for one that is gone."""
+FileMark = tuple[int, int, int, int]
+"""A segment, the inode of its file, when that was changed (ns), and its size; zeros for one that is gone. A copy that
+keeps the times of the original has another inode."""
 
 
 class Unread:
@@ -57,11 +59,13 @@ class Unread:
         return True
 
     def _marks(self, numbers: Iterable[int]) -> tuple[FileMark, ...]:
-        found: list[FileMark] = []
-        for number in sorted(numbers):
-            try:
-                facts = segments.segment_path(self._reader.folder, number).stat()
-                found.append((number, facts.st_mtime_ns, facts.st_size))
-            except OSError:
-                found.append((number, 0, 0))
-        return tuple(found)
+        return tuple(mark_of(self._reader.folder, number) for number in sorted(numbers))
+
+
+def mark_of(folder: Path, number: int) -> FileMark:
+    """That of a segment as it is now."""
+    try:
+        facts = segments.segment_path(folder, number).stat()
+    except OSError:
+        return number, 0, 0, 0
+    return number, facts.st_ino, facts.st_mtime_ns, facts.st_size

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from datetime import date, timedelta
 from decimal import Decimal
@@ -362,6 +363,55 @@ def test_raw_readings_of_all_segments_are_followed(tmp_path: Path) -> None:
     run(body())
 
 
+def spoil(path: Path) -> bytes:
+    """A segment that nobody can read any more; what it was."""
+    path.chmod(0o640)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096].ljust(len(whole), b"\0"))
+    return whole
+
+
+@pytest.mark.parametrize("copied", ["over it", "in its place, with its times"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_came_in_a_damaged_segment_is_derived_when_it_is_restored(
+    tmp_path: Path, copied: str, *, restarted: bool
+) -> None:
+    async def body() -> None:
+        points = [NORTH, total(north=2)]
+        async with world(tmp_path, points) as here:
+            for day in (DAY - timedelta(days=2), DAY - timedelta(days=1)):
+                await here.raw.append(brought(day_of("em-1", day)))
+                await here.raw.seal()
+            broken = segment_path(tmp_path, 2)
+            whole, times = spoil(broken), broken.stat()
+            await here.bring(day_of("em-1"))
+            await here.engine.catch_up()
+            before = day_bounds(DAY)[0]
+            assert [at for at in here.values("total", Layer.DAY) if at != before] == [before - timedelta(days=1), WHOLE]
+            count = here.store.head
+            if restarted:
+                await here.begin(points).catch_up()
+            assert here.store.head == count, "it is still damaged"
+            if copied == "over it":
+                broken.write_bytes(whole)
+            else:
+                copy = tmp_path / "copy"
+                copy.write_bytes(whole)
+                os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+                copy.rename(broken)
+            if restarted:
+                here.begin(points)
+            await here.engine.catch_up()
+            assert here.values("total", Layer.DAY)[before].amount == Decimal("48.000")
+            assert not here.engine.state.unreadable
+            count = here.store.head
+            await here.engine.catch_up()
+            await here.begin(points).catch_up()
+            assert here.store.head == count, "once"
+
+    run(body())
+
+
 def test_a_raw_segment_that_is_damaged_is_told_and_the_rest_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -370,11 +420,7 @@ def test_a_raw_segment_that_is_damaged_is_told_and_the_rest_goes_on(
             await here.raw.append(brought(day_of("em-1", DAY - timedelta(days=1))))
             await here.raw.seal()
             await here.raw.append(brought(day_of("em-1")))
-            broken = segment_path(tmp_path, 1)
-            broken.chmod(0o640)
-            data = bytearray(broken.read_bytes())
-            data[4096:] = bytes(len(data) - 4096)
-            broken.write_bytes(bytes(data))
+            spoil(segment_path(tmp_path, 1))
             await here.engine.catch_up()
             await here.engine.catch_up()
             assert list(here.values("north", Layer.DAY)) == [WHOLE]
