@@ -206,12 +206,12 @@ def test_a_disk_that_is_full_moves_no_cursor(tmp_path: Path, monkeypatch: pytest
             async def refused(*_: object) -> tuple[()]:
                 raise ArchiveError("no space left on device")
 
-            before = Store.append
-            monkeypatch.setattr(here.store, "append", refused)
+            before = Store.queued
+            monkeypatch.setattr(here.store, "queued", refused)
             with pytest.raises(ArchiveError):
                 await here.engine.catch_up()
             assert here.engine.state.seq == 0
-            monkeypatch.setattr(here.store, "append", before.__get__(here.store))
+            monkeypatch.setattr(here.store, "queued", before.__get__(here.store))
             await here.engine.catch_up()
             assert here.one("north", Layer.DAY).amount == Decimal("24.000")
 

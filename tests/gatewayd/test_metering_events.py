@@ -231,21 +231,21 @@ def test_what_could_not_be_written_is_told_when_it_can_be(
         async with world(tmp_path, [point]) as here:
             await here.raw.append(brought([*with_peak()[:40], quarter("em-1", ENDS[40], ""), *with_peak()[41:]]))
             await here.raw.append(brought([hourly(at) for at in ENDS[3::4]]))
-            append, calls = Store.append, 0
+            queued, calls = Store.queued, 0
 
             async def refused(*bundle: object) -> object:
                 nonlocal calls
                 calls += 1
                 if calls > after:
                     raise ArchiveError("no space left on device")
-                return await append(here.store, *bundle)  # type: ignore[arg-type]
+                return await queued(here.store, *bundle)  # type: ignore[arg-type]
 
-            monkeypatch.setattr(here.store, "append", refused)
+            monkeypatch.setattr(here.store, "queued", refused)
             with pytest.raises(ArchiveError):
                 await here.engine.catch_up()
             here.engine.compute.forget()  # as the task does
             assert len(events(here)) == (3 if after else 0), "they came with the intervals"
-            monkeypatch.setattr(here.store, "append", append.__get__(here.store))
+            monkeypatch.setattr(here.store, "queued", queued.__get__(here.store))
             await here.engine.catch_up()
             here.begin([point])
             await here.engine.catch_up()

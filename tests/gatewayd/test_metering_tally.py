@@ -78,15 +78,15 @@ def test_what_is_not_on_the_disk_is_not_counted(tmp_path: Path, monkeypatch: pyt
     async def body() -> int:
         async with world(tmp_path) as here:
             derived = DerivedArchive(here.store)
-            real, parts = here.store.append, list[int]()
+            real, parts = here.store.queued, list[int]()
 
-            async def append(entry: Entry | Bundle) -> object:
+            async def queued(entry: Entry | Bundle) -> object:
                 parts.append(len(parts))
                 if len(parts) == 2:
                     raise ArchiveError("no room")
                 return await real(entry)
 
-            here.store.append = append  # type: ignore[method-assign, assignment]
+            here.store.queued = queued  # type: ignore[method-assign, assignment]
             with pytest.raises(ArchiveError):
                 await derived.append([entry(value(RawStatus.TRUE)), entry(value(RawStatus.DISTORTED))])
             await here.store.flush()
