@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 15.0
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 
 SIGN_ON = b"/?!\r\n"
 BREAK = b"\x01B0\x03q"

@@ -173,7 +173,7 @@ def test_a_command_that_is_killed_gives_the_line_back(site: QuickSite) -> None:
                 assert "zapůjčena: probe" in site.run("status", "--lang", "cs").stdout
                 before = len(outcomes(site))
                 os.kill(probe.pid, signal.SIGKILL)
-                eventually(lambda: len(outcomes(site)) > before, "the line is served again", 2.0)
+                eventually(lambda: len(outcomes(site)) > before, "the line is served again", 10.0)
             read_on(site)
         assert set(outcomes(site)) == {Outcome.DONE}
     assert loans(site) == [("probe", "optical", "cancelled")]

@@ -14,7 +14,7 @@ import tty
 from collections.abc import Iterator
 from pathlib import Path
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds after which a test gives up."""
 
 
