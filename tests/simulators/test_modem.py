@@ -178,7 +178,7 @@ def test_a_call_joins_both_ends_until_it_is_hung_up(tmp_path: Path) -> None:
 
 
 def test_pluses_close_to_data_are_data() -> None:
-    with far_end() as (server, target), modem(*target, "--guard-ms", "300") as line:
+    with far_end() as (server, target), modem(*target, "--guard-ms", "1000") as line:
         ask(line, "ATD1", words("CONNECT 9600"))
         with server.accept()[0] as meter:
             meter.settimeout(PATIENCE_S)
@@ -186,7 +186,7 @@ def test_pluses_close_to_data_are_data() -> None:
                 line.send(before)
                 assert meter.recv(10) == before
                 line.send(after)
-                assert line.silent_for(0.5)
+                assert line.silent_for(1.2)
                 assert meter.recv(10) == after
 
 
