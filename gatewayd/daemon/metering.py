@@ -12,18 +12,17 @@ tried again. Other points are taken at the end of a slice; what is not written t
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gatewayd.archive.records import Entry
 from gatewayd.archive.store import Store
 from gatewayd.daemon.derived import DerivedArchive
-from gatewayd.daemon.metering_batch import Batch
+from gatewayd.daemon.metering_batch import Batch, Part
 from gatewayd.daemon.metering_compute import Compute
+from gatewayd.daemon.metering_deriving import Deriving
 from gatewayd.daemon.metering_due import Dues
 from gatewayd.daemon.metering_notes import Notes
 from gatewayd.daemon.metering_progress import Progress, Recalled, mended, recalled, remember, remember_definitions
@@ -31,19 +30,13 @@ from gatewayd.daemon.metering_state import MeteringState
 from gatewayd.daemon.metering_steps import PointWork
 from gatewayd.daemon.metering_taken import OthersTakenError, digests_of
 from gatewayd.errors import ArchiveError
-from gatewayd.metering.plan import Dirty, Plan, slices
+from gatewayd.metering.plan import Dirty, Plan
 
 LINGER_SECONDS = 1.0
 """What arrives within this time is computed together: a profile comes in pieces."""
-REST = 0.5
-"""Behind a slice nothing is done for this part of the time that it took."""
 RETRY_SECONDS = 10.0
 LOOK_SECONDS = 600.0
 """Between two looks whether a day has become due."""
-_POINTS = 8
-"""Points of one slice."""
-_WRITE = 2000
-"""Values that are written at once, about."""
 
 log = logging.getLogger("gatewayd.metering")
 
@@ -76,8 +69,6 @@ class Metering:
         self._recalled = Recalled(Progress(), {})
         """What is left of what was found out at the start."""
         self._notes = Notes(derived.store, clock)
-        self._whole: dict[tuple[str, date], datetime] = {}
-        """Days of which all channels were computed since the engine began to catch up, and months; and when."""
         self._next: tuple[Plan, dict[str, PointWork]] | None = None
         """What was taken, and is not looked at yet."""
         self._works: dict[str, PointWork] = {}
@@ -101,6 +92,17 @@ class Metering:
         (self._plan, self._works), self._next = self._next, None
         self.compute = Compute(self._raw.folder, self._derived.store.folder, self._works, self._zone)
         self._dues = Dues(self.compute.reach, self._works, self._zone)
+        self._deriving = Deriving(
+            self._plan,
+            self.compute,
+            self._derived,
+            self.state,
+            self._notes,
+            self._clock,
+            taken=lambda: self._next is not None,
+            reached=self._reached,
+            sleep=self._sleep,
+        )
         self.state.points = len(self._works)
 
     async def run(self) -> None:
@@ -140,7 +142,7 @@ class Metering:
     async def _pass(self) -> None:
         """Once. ArchiveError; OthersTakenError: nothing is lost, and it is to be done again."""
         self._more.clear()
-        self._whole.clear()
+        self._deriving.whole.clear()
         self.compute.look_again()
         if self._progress is None:
             self._recalled = await recalled(self._derived.store, self._raw)
@@ -158,12 +160,12 @@ class Metering:
             if len(dirty):
                 self.compute.reach.resume(before.part.replaced if before.part is not None else ())
                 batch = Batch(seq, before.part)
-                await self._derive(dirty, f"readings {before.seq + 1}-{seq} of the raw archive", batch)
+                await self._deriving.derive(dirty, f"readings {before.seq + 1}-{seq} of the raw archive", batch)
             if seq == before.seq:
                 break
             read, now = (before.seq, seq), self._clock()
-            told = await self._slice(lambda: self.compute.ratios_read(*read, now, "the meter was read"))  # noqa: B023
-            await self._write(told, 0)
+            told = await self._deriving.slice(lambda: self.compute.ratios_read(*read, now, "the meter was read"))  # noqa: B023
+            await self._deriving.write(told, 0)
             await self._remember(msgspec.structs.replace(before, seq=seq, part=None))
         await self._look(self._progress)
         await self._enter(self._progress)
@@ -184,9 +186,10 @@ class Metering:
             self.compute.replaced = replaced
             reason = again or "the point is new, or its definition has changed"
             for dirty in await asyncio.to_thread(self._dues.all_days, changed, self._clock(), standing=replaced):
-                await self._derive(dirty, reason)
+                await self._deriving.derive(dirty, reason)
             now = self._clock()
-            await self._write(await self._slice(lambda: self.compute.ratios(changed, now, "another definition")), 0)
+            told = await self._deriving.slice(lambda: self.compute.ratios(changed, now, "another definition"))
+            await self._deriving.write(told, 0)
             self.compute.replaced = False
         if digests != self._digests:
             await remember_definitions(self._derived.store, digests)
@@ -203,7 +206,7 @@ class Metering:
             while seq < min(end, progress.seq):
                 dirty, seq = await asyncio.to_thread(self.compute.reach.behind, self._plan, seq, end)
                 if len(dirty):
-                    await self._derive(dirty, f"segment {number} of the raw archive is another file")
+                    await self._deriving.derive(dirty, f"segment {number} of the raw archive is another file")
         if mended:
             await self._remember(msgspec.structs.replace(progress, raw_unread=left))
 
@@ -213,9 +216,9 @@ class Metering:
         if progress.looked is None:
             dirty = await asyncio.to_thread(self._dues.holes, now)
         else:
-            dirty = await asyncio.to_thread(self._dues.of, progress.looked, now, self._whole)
+            dirty = await asyncio.to_thread(self._dues.of, progress.looked, now, self._deriving.whole)
         if len(dirty):
-            await self._derive(dirty, "the day is due")
+            await self._deriving.derive(dirty, "the day is due")
         await self._remember(msgspec.structs.replace(progress, looked=now))
 
     async def _enter(self, progress: Progress) -> None:
@@ -226,81 +229,14 @@ class Metering:
             for point, day in days_entered:
                 if point in self._works:
                     dirty.add(point, day)
-            await self._derive(dirty, "a substitute value was entered by hand")
+            await self._deriving.derive(dirty, "a substitute value was entered by hand")
             await self._remember(msgspec.structs.replace(self._progress or progress, entered=upto))
 
-    # -- doing it -----------------------------------------------------------------------------------------------------
-
-    async def _derive(self, dirty: Dirty, reason: str, batch: Batch | None = None) -> None:
-        """Compute and write; of a batch what is not done yet. ArchiveError."""
-        spread = await asyncio.to_thread(self.compute.reach.spread, self._plan, dirty)
-        now = self._clock()
-        left = spread if batch is None else batch.left(spread)
-        self._whole |= {one: now for one in left if self._plan.whole(one[0], left.codes(*one))}
-        await self._days(left, now, reason, batch)
-        replaced = tuple(self.compute.reach.replaced)
-        again = self.compute.reach.again(spread)
-        if len(again):
-            spread.update(again := self._plan.spread(again))
-            await self._days(again if batch is None else batch.again(again, replaced), now, reason, batch)
-        pending: list[Entry] = []
-        alone: defaultdict[str, list[date]] = defaultdict(list)
-        months = spread.months() | self.compute.gas_months() | (batch.months if batch is not None else set())
-        for point, year, month in sorted(months, key=lambda one: (one[1:], self._plan.rank(one[0]), one[0])):
-            first = date(year, month, 1)
-            if self._plan.reach(point) is not None:
-                alone[point].append(first)
-                continue
-            pending += await self._slice(
-                lambda point=point, first=first: self.compute.month(point, first, now, reason)  # type: ignore[misc]
-            )
-            pending = await self._write(pending, _WRITE)
-        for point, firsts in alone.items():  # all of them together: one may have a substitute of another
-            pending += await self._slice(
-                lambda point=point, firsts=firsts: self.compute.months(point, firsts, now, reason)  # type: ignore[misc]
-            )
-            pending = await self._write(pending, _WRITE)
-        await self._write(pending, 0)
-
-    async def _days(self, dirty: Dirty, now: datetime, reason: str, batch: Batch | None = None) -> None:
-        """Each after what it is made of. ArchiveError."""
-        tasks = self._plan.tasks(dirty)
-        self.state.waiting = len(tasks)
-        self.compute.coming(dirty)
-        pending: list[Entry] = []
-        for part in slices(tasks, _POINTS):
-            pending += await self._slice(lambda part=part: self.compute.days(part, now, reason))  # type: ignore[misc]
-            self.state.waiting -= len(part)
-            pending = await self._write(pending, _WRITE)
-            if batch is not None and self._progress is not None and not pending:
-                done = batch.reached(part[0].day, self.compute.reach.replaced, self._loop.time())
-                if done is not None:
-                    await self._remember(msgspec.structs.replace(self._progress, part=done))
-        await self._write(pending, 0)
-
-    async def _slice(self, work: Callable[[], list[Entry]]) -> list[Entry]:
-        """ArchiveError; OthersTakenError."""
-        if self._next is not None:
-            raise OthersTakenError
-        begun = self._loop.time()
-        found = await asyncio.to_thread(work)
-        self.state.unread(self.compute.unreadable)
-        self.state.lost(self.compute.unread.text, self.compute.unread.remedy)
-        await self._sleep((self._loop.time() - begun) * REST)
-        return found
-
-    async def _write(self, entries: list[Entry], at_least: int) -> list[Entry]:
-        """Write what has come together, if it is enough; what still waits."""
-        count = sum(len(one.readings) for one in entries)
-        if not entries or count < at_least:
-            return entries
-        self.compute.tally.written += await self._derived.append(entries)
-        told, self.compute.notes = self.compute.notes, []
-        self._notes.tell(told)
-        self.compute.begin()
-        return []
-
     # -- where it is --------------------------------------------------------------------------------------------------
+
+    async def _reached(self, part: Part) -> None:
+        if self._progress is not None:
+            await self._remember(msgspec.structs.replace(self._progress, part=part))
 
     async def _remember(self, progress: Progress) -> None:
         progress = msgspec.structs.replace(

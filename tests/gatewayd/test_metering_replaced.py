@@ -13,6 +13,7 @@ import pytest
 from gatewayd.archive import segments
 from gatewayd.archive.verify import verify
 from gatewayd.daemon.derived import derived_folder
+from gatewayd.daemon.metering_deriving import Deriving
 from gatewayd.daemon.metering_marks import Found, found, lost, mark_of
 from gatewayd.legal_time import day_bounds, days, interval_ends
 from gatewayd.metering.values import Layer
@@ -105,9 +106,10 @@ def test_it_is_found_out_again_where_the_gateway_was_killed_before_all_was_compu
             async def die(*_: object) -> None:
                 raise KeyboardInterrupt
 
-            monkeypatch.setattr(here.engine, "_days", die)
+            monkeypatch.setattr(Deriving, "derive", die)
             with pytest.raises(KeyboardInterrupt):
                 await here.engine.catch_up()
+            monkeypatch.undo()
 
     async def after() -> None:
         async with world(tmp_path / "a") as here:

@@ -1,7 +1,7 @@
 """Other points while days are computed: a reload costs no value, whenever it comes."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 
 from gatewayd.archive.records import Entry
 from gatewayd.daemon.metering_build import works_of
+from gatewayd.daemon.metering_deriving import Deriving
 from gatewayd.legal_time import PRAGUE, days
 from gatewayd.metering.plan import CycleError, Task
 from gatewayd.metering.points import Installed, MeteringPoint
@@ -33,21 +34,22 @@ async def back_fill(here: World) -> None:
         await here.raw.append(brought(day_of("em-2", day, "0.100")))
 
 
-def taken_at(here: World, slices: Sequence[int], points: Sequence[Sequence[object]]) -> None:
+def taken_at(
+    here: World, slices: Sequence[int], points: Sequence[Sequence[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Take points behind these slices, each counted over all engines' computations."""
     count = 0
-    engine = here.engine
-    whole = engine._slice
+    whole = Deriving.slice
 
-    async def slice_of(work: object) -> list[Entry]:
+    async def slice_of(deriving: Deriving, work: Callable[[], list[Entry]]) -> list[Entry]:
         nonlocal count
-        found = await whole(work)  # type: ignore[arg-type]
+        found = await whole(deriving, work)
         count += 1
         if count in slices:
-            engine.take(works_of(points[list(slices).index(count)], PRAGUE))  # type: ignore[arg-type]
+            here.engine.take(works_of(points[list(slices).index(count)], PRAGUE))  # type: ignore[arg-type]
         return found
 
-    engine._slice = slice_of  # type: ignore[method-assign]
+    monkeypatch.setattr(Deriving, "slice", slice_of)
 
 
 def values(here: World) -> dict[tuple[str, str, datetime], tuple[object, ...]]:
@@ -60,7 +62,9 @@ def values(here: World) -> dict[tuple[str, str, datetime], tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("place", [1, 5, 9, 14])
-def test_points_that_come_in_the_middle_change_no_value(tmp_path: Path, place: int) -> None:
+def test_points_that_come_in_the_middle_change_no_value(
+    tmp_path: Path, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def body() -> None:
         async with world(tmp_path / "undisturbed", AFTER) as here:
             await back_fill(here)
@@ -68,7 +72,7 @@ def test_points_that_come_in_the_middle_change_no_value(tmp_path: Path, place: i
             wanted = values(here)
         async with world(tmp_path / "taken", BEFORE) as here:
             await back_fill(here)
-            taken_at(here, (place, place + 2, place + 3), (AFTER, BEFORE, AFTER))
+            taken_at(here, (place, place + 2, place + 3), (AFTER, BEFORE, AFTER), monkeypatch)
             await here.engine.catch_up()
             assert here.engine.state.points == 4
             assert values(here) == wanted
@@ -77,14 +81,14 @@ def test_points_that_come_in_the_middle_change_no_value(tmp_path: Path, place: i
     assert len(broken_chains(tmp_path / "taken")) == 0
 
 
-def test_the_same_points_once_more_disturb_nothing(tmp_path: Path) -> None:
+def test_the_same_points_once_more_disturb_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six times SIGHUP with an unchanged file: no day is computed a second time."""
 
     async def body() -> None:
         async with world(tmp_path, AFTER) as here:
             await back_fill(here)
             compute, done = here.engine.compute, here.engine.compute.tally.days
-            taken_at(here, range(1, 7), [AFTER] * 6)
+            taken_at(here, range(1, 7), [AFTER] * 6, monkeypatch)
             await here.engine.catch_up()
             assert here.engine.compute is compute
             assert compute.tally.days - done == 3 * 14
