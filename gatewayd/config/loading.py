@@ -13,7 +13,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config import checks, lint, messages, metering_lint, metering_periods, observing, policy_checks
+from gatewayd.config import (
+    checks,
+    clock_changes,
+    lint,
+    messages,
+    metering_lint,
+    metering_periods,
+    observing,
+    policy_checks,
+)
 from gatewayd.config.composer import MAX_BYTES, Unreadable, compose, too_large
 from gatewayd.config.conversion import Conversion
 from gatewayd.config.definition import SINK_KEYS, Document, document
@@ -65,6 +74,7 @@ def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) ->
     advice = [*checks.warnings(tree), *lint.warnings(config.meters), *observing.warnings(config.observability)]
     advice += metering_lint.warnings(valid.points, config.points, metered(config.meters))
     advice += metering_periods.warnings(valid.points, config.points)
+    advice += clock_changes.warnings(tree.root, config.gateway.zone)
     return replace(config, warnings=_findings(tree, advice))
 
 

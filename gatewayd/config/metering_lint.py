@@ -85,6 +85,13 @@ def _substitution(loc: Loc, entry: MeteringPointEntry, point: MeteringPoint, con
     if substitution.enabled and point.virtual:
         message = "a sum is made of the substitute values of its parts; expected substitution at these points"
         yield Fault((*loc, "substitution", "enabled"), message)
+    elif substitution.enabled and point.metering_type is MeteringType.C and point.boundary is None:
+        message = (
+            "does nothing: the point is of type C, and has intervals; type C has substitute values of months alone"
+        )
+        yield Fault(
+            (*loc, "substitution", "enabled"), f"{message}; expected metering_type: B, or A, at the point or meter"
+        )
 
 
 def _channels(loc: Loc, entry: MeteringPointEntry, point: MeteringPoint) -> Iterator[Fault]:

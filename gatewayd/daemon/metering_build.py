@@ -17,7 +17,7 @@ from gatewayd.daemon.metering_steps import Day, Made, PointWork, Step
 from gatewayd.daemon.metering_validation import Substitution, Validation, affected_days, netting_step
 from gatewayd.daemon.metering_virtual import virtual_step
 from gatewayd.metering.derivation import Facts
-from gatewayd.metering.netting import Netting
+from gatewayd.metering.netting import Netting, is_phase, is_sum
 from gatewayd.metering.periods import Span, intervals_of
 from gatewayd.metering.plan import PointPlan
 from gatewayd.metering.points import MeteringPoint
@@ -87,28 +87,46 @@ def _touching(point: MeteringPoint) -> tuple[Obis, ...]:
 def primary_step(point: MeteringPoint, zone: ZoneInfo) -> Step:
     """The values of the meters, times the ratios in force."""
     facts: Facts = (("meters", tuple(sorted(point.meters))),)
-    asked = replace(point, channels=with_parts(point.channels))
+    named = _named(point)
+    asked = replace(point, channels=with_parts(named))
 
     def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
         found = primary(asked, chain.from_iterable(day.raw.values()), zone)
         told = remarks_of(point, found, day)
         owed = _owed(point, day)
+        there = [one for one in completed_sums(named, found.series) if _wanted(point, one.channel.obis)]
         return tuple(
             Made(_told(within(series, day), owed), facts=facts, remarks=told.get(series.channel.obis, ()))
-            for series in _with_untold(completed_sums(point.channels, found.series), point, day)
+            for series in (there if named else _with_untold(there, point, day))
         )
 
     return step
 
 
+def _named(point: MeteringPoint) -> tuple[Obis, ...]:
+    """The channels that are made of what the meter tells; () for whatever there is. What is netted is made of the
+    phases that are named, else of those that there are."""
+    if point.netting is None or not any(map(is_sum, point.channels)):
+        return point.channels
+    phases = any(map(is_phase, point.channels))
+    return tuple(code for code in point.channels if not is_sum(code)) if phases else ()
+
+
+def _wanted(point: MeteringPoint, code: Obis) -> bool:
+    return not point.channels or code in point.channels or (point.netting is not None and is_phase(code))
+
+
 def _with_untold(series: Sequence[Series], point: MeteringPoint, day: Day) -> Sequence[Series]:
-    """On a day that is settled with the channels of the day before, of a point that has whatever there is."""
-    if day.since is None or point.channels:
+    """On a day that is settled with the channels of the day before, of a point that has whatever there is. What was
+    netted of phases is netted again, and nothing that the meter has not told."""
+    if day.since is None:
         return series
     there = {one.channel.obis for one in series}
     before = day.look.day(point.id, day.day - timedelta(days=1))
-    gone = [Series(one.channel, Layer.INTERVAL, ()) for code, one in sorted(before.items()) if code not in there]
-    return (*series, *gone)
+    codes = sorted(before.keys() - there)
+    if point.netting is not None and any(map(is_phase, (*there, *before))):
+        codes = [code for code in codes if not is_sum(code)]
+    return (*series, *(Series(before[code].channel, Layer.INTERVAL, ()) for code in codes))
 
 
 def _owed(point: MeteringPoint, day: Day) -> Sequence[Span]:

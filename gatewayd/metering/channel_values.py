@@ -22,7 +22,7 @@ from gatewayd.metering.periods import Intervals, Span
 from gatewayd.metering.points import MeteringPoint, PointVersion
 from gatewayd.metering.ratio_remarks import Remarks, ratio_text
 from gatewayd.metering.rows_chosen import Chosen, chosen, chosen_total
-from gatewayd.metering.sources import Source, one_way
+from gatewayd.metering.sources import Source, one_way, usual_unit
 from gatewayd.metering.totals import risen
 from gatewayd.metering.values import Channel, Layer, Method, Series, Value, missing
 from gatewayd.model import NO_FLAGS, Archived, Flag, Ratio, RawStatus
@@ -30,9 +30,6 @@ from gatewayd.obis import Obis
 
 _CHANGED = Flag.CONFIG_CHANGED
 _EXCHANGED = Flag.CONFIG_CHANGED | Flag.PARTIAL_INTERVAL
-_ELECTRICITY, _GAS = 1, 7
-_USUAL_UNITS = {**dict.fromkeys((1, 2, 15, 16), "kWh"), **dict.fromkeys(range(3, 9), "kvarh"), 9: "kVAh", 10: "kVAh"}
-"""By group C of electricity, for channels of which there is no value yet."""
 
 Rows = Mapping[datetime, Sequence[Archived]]
 """What is archived of one meter and code, by the end of the interval."""
@@ -72,13 +69,19 @@ class ChannelValues:
                 value = missing(value.at, value.seconds, said, flags=value.flags)
             unit = unit or found
             values.append(value)
-        unit = unit or self._usual_unit()
+        unit = unit or self._told_unit() or usual_unit(self._code)
         return Series(Channel(self._point.id, self._code, unit), Layer.INTERVAL, tuple(values))
 
-    def _usual_unit(self) -> str:
-        if self._code.a == _ELECTRICITY:
-            return _USUAL_UNITS.get(self._code.c, "")
-        return "m3" if self._code.a == _GAS else ""
+    def _told_unit(self) -> str:
+        """That of readings without a number."""
+        told = (
+            one.reading.unit
+            for table in self._tables.values()
+            for rows, _ in table
+            for there in rows.values()
+            for one in there
+        )
+        return next((energy_unit(unit).unit for unit in told if unit), "")
 
     def _values(self) -> Iterator[Made]:
         """Ascending; nothing of intervals that are none of the point's."""

@@ -11,9 +11,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import lcm
 from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import PRAGUE, QUARTER, day_bounds
@@ -26,6 +27,8 @@ from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.resolution import resolution
 from gatewayd.metering.values import Layer, Series
 from gatewayd.model import Archived
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """An interval of the longer of both metering periods, and what both have in it; None where that is not true."""
+    """An interval of the longer of both metering periods, or of a time that both divide, and what both have in it; None
+    where that is not true."""
 
     start: datetime
     end: datetime
@@ -190,7 +194,7 @@ def compare(
     period: timedelta = QUARTER,
 ) -> Report:
     """Of the legal-time days from `first` to `last`, both included; months whole. INTERVAL: each interval of the longer
-    of both metering periods. ValueError for series of different units."""
+    of both metering periods, or of the shortest time that both divide. ValueError for series of different units."""
     (report,) = compare_layers(main, control, (layer,), first, last, terms, zone, period)
     return report
 
@@ -264,12 +268,16 @@ def _compared(
 
 
 def _slots(main: Series, control: Series) -> list[_Slot]:
-    """Every interval that either of them has; where their periods differ those of the longer one."""
+    """Every interval that either of them has; where their periods differ those of the longer one, or of the shortest
+    time that both divide: half an hour of 10 and 15 minutes."""
     ours = {(one.at, one.seconds): true_amount(one) for one in main.values}
     theirs = {(one.at, one.seconds): true_amount(one) for one in control.values}
     periods = [max((seconds for _, seconds in found), default=0) for found in (ours, theirs)]
     if 0 in periods or periods[0] == periods[1]:
         wanted = list(ours) if ours.keys() == theirs.keys() else sorted(ours.keys() | theirs.keys())
+    elif periods[0] % periods[1] and periods[1] % periods[0]:
+        wanted = _common(ours.keys() | theirs.keys(), lcm(*periods))
+        ours, theirs = _summed(main, wanted), _summed(control, wanted)
     elif periods[0] > periods[1]:
         wanted, theirs = list(ours), theirs | _summed(control, ours)
     else:
@@ -278,6 +286,12 @@ def _slots(main: Series, control: Series) -> list[_Slot]:
         _Slot(at - timedelta(seconds=seconds), at, ours.get((at, seconds)), theirs.get((at, seconds)))
         for at, seconds in wanted
     ]
+
+
+def _common(known: Iterable[tuple[datetime, int]], seconds: int) -> list[tuple[datetime, int]]:
+    """Times of this length, up to an hour, that end with intervals of both: legal time is whole half hours off UTC."""
+    length = timedelta(seconds=seconds)
+    return [(at, seconds) for at in sorted({at for at, _ in known}) if not (at - _EPOCH) % length]
 
 
 def _summed(series: Series, wanted: Iterable[tuple[datetime, int]]) -> dict[tuple[datetime, int], Decimal | None]:

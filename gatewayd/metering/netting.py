@@ -105,6 +105,18 @@ def of_point(series: Mapping[Obis, Series], netting: Netting) -> tuple[Series, S
     return netted(legs, netting, taken, given)
 
 
+def is_phase(code: Obis) -> bool:
+    """Whether it is +A or -A of one phase."""
+    what = quantity(code)
+    return what is not None and what[0] in _SUMS and what[1] != _ALL
+
+
+def is_sum(code: Obis) -> bool:
+    """Whether it is +A or -A of all phases: what is netted, where the meter does not tell it."""
+    what = quantity(code)
+    return what is not None and what[0] in _SUMS and what[1] == _ALL
+
+
 def _at(at: datetime, seconds: int, legs: Sequence[_Leg], netting: Netting) -> tuple[Value, Value]:
     found: list[Value] = []
     signed: list[Decimal] = []

@@ -36,6 +36,8 @@ _COUNTED = frozenset(
 volume as heat meters with IEC 62056-21 have them (6.8, 6.26), volume of water."""
 _PHASES = 20
 """L1, L2 and L3 have 20, 40 and 60 more than the sum (IEC 62056-6-1, group C)."""
+_USUAL_UNITS = {**dict.fromkeys((1, 2, 15, 16), "kWh"), **dict.fromkeys(range(3, 9), "kvarh"), 9: "kVAh", 10: "kVAh"}
+"""By group C of electricity, of the sum and of each phase."""
 _BOTH_WAYS = frozenset({11, 12, 13, 14, 16})
 """Current, voltage, power factor, frequency; and |+A|-|-A|, which has a sign."""
 
@@ -78,6 +80,15 @@ def counts_energy(code: Obis) -> bool:
 def one_way(code: Obis) -> bool:
     """Whether what is counted of it is never negative: +A, -A, the quadrants, volumes; a net energy has a sign."""
     return counts_energy(code) and not (code.a == _ELECTRICITY and code.c % _PHASES in _BOTH_WAYS)
+
+
+def usual_unit(code: Obis) -> str:
+    """That of a channel of which there is no value yet; "" where meters have different ones, as for heat."""
+    if code.a == _ELECTRICITY and 0 < code.c <= 4 * _PHASES:
+        return _USUAL_UNITS.get(code.c % _PHASES, "")
+    if code.a == _GAS:
+        return "m3" if code.c in _VOLUMES else ""
+    return "m3" if (code.a, code.c) in ((_WATER, 1), (_HOT_WATER, 1)) else ""
 
 
 def sources(channel: Obis) -> tuple[tuple[Obis, Source], ...]:

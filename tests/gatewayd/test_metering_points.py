@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gatewayd.archive.query import Reader
@@ -168,20 +169,72 @@ def test_losses_are_a_layer_of_their_own(tmp_path: Path) -> None:
     run(body())
 
 
+PHASES = {"1-0:21.29.0": "3", "1-0:41.29.0": "1", "1-0:61.29.0": "0", "1-0:62.29.0": "2"}
+
+
 def test_phases_are_netted(tmp_path: Path) -> None:
     """(3, 1, -2) is +2 by saldo."""
     point = replace(NORTH, netting=Netting.SALDO)
-    codes = {"1-0:21.29.0": "3", "1-0:41.29.0": "1", "1-0:61.29.0": "0", "1-0:62.29.0": "2"}
 
     async def body() -> None:
         async with world(tmp_path, [point]) as here:
-            for code, text in codes.items():
+            for code, text in PHASES.items():
                 await here.bring(day_of("em-1", DAY, text, Obis.parse(code)))
             assert here.values("north")[ENDS[0]].amount == Decimal(2)
             assert here.values("north", Layer.INTERVAL, EXPORT)[ENDS[0]].amount == Decimal(0)
             assert here.one("north", Layer.DAY).amount == Decimal(192)
 
     run(body())
+
+
+@pytest.mark.parametrize(
+    "channels", [(), tuple(map(Obis.parse, PHASES)), (IMPORT, EXPORT)], ids=["none", "phases", "sum"]
+)
+def test_netted_values_stay_when_the_day_is_settled(tmp_path: Path, channels: tuple[Obis, ...]) -> None:
+    """Of a point that has whatever there is, of one whose phases are named, and of one whose results are."""
+    point = replace(NORTH, netting=Netting.SALDO, channels=channels)
+    after = DAY + timedelta(days=1)
+
+    async def body() -> None:
+        async with world(tmp_path, [point]) as here:
+            here.now += timedelta(days=1)
+            for day in (DAY, after):
+                for code, text in PHASES.items():
+                    await here.bring(day_of("em-1", day, text, Obis.parse(code)))
+            for _ in range(4):
+                here.now += timedelta(days=1)
+                await here.engine.catch_up()
+            days = here.values("north", Layer.DAY)
+            ends = [day_bounds(day)[1] for day in (DAY, after)]
+            assert [(days[at].amount, days[at].status) for at in ends] == [(Decimal(192), RawStatus.TRUE)] * 2
+            assert here.one_of("north", Layer.DAY, ends[1], EXPORT).amount == 0
+            methods = {one.method for one in here.values("north").values() if one.at <= ends[1]}
+            assert methods == {Method.NETTED}
+
+    run(body())
+
+
+def test_a_phase_without_a_number_costs_the_netted_values_and_no_other(tmp_path: Path) -> None:
+    point = replace(NORTH, netting=Netting.SALDO)
+
+    async def body() -> None:
+        async with world(tmp_path, [point]) as here:
+            for code, text in PHASES.items():
+                text = "" if code.startswith("1-0:6") else text
+                unit = "" if not text else "kWh"
+                await here.bring([replace_unit(one, unit) for one in day_of("em-1", DAY, text, Obis.parse(code))])
+            for _ in range(3):
+                here.now += timedelta(days=1)
+                await here.engine.catch_up()
+                assert {one.status for one in here.values("north").values()} == {RawStatus.MISSING}
+                assert here.values("north", Layer.INTERVAL, Obis.parse("1-0:21.29.0"))[ENDS[0]].amount == Decimal(3)
+                assert here.one_of("north", Layer.DAY, day_bounds(DAY)[1], Obis.parse("1-0:21.29.0")).status is RawStatus.TRUE
+
+    run(body())
+
+
+def replace_unit(reading: Reading, unit: str) -> Reading:
+    return msgspec.structs.replace(reading, unit=unit)
 
 
 def test_flags_and_statuses_of_the_meter_stay(tmp_path: Path) -> None:

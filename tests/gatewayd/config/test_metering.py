@@ -366,6 +366,30 @@ ADVICE: list[tuple[tuple[str, ...], list[str]]] = [
         ],
     ),
     (
+        ("id: a, meter: em-1, metering_type: C, substitution: {enabled: true}",),
+        [
+            "points[0].substitution.enabled: does nothing: the point is of type C, and has intervals; type C has "
+            "substitute values of months alone; expected metering_type: B, or A, at the point or meter"
+        ],
+    ),
+    (("id: a, meter: em-1, metering_type: B, substitution: {enabled: true}",), []),
+    (
+        ('id: a, meters: [{meter: em-1}, {meter: em-2, since: "2026-03-29 02:30"}]',),
+        [
+            "points[0].meters[1].since: there is no 2026-03-29 02:30 in Europe/Prague, where the clocks go forward "
+            "then: it is taken as 03:30; expected that, or a time that there is"
+        ],
+    ),
+    (
+        ('id: a, meters: [{meter: em-1}, {meter: em-2, since: "2026-10-25 02:30"}]',),
+        [
+            "points[0].meters[1].since: 2026-10-25 02:30 comes twice in Europe/Prague, where the clocks go back then: "
+            "the first one is meant, 02:30+0200"
+        ],
+    ),
+    (('id: a, meters: [{meter: em-1}, {meter: em-2, since: "2026-10-25 03:00"}]',), []),
+    (("id: a, meters: [{meter: em-1}, {meter: em-2, since: 2026-10-25}]",), []),
+    (
         ("id: a, meter: log, metering_type: A",),
         [
             "points[0].meter: 'log' has no load profile and no intervals, so the point has no values of it; expected a "

@@ -150,6 +150,24 @@ def test_quarter_hours_are_compared_with_hours() -> None:
         assert (not_compared.start, not_compared.end) == (at("2026-11-24 01:00"), at("2026-11-24 02:00"))
 
 
+@pytest.mark.parametrize(("day", "want"), [(date(2026, 3, 29), 46), (DAY, 48), (date(2026, 10, 25), 50)])
+def test_periods_of_which_none_divides_the_other_are_compared_by_what_both_divide(day: date, want: int) -> None:
+    """10 and 15 minutes by half hours, whichever is the main metering; 101.4 against 100 is beyond 1 %."""
+    start, end = day_bounds(day)
+    tens = [
+        Value(start + timedelta(minutes=10 * n), 600, Decimal("33.8"), RawStatus.TRUE)
+        for n in range(1, 1 + (end - start) // timedelta(minutes=10))
+    ]
+    lost = Series(CONTROL, Layer.INTERVAL, (*tens[:4], *tens[5:]))
+    for main, control in ((flat("50", day, day), lost), (lost, flat("50", day, day, CONTROL))):
+        by_half_hours = compare(*meterings(main, control), Layer.INTERVAL, day, day)
+        assert by_half_hours.counts == {Verdict.OK: 0, Verdict.ALARM: want - 1, Verdict.NOT_COMPARED: 1}
+        assert {one.end - one.start for one in by_half_hours.comparisons} == {timedelta(minutes=30)}
+        (whole,) = compare(*meterings(main, control), Layer.DAY, day, day).comparisons
+        assert (whole.verdict, whole.have, whole.want) == (Verdict.ALARM, want - 1, want)
+        assert {whole.main, whole.control} == {Decimal("101.4") * (want - 1), Decimal(100) * (want - 1)}
+
+
 @pytest.mark.parametrize(("day", "want"), [(date(2026, 3, 29), 92), (date(2026, 10, 25), 100)])
 def test_days_of_the_change_have_their_real_intervals(day: date, want: int) -> None:
     report = compare(*meterings(flat("1", day, day), flat("1", day, day, CONTROL)), Layer.DAY, day, day)
