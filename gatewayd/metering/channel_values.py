@@ -73,15 +73,10 @@ class ChannelValues:
         return Series(Channel(self._point.id, self._code, unit), Layer.INTERVAL, tuple(values))
 
     def _told_unit(self) -> str:
-        """That of readings without a number."""
-        told = (
-            one.reading.unit
-            for table in self._tables.values()
-            for rows, _ in table
-            for there in rows.values()
-            for one in there
-        )
-        return next((energy_unit(unit).unit for unit in told if unit), "")
+        """That of readings without a number, the same in whatever order they came."""
+        tables = (rows for table in self._tables.values() for rows, _ in table)
+        told = {one.reading.unit for rows in tables for there in rows.values() for one in there}
+        return min((energy_unit(unit).unit for unit in told if unit), default="")
 
     def _values(self) -> Iterator[Made]:
         """Ascending; nothing of intervals that are none of the point's."""
