@@ -43,6 +43,7 @@ from gatewayd.daemon.derived_rows import (
     value_of,
 )
 from gatewayd.daemon.derived_spans import KEY, MEMORY, Spans, reading
+from gatewayd.daemon.file_marks import FileMark, mark_of
 from gatewayd.daemon.metering_tally import DerivedTally
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.legal_time import legal_day
@@ -100,8 +101,9 @@ class DerivedReader:
 
     def __init__(self, folder: Path, lookups: Lookups | None = None) -> None:
         self.folder = folder
-        self.damaged: dict[int, str] = {}
-        """Segments that could not be read when they were looked at last, and why."""
+        self.damaged: dict[int, FileMark] = {}
+        """Segments of which something could not be read, as their files were then: until they are other ones, whatever
+        else can be read of them."""
         self.lookups = Lookups() if lookups is None else lookups
         self._spans = Spans(folder, self.lookups)
 
@@ -206,12 +208,13 @@ class DerivedReader:
             try:
                 with reading(self.lookups, segments.segment_path(self.folder, number)) as connection:
                     found = query(connection)
-            except ArchiveDamaged as error:
-                self.damaged[number] = str(error)
+            except ArchiveDamaged:
+                self.damaged[number] = mark_of(self.folder, number)
                 if passing:
                     continue
                 raise
-            self.damaged.pop(number, None)
+            if number in self.damaged and self.damaged[number] != mark_of(self.folder, number):
+                del self.damaged[number]
             yield found
 
 

@@ -15,9 +15,9 @@ import msgspec
 
 from gatewayd.archive import segments
 from gatewayd.archive.store import Store
+from gatewayd.daemon.file_marks import FileMark
 from gatewayd.daemon.metering_batch import Part
 from gatewayd.daemon.metering_marks import Found, Mark, found, lost, mark_of
-from gatewayd.daemon.metering_unread import FileMark
 
 MEMORY = "metering"
 """Under this name the derived archive remembers where the engine is..."""

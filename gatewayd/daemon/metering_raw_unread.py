@@ -12,8 +12,8 @@ before is computed again, which writes nothing where it is the same.
 from collections.abc import Collection
 
 from gatewayd.archive import segments
+from gatewayd.daemon.file_marks import FileMark, mark_of
 from gatewayd.daemon.metering_raw import RawReader
-from gatewayd.daemon.metering_unread import FileMark, mark_of
 from gatewayd.errors import ArchiveDamaged
 
 

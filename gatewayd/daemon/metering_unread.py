@@ -8,16 +8,11 @@ Rules: a version is written only where it is known what stands before it. A segm
 that it has values of, and nothing else; what was passed over is computed when the segment is another file, or gone.
 """
 
-from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 
 from gatewayd.archive import segments
 from gatewayd.daemon.derived import DerivedReader
-
-FileMark = tuple[int, int, int, int]
-"""A segment, the inode of its file, when that was changed (ns), and its size; zeros for one that is gone. A copy that
-keeps the times of the original has another inode."""
+from gatewayd.daemon.file_marks import FileMark, mark_of
 
 
 class Unread:
@@ -49,23 +44,13 @@ class Unread:
         if not self.passed:
             return before
         self.passed.clear()
-        return self._marks(self._reader.damaged.keys() | {one[0] for one in before})
+        known = {one[0]: one for one in before} | self._reader.damaged
+        return tuple(known[number] for number in sorted(known))
 
     def mended(self, noted: tuple[FileMark, ...]) -> bool:
         """Whether any of these is another file by now, or gone: then all are looked at anew."""
-        if not noted or noted == self._marks(one[0] for one in noted):
+        if all(one == mark_of(self._reader.folder, one[0]) for one in noted):
+            self._reader.damaged |= {one[0]: one for one in noted}  # also after a start
             return False
         self._reader.damaged.clear()
         return True
-
-    def _marks(self, numbers: Iterable[int]) -> tuple[FileMark, ...]:
-        return tuple(mark_of(self._reader.folder, number) for number in sorted(numbers))
-
-
-def mark_of(folder: Path, number: int) -> FileMark:
-    """That of a segment as it is now."""
-    try:
-        facts = segments.segment_path(folder, number).stat()
-    except OSError:
-        return number, 0, 0, 0
-    return number, facts.st_ino, facts.st_mtime_ns, facts.st_size

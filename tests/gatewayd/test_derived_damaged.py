@@ -84,6 +84,52 @@ def test_other_days_go_on_and_what_was_passed_over_is_computed_when_it_is_mended
     run(body())
 
 
+def page_of_a_day(folder: Path) -> tuple[Path, bytes, date]:
+    """The last sealed segment with a page destroyed that some days need and most do not, what it was, and such a day."""
+    path = segments.segment_path(folder, segments.segment_numbers(folder)[-2])
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    for page in range(20, len(whole) // 4096):
+        path.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
+        reader = DerivedReader(folder)
+        lost = [day for day in days(FIRST, FIRST + timedelta(days=29)) if not readable(reader, day)]
+        if 0 < len(lost) < 5:
+            return path, whole, lost[0]
+    raise AssertionError("no such page")
+
+
+def readable(reader: DerivedReader, day: date) -> bool:
+    try:
+        reader.current("north", Layer.INTERVAL, IMPORT, *day_bounds(day))
+    except ArchiveDamaged:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_can_be_read_of_a_damaged_segment_does_not_make_it_sound(tmp_path: Path, *, restarted: bool) -> None:
+    async def body() -> None:
+        async with world(tmp_path, [NORTH, SOUTH]) as here:
+            await november(here)
+            path, whole, day = page_of_a_day(here.store.folder)
+            engine = here.begin([NORTH, SOUTH])
+            await here.bring([quarter("em-1", day_bounds(day)[0] + timedelta(hours=10), "0.260")])
+            await here.bring([quarter("em-2", day_bounds(LATER)[1], "0.260")])
+            assert path.name in engine.state.damaged
+            if restarted:
+                engine = here.begin([NORTH, SOUTH])
+            await here.bring([quarter("em-2", day_bounds(LATER)[1], "0.270")])
+            assert path.name in engine.state.damaged, "what else can be read of it does not say that it is sound"
+            path.write_bytes(whole)
+            if restarted:
+                engine = here.begin([NORTH, SOUTH])
+            await engine.catch_up()
+            assert engine.state.damaged == ""
+            assert here.one_of("north", Layer.DAY, day_bounds(day)[1]).amount == Decimal("24.010")
+
+    run(body())
+
+
 def test_what_it_has_is_known_from_what_was_written_down_or_from_the_next_one(tmp_path: Path) -> None:
     async def body() -> None:
         async with world(tmp_path, [NORTH, SOUTH]) as here:
