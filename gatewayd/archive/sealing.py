@@ -13,6 +13,15 @@ SEALING_SECONDS = 0.5
 _STEP = 0.005
 
 
+def has_seal(path: Path) -> bool:
+    """Whether the last batch of a segment has sealed it. apsw.Error."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return bool(connection.execute("SELECT count(*) FROM seal").get)
+    finally:
+        connection.close()
+
+
 def finish_sealing(path: Path) -> None:
     """Turn a segment that has its seal into one read-only file. May be repeated. Waits SEALING_SECONDS for who reads
     it, and no longer. apsw.Error, OSError."""

@@ -28,7 +28,7 @@ from gatewayd.archive.head import Head, HeadDamagedError, HeadFile, read_head
 from gatewayd.archive.records import Audit, Bundle, CarriedRatios, Entry, RatioVersion, Receipt, Record
 from gatewayd.archive.refused import Refused
 from gatewayd.archive.retention import Kept, Limits, droppable, kept
-from gatewayd.archive.sealing import finish_sealing
+from gatewayd.archive.sealing import finish_sealing, has_seal
 from gatewayd.archive.segment import OpenSegment
 from gatewayd.archive.set_aside import SetAside
 from gatewayd.archive.signing import Signer
@@ -370,12 +370,21 @@ class Store:
             log.info("archive segment %s is being read: its journal is folded in at the next start", segment.path.name)
 
     def _finish_sealed(self) -> None:
-        """Segments whose sealing a reader, or the end of the process, has kept from being finished."""
+        """Segments whose sealing a reader, or the end of the process, has kept from being finished. One without a seal
+        is no such segment, and stays as it is."""
         for number in segments.segment_numbers(self.folder)[:-1]:
             path = segments.segment_path(self.folder, number)
             if path.stat().st_mode & 0o222:
                 try:
-                    finish_sealing(path)
+                    if has_seal(path):
+                        finish_sealing(path)
+                    else:
+                        log.error(
+                            "archive segment %s ends before it was sealed, and there is a newer one: an older copy was "
+                            "put in its place, and the readings behind it are lost; put back the newest copy, or the "
+                            "whole archive (gatewayd archive verify)",
+                            path.name,
+                        )
                 except (apsw.Error, OSError) as error:  # what is wrong with it is for verify to say
                     log.warning("archive segment %s: its journal cannot be folded in: %s", path.name, error)
 

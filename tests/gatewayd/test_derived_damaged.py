@@ -85,7 +85,7 @@ def test_other_days_go_on_and_what_was_passed_over_is_computed_when_it_is_mended
 
 
 def page_of_a_day(folder: Path) -> tuple[Path, bytes, date]:
-    """The last sealed segment with a page destroyed that some days need and most do not, what it was, and such a day."""
+    """The last sealed segment with a page destroyed that few days need, what it was, and such a day."""
     path = segments.segment_path(folder, segments.segment_numbers(folder)[-2])
     whole = path.read_bytes()
     path.chmod(0o644)

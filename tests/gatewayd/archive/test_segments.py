@@ -162,3 +162,26 @@ def test_an_empty_file_is_left_as_it_is(tmp_path: Path, mode: str) -> None:
         (segments.open_for_reading if mode == "reading" else segments.open_for_writing)(path)
     assert path.stat().st_size == 0
     assert journal.read_bytes() == b"journal" * 100
+
+
+def test_an_older_copy_in_the_place_of_a_sealed_segment_is_told_and_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a restored backup makes it that was not put into an empty folder."""
+    path = segments.segment_path(tmp_path / "archive", 1)
+    with opened(tmp_path / "archive") as store:
+        append(store, varied(1))
+    older = path.read_bytes()
+    with opened(tmp_path / "archive") as store:
+        append(store, varied(2))
+        seal(store)
+        append(store, varied(3))
+    path.chmod(0o640)
+    path.write_bytes(older)
+    before = path.stat()
+    with opened(tmp_path / "archive") as store:
+        append(store, varied(4))
+    told = [one.message for one in caplog.records if one.levelname == "ERROR"]
+    assert len(told) == 1 and "segment-000001.sqlite ends before it was sealed" in told[0] and "put back" in told[0]
+    assert path.read_bytes() == older and path.stat().st_mode == before.st_mode
+    assert not verify(tmp_path / "archive").ok
