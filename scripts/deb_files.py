@@ -15,7 +15,7 @@ from scripts.lockfile import Pin
 
 DOCUMENTATION = PurePosixPath("usr/share/doc/gatewayd")
 CONFFILES = ("etc/gatewayd/gatewayd.yaml",)
-SCRIPTS = ("postinst", "prerm", "postrm")
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 NEEDED = ("systemd/gatewayd.service", "systemd/sysusers.d/gatewayd.conf", "systemd/tmpfiles.d/gatewayd.conf")
 # Pattern of a file under packaging/ -> where it goes; a name that ends with / is a folder, {suffix} that of the file.
 PLACES = {
@@ -30,7 +30,7 @@ PLACES = {
     "completion/*.fish": "usr/share/fish/vendor_completions.d/gatewayd.fish",
     "deb/gatewayd.yaml": "etc/gatewayd/",
 }
-NOT_INSTALLED = ("*.md", "deb/postinst", "deb/prerm", "deb/postrm")
+NOT_INSTALLED = ("*.md", *(f"deb/{name}" for name in SCRIPTS))
 _COMPRESSED = ("man/",)
 
 

@@ -39,6 +39,7 @@ def test_a_library_that_may_not_be_passed_on_is_refused(monkeypatch: pytest.Monk
         ("completion/gatewayd.bash", "usr/share/bash-completion/completions/gatewayd"),
         ("completion/_gatewayd", "usr/share/zsh/vendor-completions/_gatewayd"),
         ("deb/gatewayd.yaml", "etc/gatewayd/gatewayd.yaml"),
+        ("deb/preinst", "None"),
         ("deb/postinst", "None"),
     ],
 )

@@ -6,7 +6,8 @@ import pytest
 
 from tests.house.udev import Device, apply, parsed
 
-FILE = Path(__file__).parents[2] / "packaging" / "systemd" / "udev" / "70-gatewayd.rules"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "packaging" / "systemd" / "udev" / "70-gatewayd.rules"
 RULES = parsed(FILE.read_text())
 PLACE = "pci-0000_00_14_0-usb-0_2_1_0"
 
@@ -77,6 +78,50 @@ def test_other_devices_are_left_alone() -> None:
 def test_a_box_can_say_what_an_adapter_is_for() -> None:
     assert plugged("0403", "6001", "A1", GATEWAYD_KIND="bus").links[0] == "gatewayd/bus-A1"
     assert plugged("2341", "0043", "B2", GATEWAYD_KIND="modem").links[0] == "gatewayd/modem-B2"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "interfaces", "plain"),
+    [
+        ("0403", "6011", 4, 0),  # FT4232H
+        ("10c4", "ea70", 2, 0),  # CP2105
+        ("2c7c", "0125", 4, 3),  # Quectel: the port that dials keeps the name that it has without being told
+        ("1e0e", "9001", 4, 3),  # SIMCom
+        ("12d1", "1001", 3, 0),  # Huawei
+    ],
+)
+def test_each_port_of_an_adapter_has_a_name_of_its_own(vendor: str, model: str, interfaces: int, plain: int) -> None:
+    """Two ports of one name: which of them has it would be chance."""
+    names = [
+        plugged(vendor, model, "S1", f"{number:02}", GATEWAYD_KIND="modem").links[0] for number in range(interfaces)
+    ]
+    assert names == [f"gatewayd/modem-S1{'' if n == plain else f'-if{n:02}'}" for n in range(interfaces)]
+
+
+def test_ports_that_share_an_interface_have_names_of_their_own() -> None:
+    """As 60-serial.rules tells them apart."""
+    first, second = (plugged("110a", "1410", "M1", GATEWAYD_KIND="bus", **{".ID_PORT": port}) for port in "01")
+    assert first.links == ["gatewayd/bus-M1", f"gatewayd/port-{PLACE}"]
+    assert second.links == ["gatewayd/bus-M1-port1", f"gatewayd/port-{PLACE}-port1"]
+    nameless = plugged("110a", "1410", "", "01", GATEWAYD_KIND="bus", **{".ID_PORT": "1"})
+    assert nameless.links[0] == f"gatewayd/bus-{PLACE}-port1", "the place has the interface in it"
+
+
+def test_a_port_of_the_board_has_the_name_that_the_box_gives_it() -> None:
+    board = Device(kernel="ttyS1", env={"ID_PATH_TAG": "platform-serial8250", "GATEWAYD_KIND": "bus"})
+    assert apply(RULES, board).links == ["gatewayd/bus-ttyS1"]
+    assert board.given == {"GROUP": "dialout", "MODE": "0660"}
+
+
+def test_what_the_guide_has_a_box_say_is_understood() -> None:
+    """docs/systemd.md, 65-gatewayd.rules."""
+    guide = (ROOT / "docs" / "systemd.md").read_text().split("Say it in `/etc/udev/rules.d/65-gatewayd.rules`")[1]
+    lines = [line.strip() for line in guide.split("\n\n")[1].splitlines()]
+    box = parsed("\n".join(lines)) + RULES
+    adapter = {"ID_BUS": "usb", "ID_USB_INTERFACE_NUM": "00", "ID_SERIAL_SHORT": "A50285BI"}
+    assert apply(box, Device(env=adapter)).links == ["gatewayd/bus-A50285BI"]
+    assert apply(box, Device(kernel="ttyS1")).links == ["gatewayd/bus-ttyS1"]
+    assert apply(box, Device("usb", attr={"idVendor": "12d1"})).env["ID_MM_DEVICE_IGNORE"] == "1"
 
 
 def usb(vendor: str, product: str, **env: str) -> Device:

@@ -106,6 +106,10 @@ def test_what_it_needs_is_left_open(name: str) -> None:
     assert set(the(name, "RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
     closed = {"PrivateDevices", "PrivateNetwork", "PrivateUsers", "IPAddressDeny"}
     assert not closed & {key for key, _ in known}, "serial ports, meters, and who is at the control socket"
+    filters = [value for key, value in known if key == "SystemCallFilter"]
+    assert filters[-1] == "chown fchown fchownat", (
+        "the control socket is handed to control.group; ~@privileged forbids it"
+    )
     drivers = {f"modprobe@{driver}.service" for driver in ("usbserial", "cdc_acm")}
     for key in ("Wants", "After"):  # systemd resolves char-ttyUSB when the service starts
         assert drivers | {"gatewayd-clock.service"} <= set(the(name, key).split())
@@ -181,8 +185,17 @@ def test_folders_are_closed_to_others(root: Path) -> None:
     if os.geteuid() == 0:
         assert (done.returncode, done.stderr) == (0, "")
     user = next(line for line in (root / "etc" / "passwd").read_text().splitlines() if line.startswith("gatewayd:"))
-    uid, gid = map(int, user.split(":")[2:4])
-    for name, owner in (("etc/gatewayd", 0), ("var/lib/gatewayd", uid)):
-        found = (root / name).stat()
-        assert stat.S_IMODE(found.st_mode) == 0o750
-        assert os.geteuid() != 0 or (found.st_uid, found.st_gid) == (owner, gid)
+    found = (root / "etc" / "gatewayd").stat()
+    assert stat.S_IMODE(found.st_mode) == 0o750
+    assert os.geteuid() != 0 or (found.st_uid, found.st_gid) == (0, int(user.split(":")[3]))
+    assert the("gatewayd.service", "StateDirectoryMode") == "0750"
+
+
+def test_the_archive_of_another_number_is_left_to_the_unit(root: Path) -> None:
+    """StateDirectory= gives everything in it to the user where the folder is not the user's: it has to see that."""
+    archive = root / "var" / "lib" / "gatewayd"
+    archive.mkdir(mode=0o700)
+    before = archive.stat()
+    run("systemd-tmpfiles", f"--root={root}", "--create", "gatewayd.conf")
+    after = archive.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)

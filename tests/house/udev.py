@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 _TOKEN = re.compile(r'\s*([A-Z]+)(?:\{([A-Za-z0-9_.]+)\})?\s*(==|!=|\+=|=)\s*"([^"]*)"\s*(,|$)')
 _MATCHES = {"ACTION", "SUBSYSTEM", "KERNEL"}
-_SUBSTITUTION = re.compile(r"\$env\{([A-Za-z0-9_.]+)\}|[$%]")
+_SUBSTITUTION = re.compile(r"\$env\{([A-Za-z0-9_.]+)\}|(\$kernel)|[$%]")
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class Device:
 
     subsystem: str = "tty"
     action: str = "add"
+    kernel: str = "ttyUSB0"
     env: dict[str, str] = field(default_factory=dict)
     attr: dict[str, str] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ def _holds(token: Token, device: Device) -> bool:
     if token.key in ("ENV", "ATTR", "ATTRS"):
         value = values.get(token.name, "")
     elif token.key in _MATCHES:
-        value = {"ACTION": device.action, "SUBSYSTEM": device.subsystem}[token.key]
+        value = {"ACTION": device.action, "SUBSYSTEM": device.subsystem, "KERNEL": device.kernel}[token.key]
     else:
         raise ValueError(f"{token.key} is nothing to compare with")
     return any(fnmatchcase(value, pattern) for pattern in token.value.split("|")) is (token.operator == "==")
@@ -100,8 +101,10 @@ def _do(token: Token, device: Device) -> str | None:
 
 def _substituted(text: str, device: Device) -> str:
     def value(found: re.Match[str]) -> str:
+        if found[2] is not None:
+            return device.kernel
         if found[1] is None:
-            raise ValueError(f"{text!r}: only $env{{}} is understood")
+            raise ValueError(f"{text!r}: only $env{{}} and $kernel are understood")
         return device.env.get(found[1], "")
 
     return _SUBSTITUTION.sub(value, text)

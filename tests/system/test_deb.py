@@ -16,6 +16,7 @@ import pytest
 from tests.system import bare
 from tests.system.chroot import Chroot, as_root
 from tests.system.rig import QUICK, ROOT, simulator
+from tests.system.told import Told
 
 pytestmark = pytest.mark.timeout(300)  # the wheels are downloaded when pip has none of them in its cache
 CONFIG, ARCHIVE, UNIT = "/etc/gatewayd/gatewayd.yaml", "/var/lib/gatewayd", "/usr/lib/systemd/system/gatewayd.service"
@@ -26,12 +27,6 @@ gateway: {{id: gw-box, clock: trusted}}   # changed by the operator
 archive: {{path: /var/lib/gatewayd}}
 lines: {{cabin: {{type: tcp, host: 127.0.0.1, port: {port}}}}}
 meters: [{{id: em-1, driver: iec62056_21, line: cabin, jobs: [{{registers: all, every: 15m}}]}}]
-"""
-SYSTEMCTL = """\
-#!/bin/sh
-echo "$*" >>/var/systemctl.log
-case "$*" in *list-units*) echo "gatewayd@two.service loaded active running Meter reading gateway two" ;; esac
-case "$*" in *is-enabled*) echo enabled ;; *is-active*) [ -e /var/active ] ;; esac
 """
 
 
@@ -137,39 +132,114 @@ def test_the_life_of_an_installation(box: Chroot) -> None:
     assert readings(box) == before
     assert ": sound;" in box.out("gatewayd archive verify")
     box.run(f"rm -r {ARCHIVE} /etc/gatewayd/em-1.key")
-    assert "kept" not in box.run("dpkg -P gatewayd").stderr
+    purged = box.run("dpkg -P gatewayd")
+    assert "rm -r" not in purged.stderr and "archive.path" in purged.stderr, "one elsewhere is kept as well"
     assert box.there(ARCHIVE, "/etc/gatewayd") == set()
 
 
 def test_the_service_is_started_restarted_and_stopped_where_systemd_runs(box: Chroot) -> None:
     """What systemd would be told, by the real scripts and Debian's own tools: here to a systemctl that notes it."""
-
-    def told(command: str) -> tuple[list[str], str]:
-        done = box.run(f"rm -f /var/systemctl.log; {command} </dev/null")
-        lines = box.out("cat /var/systemctl.log").splitlines()
-        return [
-            re.sub(r"--(system|quiet) ", "", line) for line in lines if not re.search(" is-|--root=|list-", line)
-        ], done.stderr
-
-    box.run(f"cat >/usr/local/sbin/systemctl <<'END'\n{SYSTEMCTL}END\nchmod 755 /usr/local/sbin/systemctl")
-    box.run("mkdir -p /run/systemd/system && rm -f /usr/sbin/policy-rc.d")  # images of containers forbid every start
-    assert told("dpkg -i /mnt/now.deb")[0] == ["daemon-reload", "start gatewayd.service"]
-    box.run("touch /var/active")
+    told = Told(box)
+    orders, _ = told.by("dpkg -i /mnt/now.deb")
+    device_names = [
+        "udevadm control --reload",
+        "udevadm trigger --action=change --subsystem-match=usb --subsystem-match=tty",
+    ]
+    assert orders == [*device_names, "daemon-reload", "start gatewayd.service"]
+    told.when(active=True)
     clock, first, second = (f"try-restart {name}.service" for name in ("gatewayd-clock", "gatewayd", "gatewayd@two"))
     box.run("cp /etc/gatewayd/gatewayd.yaml /etc/gatewayd/two.yaml")
-    assert told("dpkg -i /mnt/later.deb")[0] == ["daemon-reload", clock, first, second]
+    assert told.by("dpkg -i /mnt/later.deb")[0] == [*device_names, "daemon-reload", clock, first, second]
 
     box.run(f"echo 'meters: 7' >{CONFIG}")
-    orders, said = told("dpkg --force-confdef --force-downgrade -i /mnt/now.deb")
-    assert orders == ["daemon-reload", clock, second], "it runs: it goes on as it was"
+    orders, said = told.by("dpkg --force-confdef --force-downgrade -i /mnt/now.deb")
+    assert orders == [*device_names, "daemon-reload", clock, second], "it runs: it goes on as it was"
     assert f"{CONFIG}:1: meters" in said and f"this version refuses {CONFIG}" in said
 
-    box.run("rm /var/active")
-    orders, said = told("dpkg --force-confdef -i /mnt/later.deb")
-    assert orders == ["daemon-reload", clock, first, second], "try-restart leaves alone what the operator has stopped"
+    told.when(active=False)
+    orders, said = told.by("dpkg --force-confdef -i /mnt/later.deb")
+    assert orders[3:] == [clock, first, second], "try-restart leaves alone what the operator has stopped"
     assert "refuses" not in said
     stop = "stop gatewayd.service gatewayd@*.service gatewayd-clock.service"
-    assert told("dpkg -r gatewayd")[0] == [stop, "daemon-reload"]
+    assert told.by("dpkg -r gatewayd")[0] == [stop, "daemon-reload", "udevadm control --reload"]
+
+    # Installed again: what is enabled is started, an instance as well.
+    wants = "/etc/systemd/system/multi-user.target.wants"
+    box.run(f"ln -s /lib/systemd/system/gatewayd@.service {wants}/gatewayd@two.service")
+    assert told.by("dpkg --force-confdef -i /mnt/later.deb")[0][3:] == [
+        "start gatewayd.service",
+        "start gatewayd@two.service",
+    ]
+    assert told.by_script("postinst", "configure", LATER)[0][3:] == [clock, first, second], "that was once"
+    told.by("dpkg -r gatewayd")
+    told.when(disabled=True)
+    assert told.by("dpkg --force-confdef -i /mnt/later.deb")[0][3:] == [], "the operator has disabled it"
+
+
+def test_an_upgrade_says_what_it_does_not_restart(box: Chroot) -> None:
+    told = Told(box)
+    box.run("dpkg -i /mnt/now.deb && cp /etc/gatewayd/gatewayd.yaml /etc/gatewayd/other.yaml")
+    told.when(**{"active": True, "failed.gatewayd.service": True})
+    clock, second = (f"try-restart {name}.service" for name in ("gatewayd-clock", "gatewayd@two"))
+
+    orders, said = told.by_script("postinst", "configure", "0.0")
+    assert orders[3:] == [clock] and "gatewayd.service had failed" in said
+    assert "this version refuses /etc/gatewayd/two.yaml" in said, "where there is none"
+
+    # The configuration is the one that the unit names, also where a drop-in names another.
+    other = "/etc/gatewayd/other.yaml"
+    for words, file in (
+        (f"--config {other}", other),
+        (f"--config={other}", other),
+        (f"-c {other}", other),
+        ("", CONFIG),
+    ):
+        told.when(**{"exec.gatewayd@two.service": f"/usr/bin/gatewayd {words} run"})
+        orders, said = told.by_script("postinst", "configure", "0.0")
+        assert orders[3:] == [clock, second] and f"warning: {file}:" in said
+
+    # Not every failure of `check` is a word on the configuration.
+    box.run("cd /usr/bin; rm gatewayd; printf '#!/bin/sh\\necho broken >&2; exit 1\\n' >gatewayd; chmod 755 gatewayd")
+    orders, said = told.by_script("postinst", "configure", "0.0")
+    assert orders[3:] == [clock] and "broken" in said and "exit code 1" in said and "refuses" not in said
+
+
+def test_what_fails_starts_nothing_that_was_stopped(box: Chroot) -> None:
+    """An upgrade or a removal that dpkg takes back: the scripts are called as deb-postinst(5) says."""
+    told = Told(box)
+    box.run("dpkg -i /mnt/now.deb && cp /etc/gatewayd/gatewayd.yaml /etc/gatewayd/two.yaml")
+    told.when(**{"failed.gatewayd@two.service": True})
+    for failure in ("abort-upgrade", "abort-deconfigure"):
+        orders, _ = told.by_script("postinst", failure, LATER)
+        assert not any(order.startswith("start ") for order in orders), failure
+    told.when(**{"failed.gatewayd@two.service": False})
+
+    # A removal has stopped what ran, and that is started again: here the instance alone.
+    told.by_script("prerm", "remove")
+    assert told.by_script("postinst", "abort-remove")[0][3:] == ["start gatewayd@two.service"]
+    told.when(active=True)
+    told.by_script("prerm", "remove")
+    assert told.by_script("postinst", "abort-remove")[0][3:] == ["start gatewayd.service", "start gatewayd@two.service"]
+
+    # An installation that fails while it is unpacked leaves no order behind.
+    told.by_script("preinst", "install", "0.0")
+    assert box.there("/run/gatewayd.start")
+    told.by_script("postrm", "abort-install", "0.0")
+    assert not box.there("/run/gatewayd.start")
+
+
+def test_what_was_there_before_is_named(box: Chroot) -> None:
+    """A person of the service's name, and files installed by hand, which hide those of the package."""
+    hidden = "/etc/systemd/system/gatewayd@.service", "/etc/udev/rules.d/70-gatewayd.rules"
+    box.run("deluser gatewayd; delgroup gatewayd; useradd -u 1505 -U gatewayd", check=False)
+    box.run(
+        f"mkdir -p /etc/udev/rules.d; touch {' '.join(hidden)}; ln -s /dev/null /etc/systemd/system/gatewayd.service"
+    )
+    said = box.run("dpkg -i /mnt/now.deb").stderr
+    assert "user gatewayd (number 1505)" in said
+    assert all(f"{name} takes the place of" in said for name in hidden)
+    assert said.count("takes the place of") == 2, "a unit that is masked is no unit"
+    assert box.out(f"stat -c '%U:%G %a' {ARCHIVE}") == "gatewayd:gatewayd 750"
 
 
 def test_it_needs_nothing_that_it_does_not_depend_on(tmp_path: Path, packages: Path) -> None:
