@@ -11,6 +11,7 @@ so many connections at a time, because lines and archive need files as well.
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from gatewayd.archive.owner import group_name
 from gatewayd.errors import GatewayError
 from gatewayd.peer import Peer, peer_of, user_name
 
@@ -33,6 +35,12 @@ _AT_ONCE = 64
 _REFUSAL_S = 0.2
 """What a request gets that will be refused: it is read, because otherwise its sender would not see the answer."""
 _MODE = 0o660
+_NOT_GIVEN = (
+    "the control socket cannot be given to group %s (control.group): %s; only root and user %s may ask; "
+    "usermod -aG %s %s, under a unit that lets it do so (docs/systemd.md), and restart gatewayd"
+)
+
+log = logging.getLogger("gatewayd.control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +146,12 @@ def _bound(path: Path, group: int | None) -> socket.socket:
     try:
         os.fchmod(made.fileno(), _MODE & 0o700)
         made.bind(str(path))
-        if group is not None:
-            with contextlib.suppress(PermissionError):  # this user is not in it: the kernel keeps members out
+        if group is not None and path.stat().st_gid != group:
+            try:
                 os.chown(path, -1, group)
+            except PermissionError as error:  # not in that group, or a unit that forbids it: members are kept out
+                name, user = group_name(group), user_name(os.geteuid())
+                log.warning(_NOT_GIVEN, name, error.strerror, user, name, user)
         path.chmod(_MODE)
     except BaseException:
         made.close()

@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatewayd.archive import owner
 from gatewayd.errors import ArchiveError
 
 NAME = "head"
@@ -49,7 +50,7 @@ def read_head(folder: Path) -> Head | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ArchiveError(f"the head {path} cannot be read: {error.strerror}") from error
+        raise ArchiveError(f"the head {path} cannot be read: {owner.told(error, folder, path)}") from error
     found = [head for head in (_unpack(data[:_SLOT]), _unpack(data[_SLOT : 2 * _SLOT])) if head is not None]
     if not found and any(data):
         raise HeadDamagedError(f"the head {path} is damaged")
@@ -62,9 +63,9 @@ class HeadFile:
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._fd = owner.opened(path, 0o640)
         except OSError as error:
-            raise ArchiveError(f"the head {path} cannot be written: {error.strerror}") from error
+            raise ArchiveError(f"the head {path} cannot be written: {owner.told(error, folder, path)}") from error
         self._synced_at = 0.0
 
     def write(self, head: Head, now: float, *, sync: bool = False) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from gatewayd.archive import owner
 from gatewayd.archive.rows import RatioRow, typed
 from gatewayd.errors import ArchiveDamaged, ArchiveError, ArchiveLocked
 
@@ -67,13 +68,13 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         """ArchiveLocked when another process has it, ArchiveError when the folder cannot be made or written."""
+        path = folder / "writer.lock"
         try:
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._fd = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            owner.make_folder(folder, 0o750)
+            self._fd = owner.opened(path, 0o640)
         except OSError as error:
-            raise ArchiveError(
-                f"archive {folder} cannot be written: {error.strerror}; check archive.path and its owner"
-            ) from error
+            reason = owner.told(error, folder, path, otherwise="check archive.path and its owner")
+            raise ArchiveError(f"archive {folder} cannot be written: {reason}") from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -98,6 +99,7 @@ def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path]
     try:
         for part in _parts(draft):  # a journal without its database would be played back into the new one
             part.unlink(missing_ok=True)
+        owner.make_empty(draft, 0o640)
         connection = apsw.Connection(str(draft))
         try:
             connection.pragma("synchronous", "full")
@@ -112,14 +114,18 @@ def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path]
         draft.rename(path)
         sync_folder(path.parent)
     except (OSError, apsw.Error) as error:
-        raise ArchiveError(f"{path} cannot be made: {getattr(error, 'strerror', None) or error}") from error
+        raise ArchiveError(f"{path} cannot be made: {owner.told(error, path.parent)}") from error
 
 
 def open_for_writing(path: Path) -> apsw.Connection:
-    """The writing connection of an existing segment. apsw.Error when the file is damaged, which leaves it as it is."""
+    """The writing connection of an existing segment. apsw.Error when the file is damaged, which leaves it as it is;
+    ArchiveError when this user may not."""
     if path.stat().st_size < _SMALLEST:
         raise apsw.NotADBError(_EMPTY)
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.CantOpenError as error:
+        raise _unwritable(path, error) from error
     try:
         # A segment that will be put aside must stay as it was found: nothing is folded in before it is accepted.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -133,6 +139,9 @@ def open_for_writing(path: Path) -> apsw.Connection:
         connection.pragma("recursive_triggers", True)
         connection.pragma("trusted_schema", False)
         connection.set_authorizer(_authorize)
+    except apsw.CantOpenError as error:  # its journal is not ours
+        connection.close(True)
+        raise _unwritable(path, error) from error
     except BaseException:
         connection.close(True)
         raise
@@ -140,7 +149,8 @@ def open_for_writing(path: Path) -> apsw.Connection:
 
 
 def renew_journal(path: Path) -> None:
-    """Write the journal that is there once more, as it is, and force it to the disk. OSError.
+    """Write the journal that is there once more, as it is, and force it to the disk. OSError, ArchiveError when this
+    user may not.
 
     After an fsync that failed the kernel keeps what it could not write, takes it for written, and a later fsync says
     nothing of it: frames that everybody can read now may be gone after a power cut, and all frames behind them too.
@@ -150,6 +160,8 @@ def renew_journal(path: Path) -> None:
         descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return
+    except PermissionError as error:
+        raise _unwritable(path, error) from error
     try:
         place = 0
         while part := os.pread(descriptor, 1 << 20, place):
@@ -157,6 +169,10 @@ def renew_journal(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unwritable(path: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(f"{path} cannot be written: {owner.told(error, path.parent, *_parts(path))}")
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
@@ -170,7 +186,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
     except apsw.NotADBError as error:
         raise ArchiveDamaged(f"{path} cannot be read: {error}") from error
     except (apsw.Error, OSError) as error:
-        raise ArchiveError(f"{path} cannot be read: {error}") from error
+        raise ArchiveError(f"{path} cannot be read: {owner.told(error, path.parent, path, want=os.R_OK)}") from error
     return connection
 
 
@@ -217,7 +233,7 @@ def quarantine(path: Path, stamp: str) -> Path:
     """Put a damaged segment and its journals aside, unchanged; the folder they are in now."""
     aside = path.parent / QUARANTINE / f"{path.stem}-{stamp}"
     try:
-        aside.mkdir(parents=True, exist_ok=True)
+        owner.make_folder(aside)
         for part in reversed(_parts(path)):  # the database last: without it nobody would look for its journal
             if part.exists():
                 part.rename(aside / part.name)

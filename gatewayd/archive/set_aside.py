@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apsw
 
+from gatewayd.archive import owner
 from gatewayd.archive.rows import from_us
 from gatewayd.errors import ArchiveError
 
@@ -120,6 +121,7 @@ def _ask(folder: Path, sql: str, values: tuple[str | None, ...]) -> list[tuple[o
 
 
 def _open(path: Path) -> apsw.Connection:
+    owner.make_empty(path, 0o644)
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(5000)

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from gatewayd.archive import owner
 from gatewayd.errors import ArchiveError
 
 DOMAIN = "gatewayd/archive/checkpoint/1"
@@ -58,7 +59,8 @@ class Signer:
                 _create(folder)
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError) as error:
-            raise ArchiveError(f"the signing key {path} cannot be used: {error}") from error
+            reason = owner.told(error, folder, path, want=os.R_OK)
+            raise ArchiveError(f"the signing key {path} cannot be used: {reason}") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise ArchiveError(f"the signing key {path} is not an Ed25519 key")
         self._key = key
@@ -100,7 +102,7 @@ def _create(folder: Path) -> None:
 def _write(path: Path, data: bytes, mode: int) -> None:
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = owner.made(draft, mode)
     try:
         os.fchmod(descriptor, mode)
         os.write(descriptor, data)

@@ -71,7 +71,10 @@ def _remedy(device: Path, error: serial.SerialException) -> str:
     if getattr(error, "errno", None) == 13 or "Permission denied" in text:
         return f"no permission for {device}; add the user to the group that owns it (usually dialout)"
     if getattr(error, "errno", None) == errno.EPERM:  # the group is right, and the service may not all the same
-        return f"{device} is not allowed to this service; name its kind in its unit (DeviceAllow=, docs/systemd.md)"
+        return (
+            f"{device} is not allowed to this service; name its kind in its unit (DeviceAllow=, docs/systemd.md); "
+            "where it is listed there, its driver came after the start: restart the service"
+        )
     if not device.exists():
         return f"{device} does not exist; is the adapter plugged in?"
     if _LOCKED in text:

@@ -16,7 +16,9 @@ import apsw
 from gatewayd.archive import refused, segments, set_aside
 from gatewayd.archive.head import Head, read_head
 from gatewayd.archive.signing import PRIVATE, PUBLIC
-from gatewayd.doctor.account import ENTER, READ, WRITE, Account, mode_text, obstacle
+from gatewayd.doctor import archive_rights
+from gatewayd.doctor.account import ENTER, READ, WRITE, Account, has_access_list, mode_text, obstacle
+from gatewayd.doctor.archive_rights import Foreign, judged_foreign, seen_foreign
 from gatewayd.doctor.findings import Finding, Unseen, error, fine, note, unseen, warning
 from gatewayd.doctor.processes import Holder, lock_holders, seen_locks
 from gatewayd.doctor.scene import Scene
@@ -46,6 +48,7 @@ class Files:
     """The mode of the signing key; None: it is not there."""
     public: bool = False
     holders: tuple[Holder, ...] = ()
+    foreign: Foreign | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,15 @@ def judged_group(folder: Path, mode: int, gid: int, group: str, number: int | No
     if (gid == number and mode & 0o010) or mode & 0o001:
         return None
     text = f"its members cannot enter {folder}, and so cannot reach the control socket"
-    return warning("permissions", subject, text, f"chgrp {group} {folder}; chmod g+rx {folder}")
+    remedy = f"setfacl -m g:{group}:rx {folder} (docs/systemd.md; the service takes a chgrp back when it starts)"
+    return warning("permissions", subject, text, remedy)
 
 
 def judged_files(files: Files, pid: int | None) -> list[Finding]:
     """`pid` is that of the running gateway, None where none runs."""
-    return [*_judged_lock(files.holders, pid), *_judged_end(files), *_judged_key(files), *_judged_quarantine(files)]
+    first = [] if files.foreign is None else [judged_foreign(files.foreign)]
+    end, key = _judged_end(files), _judged_key(files)
+    return [*first, *_judged_lock(files.holders, pid), *end, *key, *_judged_quarantine(files)]
 
 
 def _judged_lock(holders: Iterable[Holder], pid: int | None) -> list[Finding]:
@@ -175,21 +181,26 @@ def judged_aside(aside: Aside) -> list[Finding]:
 
 
 def seen_files(folder: Path) -> Files:
-    """PermissionError where this user may not look into the folder."""
+    """PermissionError where this user may not look into the folder. Of files that it may not read because they are
+    somebody else's, this alone is told."""
+    foreign = seen_foreign(folder)
     names = {path.name: path for path in folder.iterdir()}
     numbers = tuple(segments.segment_numbers(folder))
+    lock = names.get(_LOCK)
+    holders = () if lock is None else tuple(lock_holders(lock, seen_locks()))
     head, fault, last = None, "", None
     try:
         head = read_head(folder)
     except ArchiveError as error_:
         if isinstance(error_.__cause__, PermissionError):
+            if foreign is not None:
+                return Files(holders=holders, foreign=foreign)
             raise error_.__cause__ from None
         fault = str(error_)
     if numbers:
         last = _seen_end(segments.segment_path(folder, numbers[-1]))
     quarantine = folder / segments.QUARANTINE
     key = names.get(PRIVATE)
-    lock = names.get(_LOCK)
     return Files(
         head=head,
         head_fault=fault,
@@ -198,7 +209,8 @@ def seen_files(folder: Path) -> Files:
         quarantined=len(list(quarantine.glob("*.sqlite*"))) if quarantine.is_dir() else 0,
         private=None if key is None else key.stat().st_mode,
         public=PUBLIC in names,
-        holders=() if lock is None else tuple(lock_holders(lock, seen_locks())),
+        holders=holders,
+        foreign=foreign,
     )
 
 
@@ -253,11 +265,18 @@ def folder(scene: Scene, number: int | None) -> list[Finding]:
         found = path.stat()
     except FileNotFoundError:
         there = next(each for each in path.parents if each.exists())
-        return [judged_folder(path, None, obstacle(there, scene.service, WRITE | ENTER), scene.service)]
+        first = judged_folder(path, None, obstacle(there, scene.service, WRITE | ENTER), scene.service)
+        return [first, *_unit(scene)]
     blocked = obstacle(path, scene.service, READ | WRITE | ENTER)
-    reach = judged_group(path, found.st_mode, found.st_gid, scene.config.control.group, number)
     first = judged_folder(path, found.st_mode, blocked, scene.service)
-    return [first] if reach is None else [first, reach]
+    reach = None
+    if not has_access_list(path):  # which may let them in
+        reach = judged_group(path, found.st_mode, found.st_gid, scene.config.control.group, number)
+    return [first, *_unit(scene), *([] if reach is None else [reach])]
+
+
+def _unit(scene: Scene) -> list[Finding]:
+    return archive_rights.unit(scene.archive, scene.unit) if scene.status is None else []
 
 
 def files(scene: Scene) -> list[Finding]:

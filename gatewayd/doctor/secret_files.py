@@ -56,15 +56,19 @@ class SecretFile:
 
 def references(config: Config) -> list[Reference]:
     """All that the configuration has, each once, in its order."""
-    found = [
+    by_file: dict[tuple[str, str], Reference] = {}
+    for one in _every(config):
+        by_file.setdefault((one.kind, one.name), one)
+    return list(by_file.values())
+
+
+def _every(config: Config) -> list[Reference]:
+    """Also those that several places share."""
+    return [
         *(one for name, line in config.lines.items() for one in _of(line, f"line {name}")),
         *(one for meter in config.meters for one in _of(meter.options, f"meter {meter.id}")),
         *(one for sink in config.sinks for one in _of(sink.options, f"sink {sink.id}")),
     ]
-    by_file: dict[tuple[str, str], Reference] = {}
-    for one in found:
-        by_file.setdefault((one.kind, one.name), one)
-    return list(by_file.values())
 
 
 def _of(options: BaseModel, place: str) -> Iterator[Reference]:
@@ -84,7 +88,7 @@ def out_of_reach(config: Config) -> frozenset[str]:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return frozenset(
         one.place
-        for one in references(config)
+        for one in _every(config)
         if (one.kind == "env" and one.name not in os.environ)
         or (one.kind == "credential" and (folder is None or not (Path(folder) / one.name).exists()))
     )
@@ -171,22 +175,25 @@ def judged_elsewhere(reference: Reference, account: Account, there: bool | None)
     subject = f"{reference.place}: {reference.kind} {reference.name}"
     if reference.kind == "env":
         remedy = "a file or a systemd credential is safer: an environment is inherited and shown"
-        return note(AREA, subject, f"is in the environment of user {account.name}'s gateway alone; not seen", remedy)
+        text = f"is known to the service alone (environment of user {account.name}'s gateway)"
+        return note(AREA, subject, text, remedy)
     remedy = f"LoadCredential={reference.name}:/path/to/file in the unit"
     if there:
         return fine(AREA, subject, "was handed to the service by systemd")
     if there is False:
         return error(AREA, subject, "was not handed to the service by systemd", remedy)
-    return unseen(AREA, subject, "is a credential that systemd hands to the service; not seen", remedy)
+    return unseen(AREA, subject, "is known to the service alone, to which systemd hands it; not seen", remedy)
 
 
 def secret_files(scene: Scene, fitness: Fitness) -> list[Finding]:
     """The look at all of them."""
     found = []
-    unread = set(out_of_reach(scene.config))
+    hidden = out_of_reach(scene.config)
+    unread = set(hidden)
     for reference in references(scene.config):
         if reference.kind != "file":
-            there = seen_credential(scene.unit, reference.name) if reference.kind == "credential" else None
+            handed = reference.kind == "credential" and scene.running is not False  # a service that is down has none
+            there = seen_credential(scene.unit, reference.name) if handed else None
             found.append(judged_elsewhere(reference, scene.service, there))
             continue
         path = Path(reference.name)
@@ -198,7 +205,12 @@ def secret_files(scene: Scene, fitness: Fitness) -> list[Finding]:
     for place in places:
         if place not in unread:
             found += judged_fitness(place, fitness)
-        elif not any(one.subject.startswith(f"{place}:") and one.level.value == "error" for one in found):
+        elif any(one.subject.startswith(f"{place}:") and one.level.value == "error" for one in found):
+            continue
+        elif place in hidden and (scene.me.uid == 0 or scene.running is False):
+            text = "its secrets are known to the service alone: whether they are well-formed is not seen"
+            found.append(unseen(AREA, place, text, "gatewayd status, while it runs: it names those that are refused"))
+        else:
             found.append(unseen(AREA, place, f"whether its secrets are well-formed user {scene.me.name} cannot see"))
     return found
 

@@ -45,6 +45,32 @@ def test_a_question_is_answered_and_the_socket_is_not_for_everybody(tmp_path: Pa
     assert not (tmp_path / control.NAME).exists()
 
 
+@pytest.mark.parametrize("member", [False, True])
+def test_a_socket_that_cannot_be_given_to_the_group_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, member: bool
+) -> None:
+    """A user who is not in it, or a unit that forbids all chown: nobody would know why members are kept out. A socket
+    that has the group already needs nothing."""
+
+    def refuses(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuses)
+    group = os.getegid() if member else 20  # dialout, which every Debian has
+
+    async def main() -> None:
+        async with listening(tmp_path, {"status": status}, group=group):
+            assert (await ask(tmp_path, "status"))["gateway"] == "gw-1"
+
+    with caplog.at_level("WARNING", "gatewayd.control"):
+        asyncio.run(main())
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    words = (
+        f"cannot be given to group dialout (control.group): Operation not permitted; only root and user {user} may ask"
+    )
+    assert (words in caplog.text, f"usermod -aG dialout {user}" in caplog.text) == (not member, not member)
+
+
 def test_who_asks_is_what_the_kernel_says(tmp_path: Path) -> None:
     """A request may claim to be of anybody: that is a detail like any other."""
 

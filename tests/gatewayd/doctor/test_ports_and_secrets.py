@@ -1,10 +1,14 @@
 """What doctor makes of devices, rights, secrets and endpoints that it has seen, without any of them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gatewayd.config import parse
+from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
+from gatewayd.daemon.fitness import judge_secrets
 from gatewayd.doctor import (
     network,
     secret_files,
@@ -13,6 +17,7 @@ from gatewayd.doctor import (
 from gatewayd.doctor.account import Account, allows
 from gatewayd.doctor.findings import Level
 from gatewayd.doctor.processes import Holder
+from gatewayd.doctor.scene import Scene
 from tests.gatewayd.doctor.samples import ACCOUNT, CHARACTER, ERROR, FOLDER, NOTE, OK, REGULAR, WARNING, only, scene
 
 # -- serial ports ------------------------------------------------------------------------------------------------------
@@ -108,6 +113,30 @@ def test_a_credential(there: bool | None, level: Level) -> None:
     reference = secret_files.Reference("sink m", "credential", "broker")
     found = secret_files.judged_elsewhere(reference, ACCOUNT, there)
     assert (found.level, found.unseen) == (level, there is None)
+
+
+def test_what_the_service_alone_has_is_no_error_while_it_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A credential that two sinks share, and a variable: nobody else can look, root neither."""
+    text = (
+        f"gateway: {{id: gw-1}}\narchive: {{path: {tmp_path}}}\nlines: {{}}\nmeters: []\nsinks:\n"
+        "  - {id: a, type: mqtt, host: localhost, username: u, password_file: 'credential:x'}\n"
+        "  - {id: b, type: mqtt, host: localhost, username: u, password_credential: x}\n"
+        "  - {id: c, type: mqtt, host: localhost, username: u, password_env: NO_SUCH_VARIABLE}\n"
+    )
+    config = parse(text, "f.yaml", DRIVER_OPTIONS, SINK_OPTIONS)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(secret_files, "_CREDENTIALS", tmp_path)
+    (tmp_path / "gatewayd.service").mkdir()  # some versions of systemd leave it behind
+    assert secret_files.out_of_reach(config) == {"sink a", "sink b", "sink c"}
+    root = Account("root", 0, frozenset({0}))
+    found = secret_files.secret_files(Scene(config, Path("f.yaml"), root, ACCOUNT), partial(judge_secrets, config))
+    assert {(one.level, "known to the service alone" in one.text) for one in found} == {(NOTE, True)}
+    assert {one.subject for one in found} == {
+        "sink a: credential x", "sink c: env NO_SUCH_VARIABLE", "sink a", "sink c",
+    }  # fmt: skip
+    assert all("sudo" not in one.remedy for one in found)
 
 
 # -- network -----------------------------------------------------------------------------------------------------------
