@@ -6,12 +6,15 @@
 Rules: writes nothing. All months that are computed together have their sums first, so that a substitute is made of what
 is true now, in whatever order months come. A month is written when a state ends it or comes after it, when it is
 settled without one, or when somebody has estimated it; not before the first state of its register. What a month without
-states gets says period_substitute.py.
+states gets says period_substitute.py; where several of them have a known advance together (month_advance.Run), each is
+made with all of them, whichever is asked for. A part of an advance stays when the states behind it are gone.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from gatewayd.daemon.derived import DerivedReader
@@ -29,8 +32,8 @@ from gatewayd.metering.derivation import GATEWAY, Derivation, Facts, Standing, n
 from gatewayd.metering.entered import estimates_of
 from gatewayd.metering.entered_before import kept_estimate
 from gatewayd.metering.events import PointEvent
-from gatewayd.metering.month_advance import Register, advanced, at_boundary
-from gatewayd.metering.period_substitute import Estimate, period_substituted
+from gatewayd.metering.month_advance import Register, Run, advanced, at_boundary, run_around
+from gatewayd.metering.period_substitute import Estimate, Month, is_part, period_substituted, shared_out
 from gatewayd.metering.points import MeteringPoint, versions
 from gatewayd.metering.register_state import State, rank, usual_unit
 from gatewayd.metering.values import Channel, Layer, Method, Series, Value
@@ -117,8 +120,9 @@ class Months:
             self._derived.current_of((point.id,), (Layer.MONTH,), end - timedelta.resolution, end)
         sums: dict[Obis, dict[datetime, Value]] = defaultdict(dict)
         units: dict[Obis, str] = {}
+        register = self._registers(point, reach)
         for start, end in over.values():
-            for code, value, unit in self._month(work, start, end, now, spans, standing):
+            for code, value, unit in self._month(work, register, start, end, now, spans, standing):
                 sums[code][end] = value
                 units[code] = unit or units.get(code, "")
         made: list[Derivation] = []
@@ -126,9 +130,9 @@ class Months:
         facts = _facts(point, reach)
         for code in sorted(sums):
             known = standing.get(code, {})
-            values = self._substituted(point, reach, code, sums[code], known, now)
             unit = units[code] or next((one.unit for one in known.values()), "") or usual_unit(code)
             channel = Channel(point.id, code, unit)
+            values = self._substituted(register(code), channel, sums[code], known, spans.get(code), now)
             values = self._held.kept(Series(channel, Layer.MONTH, tuple(values)), known).values
             for value in values:
                 first = legal_day(value.at, self._zone).replace(day=1)
@@ -141,6 +145,7 @@ class Months:
     def _month(
         self,
         work: PointWork,
+        register: Callable[[Obis], Register],
         start: datetime,
         end: datetime,
         now: datetime,
@@ -149,8 +154,6 @@ class Months:
     ) -> Iterator[tuple[Obis, Value, str]]:
         """Each register's advance in a month, as far as it is to be written."""
         point, reach = _point(work)
-        near = [state for at in (start, end) for state in self._states.states(point.meters, at - reach, at + reach)]
-        between = self._between(point)
         there = self._codes(work, start, end)
         wanted = point.channels or sorted(there)
         estimated = self._estimated(point.id, start)
@@ -160,25 +163,33 @@ class Months:
             begun = span is not None and span[0] <= start + reach
             if not begun and not stands and code not in estimated:
                 continue
-            register = Register(point, [one for one in near if one.obis == code], between(code), reach, self._zone)
-            value, unit = advanced(register, start, end)
-            last = at_boundary(register, end)
-            ended = last is not None and rank(last, end, self._zone) <= _BY_HAND
-            later = span is not None and span[1] >= end
-            if ended or later or stands or code in estimated or now >= end + max(SETTLED, reach):
+            value, unit = advanced(register(code), start, end)
+            if stands or code in estimated or self._over(register(code), end, span, now):
                 yield code, value, unit
 
-    def _between(self, point: MeteringPoint) -> Callable[[Obis], Callable[[datetime, datetime], Sequence[State]]]:
-        """Reads the states of a time when they are asked for, once."""
-        read: dict[tuple[datetime, datetime], list[State]] = {}
+    def _over(self, register: Register, end: datetime, span: tuple[datetime, datetime] | None, now: datetime) -> bool:
+        """Whether a state ends a month or comes after it, or it is settled without one."""
+        last = at_boundary(register, end)
+        ended = last is not None and rank(last, end, self._zone) <= _BY_HAND
+        return ended or (span is not None and span[1] >= end) or now >= end + max(SETTLED, register.reach)
 
-        def of(code: Obis) -> Callable[[datetime, datetime], Sequence[State]]:
-            def states(first: datetime, last: datetime) -> Sequence[State]:
-                if (first, last) not in read:
-                    read[first, last] = self._states.states(point.meters, first, last)
-                return [one for one in read[first, last] if one.obis == code]
+    def _registers(self, point: MeteringPoint, reach: timedelta) -> Callable[[Obis], Register]:
+        """By their codes. They read the states of a time when they are asked for, once."""
+        read: dict[tuple[datetime, datetime], dict[Obis, list[State]]] = {}
 
-            return states
+        def states(code: Obis, first: datetime, last: datetime) -> Sequence[State]:
+            found = read.get((first, last))
+            if found is None:
+                found = read[first, last] = defaultdict(list)
+                for one in self._states.states(point.meters, first, last):
+                    found[one.obis].append(one)
+            return found.get(code, ())
+
+        def of(code: Obis) -> Register:
+            def near(boundary: datetime) -> Sequence[State]:
+                return states(code, boundary - reach, boundary + reach)
+
+            return Register(point, near, partial(states, code), reach, self._zone)
 
         return of
 
@@ -213,27 +224,54 @@ class Months:
 
     def _substituted(
         self,
-        point: MeteringPoint,
-        reach: timedelta,
-        code: Obis,
+        register: Register,
+        channel: Channel,
         sums: Mapping[datetime, Value],
         standing: Mapping[datetime, Standing],
+        span: tuple[datetime, datetime] | None,
         now: datetime,
     ) -> Sequence[Value]:
-        """The months of a register with substitutes in place of what is missing or distorted."""
-        known = [*(one.derived.value for at, one in standing.items() if at not in sums), *sums.values()]
-        found: list[Value] = []
-        for at in sorted(sums):
-            estimates = self._estimates(point.id, code, at)
-            closed = now >= at + max(SETTLED, reach)
-            made = period_substituted(
-                sums[at], known, point.substitution, now, estimates=estimates, closed=closed, zone=self._zone
-            )
-            found.append(kept_estimate(made, standing.get(at), self._entered.latest))
-        return found
+        """The months of a register with substitutes in place of what is missing or distorted. `span`: of its states."""
+        terms = register.point.substitution
+        there = self._held.kept(Series(channel, Layer.MONTH, tuple(sums.values())), standing).values
+        known = [*(one.derived.value for at, one in standing.items() if at not in sums), *there]
 
-    def _estimates(self, point: str, code: Obis, end: datetime) -> Sequence[Estimate]:
-        return estimates_of(self._entered.latest, point, code, end, self._zone)
+        def alone(old: Value) -> Month:
+            closed, estimates = now >= old.at + max(SETTLED, register.reach), self._estimates(channel, old.at)
+            made = period_substituted(old, known, terms, now, estimates=estimates, closed=closed, zone=self._zone)
+            return Month(old, kept_estimate(made, standing.get(old.at), self._entered.latest), closed)
+
+        months = {at: alone(sums[at]) for at in sorted(sums)}
+        made = {at: one.made for at, one in months.items()}
+        for run in self._runs(register, sums, span, now) if terms.enabled and span is not None else ():
+            ends = pairwise(run.bounds)
+            theirs = [months.get(end) or alone(advanced(register, start, end)[0]) for start, end in ends]
+            for one in shared_out(theirs, run.advance, known, terms, now, zone=self._zone) if run.advance else ():
+                if one.at in made and not _stands(made[one.at], standing):
+                    made[one.at] = one
+        return [self._still(one, standing.get(at)) for at, one in made.items()]
+
+    def _runs(
+        self, register: Register, sums: Mapping[datetime, Value], span: tuple[datetime, datetime], now: datetime
+    ) -> Iterator[Run]:
+        """Those that have any of these months, as far as they are over."""
+        seen: set[datetime] = set()
+        for at, value in sums.items():
+            if at not in seen and value.status >= RawStatus.DISTORTED:
+                run = run_around(register, value.start, at, (span[0], min(span[1], now)))
+                seen.update(run.bounds[1:])
+                if run.bounds[-1] <= now and self._over(register, run.bounds[-1], span, now):
+                    yield run
+
+    def _still(self, made: Value, before: Standing | None) -> Value:
+        """What is made of a month; the part of an advance that it had, where the states of that are gone."""
+        if before is None or is_part(made) or made.status is RawStatus.TRUE:
+            return made
+        stands = before.derived.value
+        return stands if is_part(stands) and self._held.gone.of(stands.inputs) else made
+
+    def _estimates(self, channel: Channel, end: datetime) -> Sequence[Estimate]:
+        return estimates_of(self._entered.latest, channel.point, channel.obis, end, self._zone)
 
     def _estimated(self, point: str, start: datetime) -> set[Obis]:
         """The registers of which the month that begins then was ever estimated."""
@@ -248,9 +286,9 @@ class Months:
         self._tally.values += len(values)
         by_author: dict[str, list[Value]] = defaultdict(list)
         for one in values:
-            if one.at in known and known[one.at].derived.value is one:
-                continue  # it stays
-            estimates = self._estimates(channel.point, channel.obis, one.at) if one.method is Method.ESTIMATE else ()
+            if _stands(one, known):
+                continue
+            estimates = self._estimates(channel, one.at) if one.method is Method.ESTIMATE else ()
             by_author[estimates[-1].author if estimates else GATEWAY].append(one)
         for author, theirs in by_author.items():
             fresh = news(theirs, known, validated=[False] * len(theirs))
@@ -273,6 +311,11 @@ def _point(work: PointWork) -> tuple[MeteringPoint, timedelta]:
     """The point, and how far from the end of a month its state may be."""
     assert work.point is not None and work.plan.reach is not None, "only points that have months alone"
     return work.point, work.plan.reach
+
+
+def _stands(value: Value, standing: Mapping[datetime, Standing]) -> bool:
+    """Whether it is what is written down, and stays."""
+    return value.at in standing and standing[value.at].derived.value is value
 
 
 def _facts(point: MeteringPoint, reach: timedelta) -> Facts:

@@ -1,14 +1,18 @@
 """The energy of a month out of the states of a register at both its ends, through changes of meter and ratio.
 
-    advanced(point, code, span, states, ...)   -> Value: what the register has counted from one state to the other
+    advanced(register, start, end)             -> Value: what the register has counted from one state to the other
+    run_around(register, start, end, within)   -> Run: months without a state between them, and their advance
 
 Rules: pure, exact. The state that ends a month begins the next one, so months add up to what the register went up, and
 nothing is lost or counted twice. Ratios as primary.py takes them. Where the meter changes the parts of both are added:
 the last state of the old one and the first of the new one are looked for around the change; what is not of the day of
 the change makes the month distorted. The same of a change of ratio, at which one state parts the month. Where a state
 is not there, or the register went back, the month is missing. One that began again at zero counts on (`overflow`).
+Where states are missing or distorted, what the register went up is known of several months together, when it is true
+from the state before them to the one after them, and no reading between says that it went back.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +20,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from gatewayd.legal_time import PRAGUE, end_label, legal_day, start_label
+from gatewayd.metering.aggregate import month_bounds
 from gatewayd.metering.algebra import less, times, total
 from gatewayd.metering.points import MeteringPoint, PointVersion, versions
 from gatewayd.metering.register_state import BOUNDARY, State, chosen, newest
@@ -49,20 +54,30 @@ class _Sum:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One register of a point: `near` are the states within `reach` of both ends of the month; `between` gives all
-    states of the time from one to another, both included, when it is asked for."""
+    """One register of a point: `near` gives the states within `reach` of a boundary of months; `between` all states of
+    the time from one to another, both included, when it is asked for."""
 
     point: MeteringPoint
-    near: Sequence[State]
+    near: Callable[[datetime], Sequence[State]]
     between: Callable[[datetime, datetime], Sequence[State]]
     reach: timedelta = BOUNDARY
     zone: ZoneInfo = PRAGUE
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Months one behind the other, between two states that part months, or between what is looked at. `bounds`: their
+    beginnings and the end of the last one; `advance`: what the register went up over several of them together, None
+    where that is not known."""
+
+    bounds: tuple[datetime, ...]
+    advance: Value | None = None
+
+
 def at_boundary(register: Register, boundary: datetime) -> State | None:
     """The state that counts at the boundary of two months: of a meter that is at the point at the time."""
     held = versions(register.point, register.zone)
-    there = [one for one in register.near if _held(held, one) is not None]
+    there = [one for one in register.near(boundary) if _held(held, one) is not None]
     return chosen(there, boundary, register.reach, register.zone)
 
 
@@ -93,6 +108,36 @@ def advanced(register: Register, start: datetime, end: datetime) -> tuple[Value,
     inputs = tuple(sorted({one.seq for one in found.used}))
     reason = "; ".join(found.said)
     return Value(end, seconds, total(found.amounts), status, flags, inputs, reason=reason), unit
+
+
+def run_around(register: Register, start: datetime, end: datetime, within: tuple[datetime, datetime]) -> Run:
+    """The run of the month from `start` to `end`. `within`: the first and the last state that there is."""
+    bounds = deque((start, end))
+    while (first := _parting(register, bounds[0])) is None and bounds[0] + register.reach > within[0]:
+        bounds.appendleft(month_bounds(legal_day(bounds[0], register.zone), register.zone)[0])
+    while (last := _parting(register, bounds[-1])) is None and bounds[-1] - register.reach < within[1]:
+        bounds.append(month_bounds(legal_day(bounds[-1] + timedelta.resolution, register.zone), register.zone)[1])
+    found = tuple(bounds)
+    if first is None or last is None or len(found) == 2:
+        return Run(found)
+    value, _ = advanced(register, found[0], found[-1])
+    true = value.status is RawStatus.TRUE and not _went_back(register, first, last, value)
+    return Run(found, value if true else None)
+
+
+def _parting(register: Register, boundary: datetime) -> State | None:
+    """The state of a boundary where it is good enough for the months on both sides."""
+    state = at_boundary(register, boundary)
+    return state if state is not None and state.status < RawStatus.DISTORTED else None
+
+
+def _went_back(register: Register, first: State, last: State, advance: Value) -> bool:
+    """Whether a reading between two states says that the register went back, or began again at zero and the advance
+    does not have that. What people mistype says nothing."""
+    said = Flag.BACKWARD if Flag.OVERFLOW in advance.flags else Flag.BACKWARD | Flag.OVERFLOW
+    held = versions(register.point, register.zone)
+    measured = (one for one in newest(register.between(first.at, last.at)) if Flag.MANUAL not in one.flags)
+    return any(one.flags & said and first.at < one.at and _held(held, one) is not None for one in measured)
 
 
 def _sum(register: Register, first: State, last: State) -> _Sum:

@@ -167,6 +167,20 @@ def _months(found: Month, read: Read, point: str) -> None:
         amount = Fraction(round(theirs.amount * mine * 1000 / _days(other)), 1000)
         return replace(theirs, amount=amount, status=SUBSTITUTE, method="comparable", seconds=_seconds(end))
 
+    def together(first: datetime, last: datetime, ends: Sequence[datetime], *others: datetime) -> dict[datetime, Val]:
+        """Months with no state between them, by days, to whole units; the last one takes the rest. `others`: true
+        months that are as long as they have to be, of the same kind."""
+        low, high = states[first], states[last]
+        left, days = (Fraction(high[0]) - Fraction(low[0])) * CT, sum(map(_days, ends))
+        used = frozenset({low[1], high[1]}).union(*(true[one].need for one in others))
+        method = "comparable" if others else "interpolated"
+        parts = [Fraction(round(left * _days(end) / days)) for end in ends[:-1]]
+        parts.append(left - sum(parts))
+        return {
+            end: Val(part, SUBSTITUTE, need=used, allow=used, method=method, seconds=_seconds(end))
+            for end, part in zip(ends, parts, strict=True)
+        }
+
     if point == "depot":
         late_august = month_start(2025, 9) - timedelta(minutes=20)
         metered(late_august, month_start(2025, 10), month_start(2025, 10))
@@ -178,8 +192,8 @@ def _months(found: Month, read: Read, point: str) -> None:
             if first in states and last in states:
                 metered(first, last, last)
         months = dict(true)
-        for end in (month_start(2025, 3), month_start(2025, 4)):
-            months[end] = of_others(end, month_start(2025, 2))  # the period before: January
+        february, ended = month_start(2025, 2), (month_start(2025, 3), month_start(2025, 4))
+        months |= together(february, ended[-1], ended, february)  # in proportion to the period before: January
         months[END] = of_others(END, month_start(2024, 11))  # the same of the year before
     elif point == "shed":
         metered(month_start(2025, 8), month_start(2025, 9), month_start(2025, 9), 100_000, Flag.OVERFLOW)
@@ -188,7 +202,7 @@ def _months(found: Month, read: Read, point: str) -> None:
     elif point == "stall":
         metered(month_start(2025, 10), END, END)
         ends = [month_start(2025, 9), month_start(2025, 10)]
-        months = {**true, **{end: of_others(end, END) for end in ends}}  # metering that came later
+        months = {**true, **together(month_start(2025, 8), ends[-1], ends)}  # nothing was before
     else:
         assert point == ESTIMATED[0]
         amount = Fraction(ESTIMATED[1])

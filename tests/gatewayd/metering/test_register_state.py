@@ -80,7 +80,7 @@ def test_months_add_up_to_last_less_first(steps: list[tuple[int, int]], data: st
         value += more
         states.append(shown(at + timedelta(hours=hours), value, len(states) + 1))
     mixed = data.draw(st.permutations(states))
-    register = Register(POINT, mixed, lambda _first, _last: mixed)
+    register = Register(POINT, lambda _at: mixed, lambda _first, _last: mixed)
     found = [advanced(register, *span)[0] for span in pairwise(BOUNDARIES)]
     assert all(one.status is RawStatus.TRUE for one in found)
     assert sum((one.amount or 0 for one in found), Decimal(0)) == value - states[0].value
