@@ -42,7 +42,7 @@ def _work(point: MeteringPoint, known: Mapping[str, MeteringPoint], zone: ZoneIn
     control = next((one for one in known.values() if one.control_of == point.id), None)
     beside = (control.id,) if control is not None else ()
     rules, terms = rules_of(point.validation), point.substitution
-    steps = [primary_step(point, zone) if point.sum is None else virtual_step(point, point.sum)]
+    steps = [primary_step(point, zone) if point.sum is None else virtual_step(point, point.sum, known)]
     if point.netting is not None:
         steps.append(netting_step(Netting(point.netting.value)))
     validation = Validation(point, rules, control, tuple(steps))
@@ -138,7 +138,7 @@ def _owed(point: MeteringPoint, day: Day) -> Sequence[Span]:
 
 def _told(series: Series, owed: Sequence[Span]) -> Series:
     """With `missing` for each interval that nobody has told anything of."""
-    return series if len(series.values) >= len(owed) else completed(series, owed, "nobody has told it")
+    return completed(series, owed, "nobody has told it") if owed else series
 
 
 def within(series: Series, day: Day) -> Series:

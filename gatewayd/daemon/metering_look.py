@@ -105,5 +105,5 @@ class Current:
 
 
 def _channel(name: SeriesName, standing: Mapping[datetime, Standing]) -> Channel:
-    unit = max(standing.values(), key=lambda one: one.seq).unit
+    unit = max(standing.values(), key=lambda one: (bool(one.unit), one.seq)).unit
     return Channel(name[0], name[2], unit)

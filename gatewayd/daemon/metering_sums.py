@@ -27,6 +27,7 @@ from gatewayd.metering.entered_before import kept_by_hand
 from gatewayd.metering.findings import Finding, apply
 from gatewayd.metering.periods import apart
 from gatewayd.metering.plan import EVERY, Dirty
+from gatewayd.metering.sources import counts_energy
 from gatewayd.metering.substitute import marked
 from gatewayd.metering.values import Channel, Layer, Series, Value
 from gatewayd.model import Archived, RawStatus
@@ -91,14 +92,26 @@ class Sums:
 
     def of_day(self, at: Day, made: Made, work: PointWork, known: Known, reason: str) -> Iterator[Derivation]:
         """Those of the intervals of one channel on a day."""
-        made = replace(made, series=apart(made.series))
-        for layer, intervals in self._layers(at, made.series, work):
+        made = replace(made, series=self._in_unit(apart(made.series), at))
+        for layer, intervals in self._layers(at, made.series, work, known):
             yield from self._sums(made, layer, intervals, at, work, known, reason)
 
-    def _layers(self, at: Day, series: Series, work: PointWork) -> Iterator[tuple[Layer, tuple[Span, ...]]]:
-        if not _SUMMED.fullmatch(series.channel.unit):
+    def _in_unit(self, series: Series, at: Day) -> Series:
+        """What nobody has told a unit of is in that of the day before."""
+        channel = series.channel
+        if channel.unit:
+            return series
+        before = self._look.series(channel.point, Layer.DAY, at.start - timedelta.resolution, at.start)
+        return replace(series, channel=before[channel.obis].channel) if channel.obis in before else series
+
+    def _layers(
+        self, at: Day, series: Series, work: PointWork, known: Known
+    ) -> Iterator[tuple[Layer, tuple[Span, ...]]]:
+        channel = series.channel
+        if not (_SUMMED.fullmatch(channel.unit) if channel.unit else _uncounted(series)):
             return
-        if _evaluated(series, work):
+        standing = known.get((at.point, Layer.EVALUATION, channel.obis), {})
+        if _evaluated(series, work, stands=any(at.start < end <= at.end for end in standing)):
             yield Layer.EVALUATION, spans(Layer.EVALUATION, at.day, at.day, evaluation=work.evaluation, zone=self._zone)
         yield Layer.DAY, ((at.start, at.end),)
         if series.channel.obis.a == GAS:
@@ -182,7 +195,7 @@ class Sums:
             series = [aggregate(sums, Layer.MONTH, (span,), partial=work.partial, period=work.period)]
             mine = intervals if sums.layer is Layer.DAY else self._look.series(point, Layer.INTERVAL, *span)
             if code in mine:
-                series.append(maxima(mine[code], (span,), period=work.period))
+                series.append(maxima(mine[code], (span,), period=work.period, zone=self._zone))
             for one in series:
                 told = apply(one, findings, self._zone) if findings else one
                 yield from self.new(told, known, Made(told, checked, work.facts, findings), reason)
@@ -211,11 +224,17 @@ class Sums:
             )
 
 
-def _evaluated(series: Series, work: PointWork) -> bool:
-    """Whether there is an evaluation interval besides; none of a time when a meter had longer intervals."""
+def _uncounted(series: Series) -> bool:
+    """Whether it is of what is added up, and without a number: nobody has told in what unit it is."""
+    return counts_energy(series.channel.obis) and all(one.amount is None for one in series.values)
+
+
+def _evaluated(series: Series, work: PointWork, *, stands: bool) -> bool:
+    """Whether there is an evaluation interval besides; none of a time when a meter had longer intervals. One that
+    `stands` of the day, from when there were shorter ones, is made of what there is now."""
     seconds = round(work.evaluation.total_seconds())
     lengths = {one.seconds for one in series.values}
-    other = work.evaluation != work.period or any(one != seconds for one in lengths)
+    other = stands or work.evaluation != work.period or any(one != seconds for one in lengths)
     return other and all(one <= seconds for one in lengths)
 
 

@@ -2,33 +2,45 @@
 
 Rules: a code is summed as soon as one of the points has it that day; of a point that has nothing of it the sum says
 that it is missing, and never leaves it out. Points whose metering periods differ are added up in the longest of them:
-quarter-hours become the hours that they fill first.
+quarter-hours become the hours that they fill first. Which that is says the configuration of the day, and not what has
+come of it: the sum has the same intervals in whatever order its points are read.
 """
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from gatewayd.daemon.metering_steps import Day, Made, Step
-from gatewayd.legal_time import Grid, ends_between
+from gatewayd.legal_time import ends_between
 from gatewayd.metering.aggregate import Span, aggregate
 from gatewayd.metering.derivation import Facts
-from gatewayd.metering.points import MeteringPoint
+from gatewayd.metering.periods import beneath, common
+from gatewayd.metering.points import MeteringPoint, periods_of
 from gatewayd.metering.values import Channel, Layer, Series
-from gatewayd.metering.virtual import Term, Virtual, combined
+from gatewayd.metering.virtual import Term, Virtual, combined, unit_of
 from gatewayd.obis import Obis
 
-_HOUR = timedelta(hours=1)
+_NONE: Mapping[str, MeteringPoint] = MappingProxyType({})
 
 
-def virtual_step(point: MeteringPoint, virtual: Virtual) -> Step:
-    """The sum of other points, each times its coefficient."""
+def virtual_step(point: MeteringPoint, virtual: Virtual, known: Mapping[str, MeteringPoint] = _NONE) -> Step:
+    """The sum of other points, each times its coefficient. `known`: all points, by id. One that is not among them has
+    the period that its values show, and that of the sum as long as there are none."""
     said = tuple(f"{factor:f} {part}" for part, factor in virtual.terms.items())
     facts: Facts = (("sum", said), ("partial", virtual.partial))
+    below = {one.id: one for part in virtual.terms if part in known for one in beneath(known[part], known)}
+    unknown = [part for part in virtual.terms if part not in known]
 
     def step(day: Day, _made: tuple[Made, ...]) -> tuple[Made, ...]:
         parts = {part: day.look.series(part, Layer.INTERVAL, day.start, day.end) for part in virtual.terms}
         codes = point.channels or _shared(point, parts, day)
-        return tuple(Made(_combined(point, virtual, code, parts, day), facts=facts) for code in codes)
+        periods = {period for one in below.values() for period in periods_of(one, day.start, day.end)}
+        made: list[Made] = []
+        for code in codes:
+            untold = any(code not in parts[part] for part in unknown)
+            usual = periods | {point.period} if untold else periods
+            made.append(Made(_combined(point, virtual, code, parts, usual, day), facts=facts))
+        return tuple(made)
 
     return step
 
@@ -45,12 +57,18 @@ def _shared(point: MeteringPoint, parts: Mapping[str, Mapping[Obis, Series]], da
 
 
 def _combined(
-    point: MeteringPoint, virtual: Virtual, code: Obis, parts: Mapping[str, Mapping[Obis, Series]], day: Day
+    point: MeteringPoint,
+    virtual: Virtual,
+    code: Obis,
+    parts: Mapping[str, Mapping[Obis, Series]],
+    periods: Collection[timedelta],
+    day: Day,
 ) -> Series:
     """For a code that one of the points does not have the sum is missing; on a day that is settled each interval."""
     there = [found[code] for found in parts.values() if code in found]
-    unit = there[0].channel.unit if there else ""
-    period = _period(there, point.period)
+    unit = unit_of(there) or _unit_before(point, code, day)
+    told_in = {timedelta(seconds=value.seconds) for one in there for value in one.values}
+    period = common(told_in.union(periods) or {point.period})
     found = {part: parts[part].get(code) or Series(Channel(part, code, unit), Layer.INTERVAL, ()) for part in parts}
     terms = [Term(factor, _in_step(found[part], period, day)) for part, factor in virtual.terms.items()]
     told = {one.at for term in terms for one in term.series.values}
@@ -58,12 +76,10 @@ def _combined(
     return combined(Channel(point.id, code, unit), terms, spans, partial=virtual.partial, period=period)
 
 
-def _period(there: list[Series], usual: timedelta) -> timedelta:
-    """The longest interval that one of the points has that day; where there is nothing, that of the configuration."""
-    longest = timedelta(seconds=max((value.seconds for one in there for value in one.values), default=0))
-    if not longest:
-        return usual
-    return longest if Grid.fits(longest) else _HOUR  # one in which the period changed
+def _unit_before(point: MeteringPoint, code: Obis, day: Day) -> str:
+    """That of the day before, where none of the points says what it is in."""
+    before = day.look.day(point.id, day.day - timedelta(days=1)).get(code)
+    return before.channel.unit if before is not None else ""
 
 
 def _in_step(series: Series, period: timedelta, day: Day) -> Series:

@@ -3,21 +3,29 @@
 Rules: pure. Mean power is the energy of an interval divided by its real length (PPDS annex 5, 1.6), to 40 digits; it is
 rounded only where it is shown. The maximum is the highest of the values that are there, of equal ones the first; its
 instant is the END of that interval. Any other interval could have been higher than it seems: the maximum has the worst
-status of all of them, so that one which lacks a quarter-hour is `missing` with an amount, like a partial sum.
+status of all of them, so that one which lacks a quarter-hour is `missing` with an amount, like a partial sum. Demand
+is that of quarter-hours, the basic metering interval (PPDS annex 5, 1.5): shorter intervals are added up to them, and
+where they do not fill one, to hours; longer ones are as they are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from zoneinfo import ZoneInfo
 
-from gatewayd.legal_time import QUARTER
+from msgspec.structs import replace as replaced
+
+from gatewayd.legal_time import PRAGUE, QUARTER, grid_of
 from gatewayd.metering.aggregate import Cut, Span, cut
-from gatewayd.metering.algebra import gathered, over, times
+from gatewayd.metering.algebra import gathered, over, times, total
 from gatewayd.metering.values import Channel, Layer, Series, Value
 from gatewayd.obis import Obis
 
 _HOUR = Decimal(3600)
+_QUARTER, _LONGER = 900, 3600
+"""Seconds of the intervals of demand, and of those of it where metering intervals do not fill a quarter-hour."""
 _ELECTRICITY = 1
 _MAXIMUM = 6
 """Group D: maximum of the mean power of intervals (IEC 62056-6-1)."""
@@ -64,18 +72,39 @@ def highest(values: Iterable[Value]) -> tuple[Decimal, Value] | None:
     return best
 
 
-def maxima(series: Series, intervals: Iterable[Span], *, period: timedelta = QUARTER) -> Series:
+def maxima(
+    series: Series, intervals: Iterable[Span], *, period: timedelta = QUARTER, zone: ZoneInfo = PRAGUE
+) -> Series:
     """The maximum demand of each of the intervals (months, of `aggregate.spans`) in the unit of power; `period` as in
     `aggregate`."""
     channel = series.channel
     ends = [one.at for one in series.values]
-    made = [_maximum(start, end, cut(series, ends, start, end, period)) for start, end in intervals]
+    made = [_maximum(start, end, cut(series, ends, start, end, period), zone) for start, end in intervals]
     named = Channel(channel.point, maximum_code(channel.obis), power_unit(channel.unit))
     return Series(named, Layer.MAXIMUM, tuple(made))
 
 
-def _maximum(start: datetime, end: datetime, parts: Cut) -> Value:
-    best = highest(parts.values)
+def demanded(values: Sequence[Value], zone: ZoneInfo = PRAGUE) -> Sequence[Value]:
+    """The intervals that count as demand, ascending, of those of a time: of shorter ones the quarter-hours that are
+    whole, each with the amount of all of it. Only their ends, lengths and amounts are made."""
+    told = {one.seconds for one in values if one.seconds < _QUARTER and one.amount is not None}
+    if not told:  # nearly always
+        return values
+    length = _LONGER if any(_QUARTER % seconds for seconds in told) else _QUARTER
+    grid = grid_of(timedelta(seconds=length), zone)
+    found: list[Value] = []
+    for _, group in groupby(values, key=lambda one: grid.last(one.at - timedelta.resolution)):
+        inside = list(group)
+        short = [one for one in inside if one.seconds < _QUARTER]
+        amounts = [one.amount for one in short if one.amount is not None]
+        if len(amounts) == len(short) and sum(one.seconds for one in short) == length:
+            found.append(replaced(short[-1], seconds=length, amount=total(amounts)))
+        found += [one for one in inside if one.seconds >= _QUARTER]
+    return found
+
+
+def _maximum(start: datetime, end: datetime, parts: Cut, zone: ZoneInfo) -> Value:
+    best = highest(demanded(parts.values, zone))
     return gathered(
         end,
         round((end - start).total_seconds()),

@@ -3,13 +3,15 @@
     Intervals(versions, period, zone).of(end)       the interval that something of a meter belongs to; None: to none
                                      .between(...)  all intervals of a time
     apart(series)                                   without missing ones that reach into others
+    beneath(point, known)                           the points with meters that a sum is made of, through all levels
+    common(periods)                                 the intervals in which values of all these periods are added up
 
 Rules: pure. As long as a meter is there its period counts, on the clock of legal time. Where a meter with another
 period takes its place within an interval, that interval reaches from the last one that the former has whole to the
 first one that the new one has whole, and belongs to neither of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,6 +20,8 @@ from zoneinfo import ZoneInfo
 from gatewayd.legal_time import PRAGUE, Grid, ends_between, grid_of
 from gatewayd.metering.points import MeteringPoint, PointVersion, versions
 from gatewayd.metering.values import Series, Value
+
+_HOUR = timedelta(hours=1)
 
 Span = tuple[datetime, datetime]
 """Beginning and end of an interval, UTC."""
@@ -91,18 +95,41 @@ def intervals_of(point: MeteringPoint, zone: ZoneInfo = PRAGUE) -> Intervals:
     return Intervals(versions(point, zone), point.period, zone)
 
 
+def beneath(point: MeteringPoint, known: Mapping[str, MeteringPoint]) -> tuple[MeteringPoint, ...]:
+    """The points with meters that a sum is made of, through all levels, each once; a point with meters itself. Of parts
+    that are not `known` nothing."""
+    found: dict[str, MeteringPoint] = {}
+    waiting = [point]
+    while waiting:
+        one = waiting.pop()
+        if one.id not in found:
+            found[one.id] = one
+            waiting += [known[part] for part in one.sum.terms if part in known] if one.sum is not None else ()
+    return tuple(one for one in found.values() if one.sum is None)
+
+
+def common(periods: Collection[timedelta]) -> timedelta:
+    """The intervals in which values of all these periods are added up: the longest of them, or an hour, which metering
+    periods divide, where one of the others does not fill that or it is on no clock."""
+    longest = max(periods)
+    return longest if Grid.fits(longest) and not any(longest % one for one in periods) else _HOUR
+
+
 def apart(series: Series) -> Series:
     """The series without what is missing and reaches into another interval: it was told missing when the point was
-    said to have other periods, and what stands in the archive is never taken away."""
+    said to have other periods, and what stands in the archive is never taken away. Of missing ones the longest stays,
+    since what stands of a longer period ends with an interval of the shorter one, and made room for that."""
     if len({one.seconds for one in series.values}) < 2:  # nearly always
         return series
     kept: list[Value] = []
     for one in series.values:
-        if not one.there and kept and kept[-1].at > one.start:
-            continue
-        while kept and not kept[-1].there and kept[-1].at > one.start:
-            kept.pop()
-        kept.append(one)
+        place = len(kept)
+        while place and kept[place - 1].at > one.start:
+            place -= 1
+        within = kept[place:]
+        if one.there or not any(other.there or other.start < one.start for other in within):
+            kept[place:] = [other for other in within if other.there]
+            kept.append(one)
     return series if len(kept) == len(series.values) else replace(series, values=tuple(kept))
 
 

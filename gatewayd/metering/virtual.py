@@ -3,8 +3,8 @@
 Rules: pure (PPDS annex 5, 1.2: logical sums). Each code is summed by itself; nothing is turned round or cut off, so
 that a difference may be negative. The worst status wins (2.12); a missing input makes the result missing without an
 amount, or, for a point that is `partial`, with what is there, still missing, and its coverage. Inputs of different
-units, layers or lengths are refused: nothing is converted here. Definitions that go round in a circle are refused, and
-named.
+units, layers or lengths are refused: nothing is converted here; what has no number fits any unit. Definitions that go
+round in a circle are refused, and named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ def computed(
         shared = set.intersection(*(codes.get(point, set()) for point in one.terms)) if one.terms else set[Obis]()
         for code in sorted(shared):
             terms = [Term(factor, known[point, code]) for point, factor in one.terms.items()]
-            channel = Channel(one.point, code, terms[0].series.channel.unit)
+            channel = Channel(one.point, code, unit_of([term.series for term in terms]))
             made.append(combined(channel, terms, intervals, partial=one.partial, period=period))
             known[one.point, code] = made[-1]
         codes[one.point] = shared
@@ -131,14 +131,24 @@ def combined(
     return Series(channel, terms[0].series.layer, tuple(made))
 
 
+def unit_of(series: Sequence[Series]) -> str:
+    """The unit of what is made of these: that of numbers, else whichever is known; "" where none is."""
+    known = [one for one in series if one.channel.unit]
+    return next((one.channel.unit for one in known if _numbers(one)), known[0].channel.unit if known else "")
+
+
+def _numbers(series: Series) -> bool:
+    return any(one.amount is not None for one in series.values)
+
+
 def fitting(channel: Channel, series: Sequence[Series]) -> list[tuple[datetime, int]]:
-    """The intervals that any of the series has: end and seconds, ascending. ValueError where their units, layers or
-    lengths differ, where a layer cannot be added up, and of none."""
+    """The intervals that any of the series has: end and seconds, ascending. ValueError where the units of their
+    numbers, layers or lengths differ, where a layer cannot be added up, and of none."""
     if not series:
         raise ValueError(f"point {channel.point} {channel.obis}: nothing to make it of; name the points of its sum")
     first = series[0]
     for one in series:
-        if one.channel.unit != channel.unit:
+        if one.channel.unit != channel.unit and _numbers(one):
             raise ValueError(
                 f"point {channel.point} {channel.obis} is in {channel.unit or 'no unit'}, {named(one)} in "
                 f"{one.channel.unit or 'no unit'}: units are not converted; take the point out of the sum"

@@ -228,7 +228,10 @@ def test_a_phase_without_a_number_costs_the_netted_values_and_no_other(tmp_path:
                 await here.engine.catch_up()
                 assert {one.status for one in here.values("north").values()} == {RawStatus.MISSING}
                 assert here.values("north", Layer.INTERVAL, Obis.parse("1-0:21.29.0"))[ENDS[0]].amount == Decimal(3)
-                assert here.one_of("north", Layer.DAY, day_bounds(DAY)[1], Obis.parse("1-0:21.29.0")).status is RawStatus.TRUE
+                assert (
+                    here.one_of("north", Layer.DAY, day_bounds(DAY)[1], Obis.parse("1-0:21.29.0")).status
+                    is RawStatus.TRUE
+                )
 
     run(body())
 
@@ -274,3 +277,30 @@ def test_days_of_another_length(tmp_path: Path) -> None:
                 assert found.amount == quarters * Decimal("0.250")
 
     run(body())
+
+
+def test_a_hole_on_the_first_day_is_told_whether_it_is_computed_as_it_comes_or_anew(tmp_path: Path) -> None:
+    """The interval that ends when the meter begins is there, and not owed: it stands for no other one."""
+
+    async def body() -> None:
+        async with world(tmp_path) as here:
+            await here.bring([*day_of("em-1")[40:50], *day_of("em-1")[51:]])
+            for _ in range(3):
+                here.now += timedelta(days=1)
+                await here.engine.catch_up()
+            asked = replace(NORTH, substitution=SubstitutionTerms(enabled=False, weeks=3))
+            await here.begin([asked]).catch_up()
+            assert here.values("north")[ENDS[50]].status is RawStatus.MISSING
+            assert here.one_of("north", Layer.DAY, day_bounds(DAY)[1]).status is RawStatus.MISSING
+
+    run(body())
+    other = MeteringPoint("north", installed=(Installed("em-1"),))
+
+    async def anew() -> None:
+        async with world(tmp_path / "anew", [other]) as here:
+            here.now += timedelta(days=3)
+            await here.bring([*day_of("em-1")[40:50], *day_of("em-1")[51:]])
+            await here.engine.catch_up()
+            assert here.values("north")[ENDS[50]].status is RawStatus.MISSING
+
+    run(anew())
