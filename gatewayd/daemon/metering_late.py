@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gatewayd.archive import rows
-from gatewayd.daemon.metering_raw import OF_ERA, TOTALS, RawReader
+from gatewayd.daemon.metering_raw import OF_ERA, RawReader, totals
 from gatewayd.errors import ArchiveDamaged
 from gatewayd.legal_time import day_bounds, legal_day
 from gatewayd.metering.plan import Touch
@@ -32,7 +32,7 @@ SELECT json_group_array(json_array(s.meter, s.obis, t.at, t.read,
        AND (p.flags & {int(Flag.MANUAL)}) = 0 ORDER BY p.at DESC LIMIT 1)))
 FROM (SELECT r.series AS series, min(r.at) AS at, max(e.ended_at) AS read
       FROM reading AS r JOIN series AS k ON k.id = r.series JOIN exchange AS e ON e.id = r.exchange
-      WHERE r.seq > ? AND r.seq <= ? AND {OF_ERA} AND k.kind = 'register' AND k.is_obis = 1 AND k.obis LIKE '{TOTALS}'
+      WHERE r.seq > ? AND r.seq <= ? AND {OF_ERA} AND k.kind = 'register' AND k.is_obis = 1 AND {totals("k.obis")}
       GROUP BY r.series, (r.at - 1) / {_QUARTER_US}) AS t
 JOIN series AS s ON s.id = t.series
 """  # noqa: S608

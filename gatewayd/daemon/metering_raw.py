@@ -34,7 +34,19 @@ JOIN device AS d ON d.id = e.device JOIN ratio AS q ON q.id = r.ratio
 WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = ? AND s.is_obis = 1 AND s.obis LIKE ?
   AND r.at > ? AND r.at <= ?
 """  # noqa: S608 - our own texts
-TOTALS = "%.8.%"
+_TOTALS = (
+    *("1-*:*.8.*", "7-*:[1-8].[0-3].*", "7-*:[1236][1-6].[0-3].*", "[89]-*:1.0.*"),
+    *("[56]-*:[123].0.*", "6-*:6.8.*", "6-*:6.26.*"),
+)
+"""Codes of what is counted since ever, as patterns of SQL. Which of them are totals says metering/sources.py."""
+
+
+def totals(column: str) -> str:
+    """The condition of SQL that a column has the code of a total, or of a tariff of it."""
+    return "(" + " OR ".join(f"{column} GLOB '{pattern}'" for pattern in _TOTALS) + ")"
+
+
+_STATES = f"{_INTERVALS} AND {totals('s.obis')}"
 _HOUR_US = 3_600_000_000
 OF_ERA = f"r.at > {rows.to_us(BEGIN)} AND r.at <= {rows.to_us(END)}"
 _ERA_HOURS = rows.to_us(END) // _HOUR_US + 1
@@ -63,8 +75,8 @@ WHERE r.seq > ? AND r.seq <= ? AND s.kind = 'register' AND s.is_obis = 1 AND s.o
 """
 _FIRST = f"""
 SELECT json_array(
-    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND s.obis NOT LIKE '{TOTALS}')),
-    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND s.obis LIKE '{TOTALS}')))
+    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND NOT {totals("s.obis")})),
+    min((SELECT min(r.at) FROM reading AS r WHERE r.series = s.id AND {OF_ERA} AND {totals("s.obis")})))
 FROM series AS s WHERE s.meter IN (SELECT value FROM json_each(?)) AND s.kind = 'interval' AND s.is_obis = 1
 """  # noqa: S608
 _FIRSTS = msgspec.json.Decoder(tuple[int | None, int | None])
@@ -135,10 +147,12 @@ class RawReader:
         return found
 
     def registers(self, meters: Collection[str], first: datetime, last: datetime) -> list[Archived]:
-        """The states of registers of energy (group D is 8) of these meters in the same span. ArchiveError."""
-        return self.read(meters, Kind.REGISTER, TOTALS, first, last)
+        """The states of registers of what is counted of these meters in the same span. ArchiveError."""
+        return self.read(meters, Kind.REGISTER, "%", first, last, _STATES)
 
-    def read(self, meters: Collection[str], kind: Kind, like: str, first: datetime, last: datetime) -> list[Archived]:
+    def read(
+        self, meters: Collection[str], kind: Kind, like: str, first: datetime, last: datetime, sql: str = _INTERVALS
+    ) -> list[Archived]:
         """Readings of one kind with codes like a pattern of SQL, after `first` and not after `last`, in the order of
         their numbers. ArchiveError."""
         begin, end = rows.to_us(first), rows.to_us(last)
@@ -149,7 +163,7 @@ class RawReader:
             if span is not None and (span[1] <= begin or end < span[0]):
                 continue
             with suppress(ArchiveDamaged):
-                found += self._of_segment(number, wanted, kind)
+                found += self._of_segment(number, sql, wanted, kind)
         found.sort(key=_seq)
         return found
 
@@ -221,13 +235,15 @@ class RawReader:
         ends, totals = ([one[place] for one in found] for place in (0, 1))
         return _earliest(ends), _earliest(totals)
 
-    def _of_segment(self, number: int, wanted: tuple[str, str, str, int, int], kind: Kind) -> Iterator[Archived]:
+    def _of_segment(
+        self, number: int, sql: str, wanted: tuple[str, str, str, int, int], kind: Kind
+    ) -> Iterator[Archived]:
         if number not in self._spans:
             sealed = self.text(number, "SELECT json_array(first_at, last_at) FROM seal", ())
             if sealed != "None":
                 first, last = msgspec.json.decode(sealed, type=tuple[int | None, int | None])
                 self._spans[number] = (1, 0) if first is None or last is None else (first, last)
-        batch = _ROWS.decode(self.text(number, _INTERVALS, wanted))
+        batch = _ROWS.decode(self.text(number, sql, wanted))
         instants: dict[int, datetime] = {}
         codes: dict[str, Obis] = {}
         points: dict[str, Point] = {}

@@ -7,6 +7,7 @@ out of the raw archive, comparable days and the control metering through `Look`.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -15,17 +16,18 @@ import msgspec
 from gatewayd.daemon.metering_near import near_of
 from gatewayd.daemon.metering_steps import Day, Made, Step
 from gatewayd.daemon.metering_sums import SETTLED
-from gatewayd.legal_time import interval_ends, legal_day
-from gatewayd.metering.basis import Advance, Basis, advances, affected, needed, reaching
+from gatewayd.legal_time import day_bounds, interval_ends, legal_day
+from gatewayd.metering.basis import NEAR, Advance, Basis, advances, affected, needed, reaching
 from gatewayd.metering.day_class import comparable_days, later_days
 from gatewayd.metering.derivation import Facts
+from gatewayd.metering.evidence import Register
 from gatewayd.metering.findings import Finding, Rule, Severity
 from gatewayd.metering.limits import most_in
 from gatewayd.metering.netting import Netting, of_point
 from gatewayd.metering.points import MeteringPoint, on_day, periods_of
-from gatewayd.metering.registers import registers
+from gatewayd.metering.registers import belongs, registers
 from gatewayd.metering.rules import DEFAULTS, Rules
-from gatewayd.metering.substitute import marked, substituted
+from gatewayd.metering.substitute import marked, metered, substituted
 from gatewayd.metering.substitution_terms import SubstitutionTerms
 from gatewayd.metering.validation import Seen, month_findings, validated_day
 from gatewayd.metering.validation import reaching as reaching_out
@@ -34,8 +36,6 @@ from gatewayd.model import Archived, Flag, Kind, RawStatus
 from gatewayd.obis import Obis
 
 _DAY = timedelta(days=1)
-_TOTAL = 8
-"""Group D of the state of a total."""
 REGISTERS_BEFORE, REGISTERS_AFTER = timedelta(hours=36), timedelta(hours=26)
 """Around a day, or a month, within which states of registers are looked for."""
 
@@ -174,13 +174,15 @@ class Substitution:
             if _seen_from_both(one, day.zone)
         ]
         if self.terms.scale:
-            known += self._over_gaps(channel, day)
+            known += self._over_gaps(channel, readings, day)
         shared = [one for one in reaching(known, day.start, day.end) if one.on_grid(period, day.zone)]
         series = _joined(made.series, _beside(day, needed(day.day, self.terms, shared, day.zone)))
         rated, rule = on_day(self.point, day.day, day.zone).rated, self.rules.above_maximum
         seconds = round(period.total_seconds())
         most = most_in(rated, rule.times, channel.unit, seconds) if rule.enabled else None
-        basis = Basis(series, self._control(channel, shared, day), tuple(known), period, day.zone, most=most)
+        stand = metered(self.point, made.series, _rows(day), made.findings, day.zone)
+        control = self._control(channel, shared, day)
+        basis = Basis(series, control, tuple(known), period, day.zone, most=most, measured=stand)
         found = substituted(basis, day.day, self.terms, day.now, waits=day.end + SETTLED)
         return marked(found, made.findings, day.zone)
 
@@ -192,19 +194,50 @@ class Substitution:
         end = max([day.end, *(one.end for one in shared)])
         return day.look.series(self.control.id, Layer.INTERVAL, start, end).get(channel.obis)
 
-    def _over_gaps(self, channel: Channel, day: Day) -> Iterator[Advance]:
-        """A profile of totals says itself by how much they went up over a gap within the day."""
-        states = [
-            msgspec.structs.replace(one, reading=msgspec.structs.replace(one.reading, kind=Kind.REGISTER))
-            for one in chain.from_iterable(day.raw.values())
-            if one.reading.obis is not None and one.reading.obis.d == _TOTAL and day.start <= one.reading.at <= day.end
-        ]
-        totals, _ = registers(self.point, states, channel, day.zone)
+    def _over_gaps(self, channel: Channel, readings: Sequence[Archived], day: Day) -> Iterator[Advance]:
+        """A profile of totals says itself by how much they went up over a gap. Where that of midnight is lost, so that
+        the gap is on two days, the register that was read then stands for it, if that shows as much; else the totals of
+        the day beside are looked at: both days come to the same."""
         period = _period(self.point, day)
-        for total in totals:
-            yield from (
-                one for one in advances(total.states, period, day.zone, total.digit) if one.end - one.start > period
-            )
+        rows = _states(_rows(day), channel)
+        totals, _ = registers(self.point, rows, channel, day.zone)
+        if not totals:
+            return
+        near, digit, read = period / NEAR, min(chain.from_iterable(one.digits for one in totals)), frozenset[int]()
+        for midnight, beside in ((day.start, day.day - _DAY), (day.end, day.day + _DAY)):
+            if any(abs(state.at - midnight) <= near for one in totals for state in one.states):
+                continue
+            at_midnight = [one for one in readings if abs(one.reading.at - midnight) <= near]
+            stand = _as_exact(registers(self.point, at_midnight, channel, day.zone)[0], digit)
+            read |= stand
+            rows += [one for one in at_midnight if one.seq in stand]
+            if not stand:
+                there = day.read(sorted(self.point.meters), *day_bounds(beside, day.zone))
+                rows += _states(chain.from_iterable(there.values()), channel)
+        for total in registers(self.point, rows, channel, day.zone)[0]:
+            for one in advances(total.states, period, day.zone, total.digit):
+                gap = one.end - one.start > period or not read.isdisjoint(one.inputs)
+                if gap and _seen_from_both(one, day.zone):
+                    yield one
+
+
+def _rows(day: Day) -> list[Archived]:
+    return list(chain.from_iterable(day.raw.values()))
+
+
+def _states(rows: Iterable[Archived], channel: Channel) -> list[Archived]:
+    """The totals of a channel among the rows of a profile, as states of a register."""
+    return [
+        msgspec.structs.replace(one, reading=msgspec.structs.replace(one.reading, kind=Kind.REGISTER))
+        for one in rows
+        if one.reading.obis is not None and belongs(one.reading.obis, channel.obis) and one.reading.value is not None
+    ]
+
+
+def _as_exact(found: Iterable[Register], digit: Decimal) -> frozenset[int]:
+    """The readings of true states with a last digit that is worth no more than this."""
+    states = (state for one in found for state in one.states if one.digit_at(state.at) <= digit)
+    return frozenset(seq for state in states if state.status is RawStatus.TRUE for seq in state.inputs)
 
 
 def _period(point: MeteringPoint, day: Day) -> timedelta:

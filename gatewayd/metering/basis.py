@@ -3,8 +3,10 @@
 Rules: pure. Only true values of the whole metering period are a basis, never a substitute: so the order in which values
 come has no influence on what is made of them. The series must hold whatever there is of the days that `needed` names;
 where it has what was computed before for an interval, that counts as missing. What was read by hand measures nothing.
+Of a control metering with shorter intervals those of an interval count together, where all of them are there and true.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -13,14 +15,15 @@ from zoneinfo import ZoneInfo
 
 from gatewayd.holidays import is_holiday
 from gatewayd.legal_time import PRAGUE, QUARTER, Grid, day_bounds, days, ends_between, grid_of, legal_day
+from gatewayd.metering.algebra import total
 from gatewayd.metering.day_class import comparable_days, later_days
 from gatewayd.metering.exact import difference, sane
 from gatewayd.metering.substitution_terms import SubstitutionTerms
-from gatewayd.metering.values import Method, Series, Value
+from gatewayd.metering.values import Method, Series, Value, merged_flags, merged_inputs
 from gatewayd.model import Flag, RawStatus
 
 _COMPUTED = (Method.CONTROL, Method.INTERPOLATED, Method.COMPARABLE)
-_NEAR = 100
+NEAR = 100
 """A state that is no more than this part of an interval beside its end is meant to be of that end, as stamps are
 (legal_time.Grid): 9 s of a quarter-hour. What flows meanwhile matters less than that to a gap of one interval."""
 _DAY = timedelta(days=1)
@@ -93,7 +96,7 @@ def _ends_of(states: Iterable[Value], period: timedelta, zone: ZoneInfo) -> dict
     for state in states:
         number = grid.number(state.at)
         end = None if number is None else grid.end(number)
-        if end is None or abs(end - state.at) > period / _NEAR or _true(state) is None:
+        if end is None or abs(end - state.at) > period / NEAR or _true(state) is None:
             continue
         other = nearest.get(end)
         if other is None or abs(end - state.at) < abs(end - other):
@@ -104,6 +107,10 @@ def _ends_of(states: Iterable[Value], period: timedelta, zone: ZoneInfo) -> dict
 def _true(value: Value) -> Decimal | None:
     """The amount of a true value that may be computed with."""
     return value.amount if value.status is RawStatus.TRUE and sane(value.amount) else None
+
+
+def _absurd(value: Value | None) -> bool:
+    return value is not None and value.status is RawStatus.TRUE and value.there and not sane(value.amount)
 
 
 def disjoint(found: Iterable[Advance]) -> tuple[Advance, ...]:
@@ -117,8 +124,9 @@ def disjoint(found: Iterable[Advance]) -> tuple[Advance, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The basis of one channel. `most`: the energy that an interval can have at most; None: not known. ValueError where
-    the control metering has another unit."""
+    """The basis of one channel. `most`: the energy that an interval can have at most; None: not known. `measured`: the
+    ends of distorted intervals whose energy was metered: no line is drawn over them. ValueError where the control metering has
+    another unit."""
 
     series: Series
     control: Series | None = None
@@ -127,6 +135,7 @@ class Basis:
     zone: ZoneInfo = PRAGUE
     holiday: Callable[[date], bool] = is_holiday
     most: Decimal | None = None
+    measured: frozenset[datetime] = frozenset()
     own: dict[datetime, Value] = field(init=False, repr=False, compare=False)
     other: dict[datetime, Value] = field(init=False, repr=False, compare=False)
 
@@ -138,7 +147,7 @@ class Basis:
                 f"{control.channel.unit}: name channels of the same unit"
             )
         object.__setattr__(self, "own", self.series.by_end())
-        object.__setattr__(self, "other", {} if control is None else control.by_end())
+        object.__setattr__(self, "other", {} if control is None else _together(control, self.period, self.zone))
         object.__setattr__(self, "advances", disjoint(self.advances))
 
     def true(self, at: datetime) -> Decimal | None:
@@ -152,9 +161,27 @@ class Basis:
     def whole(self, at: datetime) -> Decimal | None:
         """The point's own amount of the interval that ends then, if it is none to be replaced."""
         value = self.own.get(at)
-        if value is None or replaceable(value) or value.seconds != self.period.total_seconds():
+        if value is None or self.replaceable(value) or value.seconds != self.period.total_seconds():
             return None
         return value.amount if sane(value.amount) else None
+
+    def replaceable(self, value: Value) -> bool:
+        """Whether an own interval gets a substitute. One that was measured gets that of the control metering alone."""
+        if not replaceable(value):
+            return False
+        if value.at not in self.measured:
+            return True
+        control = self.of_control(value.at)
+        return control is not None and not self.too_much(control)
+
+    def absurd(self, at: datetime) -> bool:
+        """Whether the own value of the interval that ends then is true, and has too many digits to be a basis."""
+        return _absurd(self.own.get(at))
+
+    def absurd_control(self, at: datetime) -> bool:
+        """The same of anything that the control metering has in that interval."""
+        there = () if self.control is None else self.control.values
+        return any(_absurd(one) for one in there if at - self.period < one.at <= at)
 
     def told(self, at: datetime) -> bool:
         """Whether anything is known of the interval that ends then, be it that it is missing."""
@@ -180,6 +207,23 @@ class Basis:
         first, last = self.series.values[0].start, self.series.values[-1].at
         begin, end = day_bounds(day, self.zone)
         return tuple(one for one in reaching(self.advances, begin, end) if first <= one.start and one.end <= last)
+
+
+def _together(control: Series, period: timedelta, zone: ZoneInfo) -> dict[datetime, Value]:
+    """The values of a control metering by their ends; where its intervals are shorter, with the sum of those that
+    together are one of this length, all of them true."""
+    found, values = control.by_end(), control.values
+    seconds, ends = round(period.total_seconds()), [one.at for one in values]
+    if all(one.seconds >= seconds for one in values):
+        return found
+    for at in ends_between(values[0].start, values[-1].at, period, zone):
+        parts = values[bisect_right(ends, at - period) : bisect_right(ends, at)]
+        amounts = [amount for amount in map(_true, parts) if amount is not None]
+        whole = sum([one.seconds for one in parts]) == seconds and parts[0].start == at - period
+        if whole and len(amounts) == len(parts) > 1:
+            flags, inputs = merged_flags(parts), merged_inputs(parts)
+            found[at] = Value(at, seconds, total(amounts), RawStatus.TRUE, flags, inputs, Method.AGGREGATE)
+    return found
 
 
 def needed(

@@ -10,9 +10,10 @@ from decimal import Context, Decimal
 from fractions import Fraction
 
 MORE_DIGITS = 3
-_LARGEST = 40
-"""Digits before and after the point of an amount that anything is computed with; more is no energy of this world."""
-_WIDE = Context(prec=3 * _LARGEST)
+LARGEST, FINEST = 40, 80
+"""Digits before and behind the point of an amount that anything is computed with; more is no energy of this world. A
+quotient of 40 digits (energy_units.py: mean power) has as many behind its first one, wherever that is."""
+_WIDE = Context(prec=LARGEST + FINEST + 10)
 """Enough for a difference of two such amounts to be exact."""
 
 
@@ -21,7 +22,7 @@ def sane(amount: Decimal | None) -> bool:
     if amount is None or not amount.is_finite():
         return False
     exponent = amount.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -_LARGEST and amount.adjusted() <= _LARGEST
+    return isinstance(exponent, int) and exponent >= -FINEST and amount.adjusted() <= LARGEST
 
 
 def finest(amounts: Iterable[Decimal]) -> int:

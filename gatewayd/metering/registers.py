@@ -2,7 +2,9 @@
 
 Rules: pure, exact, and the same in whatever order the readings come. A Register ends where the meter, its serial number
 or the ratio changes. Ratios as primary.py takes them: the configuration's where it says since when, else the one that
-was archived with the reading. Of several readings of one instant the newest counts.
+was archived with the reading. Of several readings of one instant the newest counts. Which codes are totals says
+sources.py, of all media: 1-0:1.29.0 has the register 1-0:1.8.0, other media have the code of the register itself. A
+channel of one tariff has the register of that tariff, and no tariffs of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,12 +16,13 @@ from gatewayd.legal_time import PRAGUE
 from gatewayd.metering.energy_units import amount, energy_unit
 from gatewayd.metering.evidence import Register
 from gatewayd.metering.points import MeteringPoint, versions
+from gatewayd.metering.sources import Source, source_of
 from gatewayd.metering.values import Channel, Value
 from gatewayd.model import Archived, Kind, Ratio
-from gatewayd.obis import CURRENT, Obis
+from gatewayd.obis import Obis
 
-_TOTAL = 8
-"""Group D: energy since ever."""
+_ELECTRICITY, _TOTAL = 1, 8
+"""Group A; group D of energy since ever, as electricity has it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class _Run:
 def register_codes(channel: Obis, rates: Iterable[int] = range(1, 9)) -> tuple[Obis, ...]:
     """The codes of the total and the tariffs of the energy of a channel: 1.8.0, 1.8.1 ... of 1.29.0."""
     a, b, c = channel.a, channel.b, channel.c
-    return tuple(Obis(a, b, c, _TOTAL, e) for e in (0, *rates))
+    return tuple(Obis(a, b, c, _group_d(channel), e) for e in (0, *rates))
 
 
 def registers(
@@ -50,19 +53,25 @@ def registers(
     by_code: dict[tuple[Obis, str], list[Archived]] = {}
     for one in archived:
         code = one.reading.obis
-        if code is not None and one.reading.kind is Kind.REGISTER and _belongs(code, channel.obis):
+        if code is not None and one.reading.kind is Kind.REGISTER and belongs(code, channel.obis):
             by_code.setdefault((code, one.reading.meter), []).append(one)
     found = [
         register
         for (code, meter), readings in sorted(by_code.items(), key=lambda item: item[0])
         for register in _runs(point, meter, readings, Channel(channel.point, code, channel.unit), zone)
     ]
-    totals = tuple(one for one in found if one.channel.obis.e == 0)
-    return totals, tuple(one for one in found if one.channel.obis.e != 0)
+    totals = tuple(one for one in found if one.channel.obis.e == channel.obis.e)
+    return totals, tuple(one for one in found if one.channel.obis.e != channel.obis.e)
 
 
-def _belongs(code: Obis, channel: Obis) -> bool:
-    return (code.a, code.b, code.c) == (channel.a, channel.b, channel.c) and code.d == _TOTAL and code.f == CURRENT
+def belongs(code: Obis, channel: Obis) -> bool:
+    """Whether it is the code of the total of a channel, or of a tariff of it."""
+    quantity = channel.a, channel.b, channel.c, _group_d(channel)
+    return (code.a, code.b, code.c, code.d) == quantity and channel.e in (0, code.e) and source_of(code) is Source.TOTAL
+
+
+def _group_d(channel: Obis) -> int:
+    return _TOTAL if channel.a == _ELECTRICITY else channel.d
 
 
 def _runs(

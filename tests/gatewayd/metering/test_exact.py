@@ -1,11 +1,12 @@
 """Fractions, their rounding, and sums that are met to the last digit."""
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewayd.metering.energy_units import amount, energy_unit
 from gatewayd.metering.exact import difference, finest, rounded, sane, shares
 
 
@@ -41,6 +42,12 @@ def test_shares_are_the_sum_exactly_and_each_is_near_its_own(total: Decimal, wei
 def test_absurd_amounts_are_not_computed_with() -> None:
     assert not any(map(sane, [None, Decimal("NaN"), Decimal("Infinity"), Decimal("1E+99999"), Decimal("1E-99999")]))
     assert sane(Decimal(0)) and sane(Decimal("-12.345"))
+    tenth = amount(
+        Decimal("0.000001"), energy_unit("kW"), Decimal(1), 600
+    )  # to 40 digits, all of them behind the point
+    assert sane(tenth)
+    with localcontext(prec=200):
+        assert difference(Decimal("9" * 41), tenth) + tenth == Decimal("9" * 41)
     assert finest([Decimal("1.50"), Decimal("1E+3")]) == 2 and finest([]) == 0
     assert difference(Decimal("12345678901234567890123456789.1"), Decimal("0.001")) == Decimal(
         "12345678901234567890123456789.099"

@@ -1,8 +1,10 @@
 """Registers of a channel out of archived readings: primary states, digits, and where another register begins."""
 
+from dataclasses import replace as replaced
 from decimal import Decimal
 from random import Random
 
+import pytest
 from msgspec.structs import replace
 
 from gatewayd.metering.points import Installed
@@ -61,6 +63,34 @@ def test_totals_and_tariffs_are_told_apart_and_nothing_else_belongs_to_them() ->
     totals, rates = registers(point(), found, CHANNEL)
     assert [[one.amount for one in each.states] for each in (*totals, *rates)] == [[3], [1]]
     assert register_codes(ENERGY, range(1, 2)) == (TOTAL, RATE)
+
+
+@pytest.mark.parametrize(
+    ("channel", "own", "others"),
+    [
+        ("7-0:3.0.0", "7-0:3.0.0", ["7-0:3.1.0", "7-0:3.8.0", "7-0:1.0.0", "7-0:3.0.0*01"]),
+        ("7-0:13.2.0", "7-0:13.2.0", ["7-0:13.0.0", "7-0:13.8.0"]),
+        ("8-0:1.0.0", "8-0:1.0.0", ["9-0:1.0.0", "8-0:1.8.0"]),
+        ("6-0:6.26.0", "6-0:6.26.0", ["6-0:6.8.0"]),
+        ("1-0:1.29.1", "1-0:1.8.1", ["1-0:1.8.0", "1-0:1.8.2"]),
+    ],
+)
+def test_the_register_of_a_channel_of_any_medium_and_of_one_tariff(channel: str, own: str, others: list[str]) -> None:
+    code = Obis.parse(own)
+    found = [read(n, f"{8 + n:02d}:00", "9", obis=Obis.parse(one)) for n, one in enumerate(others, 2)]
+    (total,), rates = registers(
+        point(), [read(1, "08:00", "3", obis=code), *found], Channel("north", Obis.parse(channel), "kWh")
+    )
+    assert (total.channel.obis, [one.amount for one in total.states], rates) == (code, [Decimal(3)], ())
+    assert register_codes(Obis.parse(channel), ())[0] == replaced(code, e=0)
+
+
+def test_tariffs_of_gas_are_told_apart_too() -> None:
+    gas = Channel("north", Obis.parse("7-0:3.0.0"), "m3")
+    found = [read(n, "08:00", text, obis=Obis.parse(f"7-0:3.0.{n}"), unit="m3") for n, text in enumerate("312")]
+    totals, rates = registers(point(), found, gas)
+    assert [[one.amount for one in each.states] for each in (*totals, *rates)] == [[3], [1], [2]]
+    assert register_codes(gas.obis, (1, 2)) == tuple(one.channel.obis for one in (*totals, *rates))
 
 
 def test_another_meter_ratio_or_serial_number_is_another_register() -> None:
