@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import groupby, pairwise
 
+from gatewayd.model import Flag
 from tests.system import month_raw as raw
 from tests.system.month_raw import ENDS, QUARTER
 from tests.system.month_value import SUBSTITUTE, TRUE, Channel, Month, Val, alike, median
+
+EXCHANGED = Flag.CONFIG_CHANGED | Flag.PARTIAL_INTERVAL
 
 
 def substitute(found: Month) -> None:
@@ -44,6 +47,8 @@ def substitute(found: Month) -> None:
                         drafts[end].allow |= noon.union(*(one.allow for one in near))
         for end, one in drafts.items():
             before = channel[end]
+            if point == "north" and before.flags & EXCHANGED == EXCHANGED and one.method != "control":
+                continue  # both meters have told their part of it: nothing is put in its place but a true control value
             channel[end] = replace(one, flags=before.flags, allow=one.allow | one.need | before.allow, told=True)
             found.substituted += 1
 

@@ -138,7 +138,7 @@ def test_each_event_is_told_once_and_is_over_when_the_truth_has_come(told: Told,
         *(f"validation.{rule}" for rule in (*RULES, "above_maximum")),
     }
     used = Counter(key[3] for key in expected.events if key[1] == "substitution.used")
-    assert used == {"interval": 48, "day": 2, "gas_day": 2, "month": 7}
+    assert used == {"interval": 46, "day": 2, "gas_day": 2, "month": 7}
 
 
 def assert_told(found: Outcome, expected: Month) -> None:
