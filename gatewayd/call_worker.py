@@ -84,7 +84,8 @@ class CallWorker:
         started = clock()
         terms = Terms(zone, pauses=_PAUSES, retries=_RETRIES)
         self._agenda = agenda_of(jobs, started, terms, self._diary, together=True)
-        self._meters = Meters(name, [job.station.meter.id for job in jobs])
+        places = [job.station.meter.id for job in jobs]
+        self._meters = Meters(name, places, last_success=acquisition.tally.last_success)
         self._doubts = Doubts(lines, started)
         self._given_up: set[PhoneNumber] = set()
         self._results = Results()

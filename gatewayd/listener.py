@@ -68,7 +68,7 @@ class ListenWorker:
         self.line = line
         self.pulses: tuple[Pulse, ...] = ()
         """Whoever is called has no turns."""
-        self.ears = tuple(Ear(meter, line.id, clock) for meter in meters)
+        self.ears = tuple(Ear(meter, line.id, clock, acquisition.tally.last_success) for meter in meters)
         self._acquisition = acquisition
         self._clock = clock
         self._jitter = jitter
@@ -229,12 +229,11 @@ class ListenWorker:
 class Ear:
     """What is known of a meter that is listened to."""
 
-    def __init__(self, meter: Pushing, line: str, clock: Clock) -> None:
+    def __init__(self, meter: Pushing, line: str, clock: Clock, last_heard: dict[str, datetime]) -> None:
+        """`last_heard` is written, and outlives the worker (tallies.py)."""
         self.station = meter.station
         self.connected_at: datetime | None = None
         """Since when there is a connection, or an open line; None: there is none at present."""
-        self.last: datetime | None = None
-        """When the last message came, sound or not; None: none since the start."""
         self.fault = ""
         """Why the meter counts as not heard; "" while it is."""
         self.away = False
@@ -243,6 +242,7 @@ class Ear:
         self._line = line
         self._silence = meter.silence
         self._clock = clock
+        self._last_heard = last_heard
         self._started = clock()
         self._came = asyncio.Event()
         self._silent = False
@@ -250,6 +250,11 @@ class Ear:
     @property
     def meter(self) -> str:
         return self.station.meter.id
+
+    @property
+    def last(self) -> datetime | None:
+        """When the last message came, sound or not; None: none since the start."""
+        return self._last_heard.get(self.meter)
 
     @property
     def connected(self) -> bool:
@@ -267,7 +272,7 @@ class Ear:
     def heard(self, request: Request, answer: Answer) -> bool:
         """A message has come; True when it was sound."""
         first = self.last is None
-        self.last = self._clock()
+        self._last_heard[self.meter] = self._clock()
         self._came.set()
         fault = fault_of(self.station.meter, self._line, request, answer)
         if fault is not None:

@@ -86,7 +86,6 @@ class _Known:
     """What is known of a meter. `faults`: how the last run of each of its jobs ended, where that was not soundly."""
 
     faults: dict[int, str] = field(default_factory=dict)
-    last_success: datetime | None = None
     since: datetime | None = None
     deviation: timedelta | None = None
     seconds: float | None = None
@@ -95,13 +94,21 @@ class _Known:
 
 
 class Meters:
-    """The meters of one worker. `places` tells of each job whose it is."""
+    """The meters of one worker. `places` tells of each job whose it is; `last_success` is written, and outlives the
+    worker (tallies.py)."""
 
-    def __init__(self, worker: str, places: Sequence[str], others: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        worker: str,
+        places: Sequence[str],
+        others: Iterable[str] = (),
+        last_success: dict[str, datetime] | None = None,
+    ) -> None:
         self.faults: dict[str, str] = {}
         """Meters that cannot be read at present, and why."""
         self._worker = worker
         self._places = tuple(places)
+        self._last_success = {} if last_success is None else last_success
         self._known = {meter: _Known() for meter in (*places, *others)}
 
     def note(
@@ -149,7 +156,7 @@ class Meters:
         known.seconds = seconds
         self.seen(meter, deviation)
         if sound:
-            known.last_success = now
+            self._last_success[meter] = now
 
     def seen(self, meter: str, deviation: timedelta | None) -> None:
         """The meter's clock minus the gateway's, None where it did not show it."""
@@ -171,10 +178,8 @@ class Meters:
 
     def vitals(self) -> list[Vital]:
         """All of them."""
-        faults = self.faults
-        return [
-            Vital(meter, known.last_success, meter in faults, known.deviation) for meter, known in self._known.items()
-        ]
+        faults, last = self.faults, self._last_success
+        return [Vital(meter, last.get(meter), meter in faults, known.deviation) for meter, known in self._known.items()]
 
     def states(
         self, next_due: Mapping[str, datetime], left: Mapping[str, int], silent: Iterable[str], dead: Iterable[str]
@@ -184,7 +189,7 @@ class Meters:
         return tuple(
             MeterState(
                 meter,
-                known.last_success,
+                self._last_success.get(meter),
                 self.faults.get(meter, ""),
                 known.since,
                 next_due.get(meter),

@@ -101,7 +101,7 @@ class Recollection:
 
     async def ready(self, key: Key, *, again: bool = False) -> Watched:
         """Know what the archive knows of it. What the archive cannot tell is logged."""
-        self._look_aside()
+        self.look_aside()
         one = self.known[key]
         if one.fresh and not again:
             return one
@@ -138,7 +138,8 @@ class Recollection:
                 one.changed = True
             raise
 
-    def _look_aside(self) -> None:
+    def look_aside(self) -> None:
+        """Where a part of the archive was put aside since, nothing is known any more, until `ready` has looked."""
         aside = self._put_aside()
         if aside == self._aside:
             return

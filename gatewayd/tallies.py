@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatewayd.model import Outcome, RawStatus
 
@@ -64,6 +65,8 @@ class Sessions:
     """Driver and result -> orders that were asked."""
     seconds: dict[str, Histogram] = field(default_factory=dict)
     """By driver: how long sessions took in which meters were asked."""
+    last_success: dict[str, datetime] = field(default_factory=dict)
+    """By meter: the end of its last sound session, or its last message; also when it or its line was changed since."""
 
     def ended(self, driver: str, results: Iterable[str], seconds: float | None) -> None:
         """A session is over; `seconds` None where it was only listened."""

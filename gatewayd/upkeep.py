@@ -6,7 +6,7 @@ its reason; a late value takes its place. Nothing is closed while the gateway's 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -31,6 +31,9 @@ _FEW = 50
 """So many profiles are worked out anew whenever somebody wants to know."""
 _QUARTER = 900
 """Seconds, after which what is expected of a profile may be more."""
+
+_Standing = tuple[tuple[str, ...], tuple[str, ...]]
+"""The alarms of a profile: days that are late, and channels that do not come."""
 
 
 def _always() -> bool:
@@ -59,7 +62,10 @@ class Upkeep:
         self._closer = Closer(store, self._memory, self._steady)
         self._ticking = asyncio.Lock()
         self._alarmed: frozenset[str] = frozenset()
-        self._alarms: dict[Key, tuple[object, tuple[str, ...]]] = {}
+        self._alarms: dict[Key, tuple[object, _Standing]] = {}
+        self.days_late: Mapping[str, int] = {}
+        """By meter that has a deadline: its days that are over it, and neither complete nor explained, as `tick` saw
+        them last."""
         self._reviewed: dict[Key, tuple[object, Progress]] = {}
         """How complete each load profile was, and what of it that was made of."""
 
@@ -75,6 +81,7 @@ class Upkeep:
         """The meter is not configured any more."""
         self._memory.forget(meter)
         self._alarms = {key: one for key, one in self._alarms.items() if key[0] != meter}
+        self.days_late = {each: days for each, days in self.days_late.items() if each != meter}
 
     async def load(self, meter: Meter, order: LoadProfile, policy: Policy) -> None:
         """To be awaited before `pieces`. ArchiveError is logged, not raised: what the archive cannot tell is asked."""
@@ -187,29 +194,34 @@ class Upkeep:
     async def tick(self, now: datetime) -> dict[str, tuple[str, ...]]:
         """To be called every minute or so: tells missing what is overdue, and gives the alarms that stand of each meter
         that has a load profile, or had one the last time, () for none; {} while the gateway's clock is not known to be
-        right."""
+        right. What was put aside of the archive since is not said to be there any more."""
         self._closer.begin()
+        self._memory.look_aside()
         if not self._sure():
             return {}
         alarms: dict[str, tuple[str, ...]] = dict.fromkeys(self._alarmed, ())
+        late: dict[str, int] = {}
         async with self._ticking:
             keys = list(self._memory.known)
             for begin in range(0, len(keys), _TOGETHER):  # there may be thousands
                 for one in await self._looked_after(keys[begin : begin + _TOGETHER], now):
                     if isinstance(one.order, LoadProfile):
-                        standing = self._standing(one, now)
-                        alarms[one.meter.id] = (*alarms.get(one.meter.id, ()), *standing)
+                        days, channels = self._standing(one, now)
+                        alarms[one.meter.id] = (*alarms.get(one.meter.id, ()), *days, *channels)
+                        if one.policy.deadline is not None:
+                            late[one.meter.id] = late.get(one.meter.id, 0) + len(days)
+        self.days_late = late
         self._alarmed = frozenset(meter for meter, texts in alarms.items() if texts)
         return alarms
 
-    def _standing(self, one: Watched, now: datetime) -> tuple[str, ...]:
-        """The alarms of a profile; worked out anew when it has changed, on another day and at the deadline."""
+    def _standing(self, one: Watched, now: datetime) -> _Standing:
+        """Worked out anew when the profile has changed, on another day and at the deadline."""
         local, deadline, key = now.astimezone(one.zone), one.policy.deadline, (one.meter.id, one.code)
         over = deadline is not None and local.time() >= deadline
         stamp = one.coverage, one.order, one.policy, local.date(), over
         before = self._alarms.get(key)
         if before is None or before[0] != stamp:
-            before = self._alarms[key] = stamp, (*late_days(one, now), *strange_channels(one))
+            before = self._alarms[key] = stamp, (tuple(late_days(one, now)), tuple(strange_channels(one)))
         return before[1]
 
     async def _looked_after(self, keys: Sequence[Key], now: datetime) -> list[Watched]:

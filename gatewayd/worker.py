@@ -72,7 +72,8 @@ class LineWorker:
         self._zone = zone
         self._agenda = agenda_of(jobs, clock(), Terms(zone, jitter.random, spread), self._diary)
         self._breaker = Breaker(len({job.station.meter.id for job in jobs}), jitter.random)
-        self._meters = Meters(line.id, [job.station.meter.id for job in jobs], self._stations)
+        places = [job.station.meter.id for job in jobs]
+        self._meters = Meters(line.id, places, self._stations, acquisition.tally.last_success)
         self._results = Results()
         self._asks = Asks()
         self._under_way: UnderWay | None = None

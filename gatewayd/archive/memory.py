@@ -139,7 +139,7 @@ def put_all(state: apsw.Connection, rows: Sequence[tuple[str, str, bytes]]) -> N
         with state:
             state.executemany(_PUT, rows)
     except apsw.Error as error:
-        raise ArchiveError(f"what is remembered of {len(rows)} things cannot be written down: {error}") from error
+        raise ArchiveError(f"what is remembered cannot be written into {state.filename}: {error}") from error
 
 
 def recalled_all(folder: Path, prefix: str) -> dict[tuple[str, str], bytes]:

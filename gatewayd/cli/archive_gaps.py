@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.archive.query import Reader, Selection
-from gatewayd.archive.stats import profiles
+from gatewayd.cli.archive_channels import wanted
 from gatewayd.cli.archive_completeness import all_meters, policies
 from gatewayd.cli.archive_watching import NOT_WATCHED, Watching
 from gatewayd.cli.language import lang_option, said
@@ -20,7 +20,7 @@ from gatewayd.cli.output import console, print_json, print_table
 from gatewayd.cli.progress import patience
 from gatewayd.cli.session import obis_code
 from gatewayd.gaps import Day, Gap, evaluated, gaps_of_day, why
-from gatewayd.legal_time import QUARTER, day_bounds, days, end_label
+from gatewayd.legal_time import day_bounds, days, end_label
 from gatewayd.metering.statistics import completeness
 from gatewayd.model import Kind, RawStatus
 from gatewayd.obis import Obis
@@ -82,10 +82,10 @@ def gaps(
 
     Without METER how complete each meter is. With METER what it does not have, and why; without OBIS of all its series
     of intervals. Days before a meter was first asked are not yet watched ("-"), unless the archive has something of
-    them or a back-fill goes to them. The exit code is 0 with gaps, too.
+    them or a back-fill goes to them. The exit code is 0 with gaps, too; 2 for a meter or a channel that there is not.
     """
     config = daemon.load_config(config_path)
-    zone, folder = config.gateway.zone, config.archive.path
+    zone = config.gateway.zone
     now = daemon.now()
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
     last = last or max(yesterday, first or yesterday)
@@ -96,14 +96,14 @@ def gaps(
     if meter is None:
         all_meters(config, watching, list(days(first, last)), period, by_day=by_day, as_json=as_json)
         return
-    reader = Reader(folder)
-    wanted = _wanted(folder, meter, obis, period)
+    reader = Reader(config.archive.path)
+    chosen = wanted(config, reader, meter, obis, period)
     evaluation = policies(config).get(meter, POLICY).evaluation
     try:
         with patience("counting intervals"):
             found = [
                 (code, step, list(_compare(reader, watching, meter, code, step, evaluation, days(first, last), zone)))
-                for code, step in wanted
+                for code, step in chosen
             ]
     except ValueError as error:  # a period that does not divide the day
         raise click.UsageError(str(error)) from None
@@ -116,22 +116,6 @@ def gaps(
         _print(f"{meter}  {code}  {int(step.total_seconds()) // 60} min", compared, longer, zone)
 
 
-def _wanted(folder: Path, meter: str, obis: Obis | None, period: timedelta | None) -> list[tuple[str, timedelta]]:
-    """The series to look at. click.ClickException when none is named and the archive knows none."""
-    known = [(one.obis, timedelta(seconds=one.interval_s)) for one in profiles(folder, meter)]
-    found = [
-        (code, step)
-        for code, step in known
-        if (obis is None or code == str(obis)) and (period is None or step == period)
-    ]
-    if found:
-        return found
-    if obis is None:
-        length = "" if period is None else f" of {period}"
-        raise click.ClickException(f"the archive has no intervals{length} of meter '{meter}'; name an OBIS code")
-    return [(str(obis), period or QUARTER)]
-
-
 def _compare(
     reader: Reader,
     watching: Watching,
@@ -139,15 +123,17 @@ def _compare(
     code: str,
     step: timedelta,
     evaluation: timedelta,
-    wanted: Iterator[date],
+    span: Iterator[date],
     zone: ZoneInfo,
 ) -> Iterator[tuple[Day, Hours]]:
-    for day in wanted:  # one day at a time, so that a long range needs no more memory than a short one
+    for day in span:  # one day at a time, so that a long range needs no more memory than a short one
         begin, end = day_bounds(day, zone)
         found: dict[datetime, RawStatus] = {}
         reasons: dict[datetime, str] = {}
-        span = Selection(meter=meter, obis=code, kind=Kind.INTERVAL, since=begin, until=end + timedelta(microseconds=1))
-        for archived in reader.stream(span):
+        selected = Selection(
+            meter=meter, obis=code, kind=Kind.INTERVAL, since=begin, until=end + timedelta(microseconds=1)
+        )
+        for archived in reader.stream(selected):
             reading = archived.reading
             if reading.interval_s in (None, int(step.total_seconds())):
                 # A late value takes the place of a missing one, never the other way round.

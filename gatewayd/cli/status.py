@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gatewayd.cli import streams
 from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.language import lang_option
 from gatewayd.cli.output import console, print_json, print_lines, print_table
@@ -55,10 +56,14 @@ def status(config_path: Path, all_meters: bool, meter: str | None, watch: float 
     if watch is not None and not as_json and sys.stdout.isatty():
         _live(source, document, watch, all_meters, meter)
     while True:
-        if as_json:
-            print_json(document)
-        else:
-            _print(document, all_meters, meter)
+        try:
+            if as_json:
+                print_json(document)
+            else:
+                _print(document, all_meters, meter)
+        except BrokenPipeError:  # `| head -1`: what was found is the exit code all the same
+            streams.discard()
+            break
         if watch is None:
             break
         time.sleep(watch)
@@ -75,7 +80,7 @@ def wrong(document: Document) -> bool:
     file = document["configuration"]
     stale = file is not None and file["fault"]
     metering = document["metering"]
-    underived = metering is not None and (metering["fault"] or metering["archive"]["fault"])
+    underived = metering is not None and (metering["fault"] or metering["unreadable"] or metering["archive"]["fault"])
     return not document["running"] or bool(document["archive"]["fault"] or stale or underived) or broken or stuck
 
 

@@ -20,7 +20,7 @@ _LATE = "yellow"
 
 
 def metering(document: Part, zone: ZoneInfo) -> list[RenderableType]:
-    """How far the engine is, its archive, and why it stands still."""
+    """How far the engine is, its archive, why it stands still, and what it cannot read."""
     known = document["metering"]
     if known is None:
         return []
@@ -42,6 +42,12 @@ def metering(document: Part, zone: ZoneInfo) -> list[RenderableType]:
         found.append(Text(text.format(fault=known["fault"], remedy=said(known["remedy"])), style="red"))
     elif archive["fault"]:
         found.append(Text(said("archive takes nothing: {fault}").format(fault=archive["fault"]), style="red"))
+    unreadable, last = known["unreadable"], known["last_fault"]
+    if unreadable:
+        text = said("nothing is derived of what cannot be read: {segments}; restore it from a copy: then it is derived")
+        found.append(Text(text.format(segments=unreadable), style=_LATE))
+    if last and not known["fault"] and last not in (unreadable or ""):
+        found.append(Text(said("metering, last fault, which is over: {fault}").format(fault=last)))
     return found
 
 

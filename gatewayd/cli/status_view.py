@@ -48,6 +48,10 @@ def _gateway(document: Part, zone: ZoneInfo) -> list[RenderableType]:
     found.append(Text(said("archive {path}: {readings}").format(path=archive["path"], readings=readings)))
     if archive["fault"]:
         found.append(Text(said("archive takes nothing: {fault}").format(fault=archive["fault"]), style="red"))
+    if archive["put_aside"]:
+        text = said("{segments} put aside as damaged, in {path}/quarantine: what they hold is not read any more")
+        segments = said_count(archive["put_aside"], "segment was", "segments were")
+        found.append(Text(text.format(segments=segments, path=archive["path"]), style="yellow"))
     configuration = document["configuration"]
     if configuration is not None and configuration["fault"]:
         text = said("the configuration file is not taken: {fault}").format(fault=configuration["fault"])

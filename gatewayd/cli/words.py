@@ -245,6 +245,11 @@ SENTENCES = {
     "{modem} may be in a call that costs money: it has not confirmed that it hung up": "{modem} možná stále volá, což "
     "stojí peníze: zavěšení nepotvrdil",
     "archive takes nothing: {fault}": "archiv nic nepřijímá: {fault}",
+    "{segments} put aside as damaged, in {path}/quarantine: what they hold is not read any more": "odloženo jako "
+    "poškozené: {segments}, v {path}/quarantine; jejich obsah se už nečte",
+    "nothing is derived of what cannot be read: {segments}; restore it from a copy: then it is derived": "z toho, co "
+    "nelze číst, se nic neodvozuje: {segments}; obnovte to z kopie, pak se zpracuje",
+    "metering, last fault, which is over: {fault}": "odběrná místa, poslední porucha, už pominula: {fault}",
     "the configuration file is not taken: {fault}": "konfigurační soubor nebyl přijat: {fault}",
     "clock: synchronised ({source})": "hodiny: seřízené ({source})",
     "clock: synchronised ({source}, at most {error} s off)": "hodiny: seřízené ({source}, odchylka nejvýše {error} s)",
@@ -366,7 +371,9 @@ METERING = {
     "reason": "důvod",
     "request": "dotaz",
     "rules": "pravidla",
+    "from": "od",
     "to": "do",
+    "layer": "vrstva",
     "validated": "ověřena",
     "version": "verze",
     "versions": "verze",
@@ -416,6 +423,7 @@ PLURALS = {
     "reading": ("odečet", "odečty", "odečtů"),
     "reading is": ("odečet je", "odečty jsou", "odečtů je"),
     "row": ("řádek", "řádky", "řádků"),
+    "segment was": ("segment", "segmenty", "segmentů"),
     "session": ("relace", "relace", "relací"),
     "value": ("hodnota", "hodnoty", "hodnot"),
 }

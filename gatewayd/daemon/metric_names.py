@@ -34,7 +34,14 @@ READ_SECONDS = Family(
 LAST_SUCCESS = Family(
     "gatewayd_last_success_timestamp_seconds",
     _G,
-    "When the last sound session of a meter ended, or its last message came; absent: none since the start.",
+    "When the last sound session of a meter ended, or its last message came; absent: none since the start. It stays "
+    "when the meter or its line is changed.",
+    ("meter",),
+)
+KNOWN_SINCE = Family(
+    "gatewayd_meter_known_since_timestamp_seconds",
+    _G,
+    "Since when the gateway has had a meter: since its start, or since the reload that brought the meter.",
     ("meter",),
 )
 READ_PERIOD = Family(
@@ -50,7 +57,8 @@ METER_FAULT = Family("gatewayd_meter_fault", _G, "1 while a meter cannot be read
 CLOCK_OFFSET = Family(
     "gatewayd_clock_offset_seconds",
     _G,
-    "A meter's clock minus the gateway's, as it was seen last; absent: not seen since the start.",
+    "A meter's clock minus the gateway's, as it was seen last; absent: not seen since the start, or since the meter or "
+    "its line was changed.",
     ("meter",),
 )
 GAPS = Family(
@@ -59,6 +67,13 @@ GAPS = Family(
     "Intervals of the last seven days that a meter's profiles lack: asked (they are still asked for) or told (archived "
     "as missing). Not today's, and not yesterday's before the meter was read today.",
     ("meter", "state"),
+)
+DAYS_LATE = Family(
+    "gatewayd_profile_deadlines_missed",
+    _G,
+    "Days of a meter's profiles that are over their deadline and neither complete nor explained; of meters with a "
+    "deadline.",
+    ("meter",),
 )
 BACK_FILLS = Family("gatewayd_profile_back_fills", _G, "Profiles that are still being read back.")
 ALARMS = Family("gatewayd_alarms", _G, "Alarms that stand, of meters that have any.", ("meter",))
@@ -109,6 +124,12 @@ METERING_FAULT = Family(
     _G,
     "1 while nothing is derived: a fault of a disk, or a defect that gatewayd status names.",
 )
+METERING_DAMAGE = Family(
+    "gatewayd_metering_damage",
+    _G,
+    "1 while a segment of the archive or of the derived one cannot be read, so that some days are not derived; all "
+    "others are.",
+)
 METERING_VALUES = Family(
     "gatewayd_metering_values_total",
     _C,
@@ -156,7 +177,9 @@ METERING_SET_ASIDE = Family(
     ("sink",),
 )
 METERING_HEAD = Family(
-    "gatewayd_metering_archive_head_seq", _G, "Sequence number of the last value in the derived archive."
+    "gatewayd_metering_archive_head_seq",
+    _G,
+    "Sequence number of the last value in the derived archive; absent while that is not open.",
 )
 METERING_ARCHIVE_FAULT = Family(
     "gatewayd_metering_archive_fault", _G, "1 while the derived archive takes nothing or cannot be opened, else 0."
@@ -170,6 +193,11 @@ COMMITS_FAILED = Family(
     "gatewayd_archive_commits_failed_total", _C, "Commits since the start that failed: nothing of them is acknowledged."
 )
 ARCHIVE_FAULT = Family("gatewayd_archive_fault", _G, "1 while the archive takes nothing, else 0.")
+ARCHIVE_ASIDE = Family(
+    "gatewayd_archive_segments_put_aside",
+    _G,
+    "Damaged segments that were put aside: what they hold is not read any more.",
+)
 ARCHIVE_BYTES = Family("gatewayd_archive_bytes", _G, "Size of all segments with their journals.")
 DISK_FREE = Family("gatewayd_archive_disk_free_bytes", _G, "What is free for the gateway on the archive's disk.")
 DISK_SIZE = Family("gatewayd_archive_disk_size_bytes", _G, "Size of the archive's disk.")
@@ -184,6 +212,7 @@ CLOCK_ERROR = Family(
     "By how much the gateway's clock may be off, as the kernel says; absent: it does not.",
 )
 READY = Family("gatewayd_ready", _G, "1 when /readyz says 200, else 0.")
+UNREADY = Family("gatewayd_not_ready_reasons", _G, "How many reasons /readyz gives; 0 when it says 200.")
 CONFIG_FAULT = Family(
     "gatewayd_configuration_fault", _G, "1 when the configuration file was refused the last time, else 0."
 )

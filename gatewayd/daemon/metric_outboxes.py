@@ -49,20 +49,21 @@ def seconds(length: timedelta) -> str:
 @dataclass(frozen=True, slots=True)
 class Derived:
     """The derived layer at one moment. `seq`: up to which number of the archive all is derived; None: not known yet.
-    `sinks` are its outboxes, each with its cursor; `folder` and `head` of its archive, None and 0 where it is not
-    open."""
+    `fault`: nothing is derived; `damage`: some days are not. `sinks` are its outboxes, each with its cursor; `folder`
+    and `head` of its archive, None where it is not open."""
 
     points: int
     seq: int | None
     waiting: int
     fault: bool
+    damage: bool
     archive_fault: bool
     values: Mapping[tuple[str, RawStatus], int]
     substitutes: Mapping[str, int]
     findings: Mapping[str, int]
     sinks: Outboxes
     folder: Path | None
-    head: int
+    head: int | None
 
 
 class DerivedAges:
@@ -88,10 +89,11 @@ def derived_layer(at: datetime, head: int, known: Derived | None, ages: DerivedA
         names.METERING_POINTS: alone(known.points),
         names.METERING_WAITING: alone(known.waiting),
         names.METERING_FAULT: alone(int(known.fault)),
+        names.METERING_DAMAGE: alone(int(known.damage)),
         names.METERING_VALUES: [((layer, status.text), count) for (layer, status), count in values.items()],
         names.METERING_SUBSTITUTES: _counted([method.value for method in SUBSTITUTES], known.substitutes),
         names.METERING_FINDINGS: _counted([rule.value for rule in Rule], known.findings),
-        names.METERING_HEAD: alone(known.head),
+        names.METERING_HEAD: [] if known.head is None else alone(known.head),
         names.METERING_ARCHIVE_FAULT: alone(int(known.archive_fault)),
         names.METERING_BYTES: [] if known.folder is None else alone(size_of(known.folder)),
     }

@@ -31,6 +31,7 @@ from gatewayd.daemon.metric_outboxes import (
     outboxes,
     seconds,
 )
+from gatewayd.daemon.status_beside import put_aside
 from gatewayd.kernel_clock import Synchronised
 from gatewayd.live import LineState, Vital
 from gatewayd.model import RawStatus
@@ -45,20 +46,23 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A gateway at one moment. `sinks`: each with its cursor; `modems`: whether each is out of use; `seconds`: how long
-    it took to make this."""
+    """A gateway at one moment. `unready`: the number of reasons; `known_since`: by meter, when the gateway got it;
+    `days_late`: by meter; `sinks`: each with its cursor; `modems`: whether each is out of use; `begun`: what a
+    monotonic clock showed when this was begun."""
 
     config: Config
     at: datetime
     since: datetime
     loaded_at: datetime
     config_fault: bool
-    ready: bool
+    unready: int
+    known_since: Mapping[str, datetime]
     lines: Sequence[LineState]
     broken: Iterable[str]
     vitals: Sequence[Vital]
     progress: Sequence[Progress]
     alarms: Mapping[str, Sequence[str]]
+    days_late: Mapping[str, int]
     modems: Mapping[str, bool]
     sinks: Outboxes
     folder: Path
@@ -110,11 +114,13 @@ def _meters(known: Snapshot) -> Found:
     vitals, settings = known.vitals, known.config.meters
     return {
         names.LAST_SUCCESS: [((one.meter,), _timestamp(one.last_success)) for one in vitals if one.last_success],
+        names.KNOWN_SINCE: [((meter,), _timestamp(at)) for meter, at in known.known_since.items()],
         names.READ_PERIOD: [((one.id,), seconds(period)) for one in settings if (period := period_of(one))],
         names.METER_INFO: [((one.id, one.line, one.driver, one.metering_type.value), 1) for one in settings],
         names.METER_FAULT: [((one.meter,), int(one.faulty)) for one in vitals],
         names.CLOCK_OFFSET: [((one.meter,), seconds(one.deviation)) for one in vitals if one.deviation is not None],
         names.GAPS: list(_gaps(known)),
+        names.DAYS_LATE: [((meter,), count) for meter, count in known.days_late.items()],
         names.BACK_FILLS: alone(sum(_goes_back(one) for one in known.progress)),
         names.ALARMS: [((meter,), len(texts)) for meter, texts in known.alarms.items() if texts],
         names.ALARMS_STANDING: alone(sum(map(len, known.alarms.values()))),
@@ -188,6 +194,7 @@ def _archive(known: Snapshot) -> Found:
         names.COMMIT_SECONDS: alone(known.commits),
         names.COMMITS_FAILED: alone(known.commits_failed),
         names.ARCHIVE_FAULT: alone(int(known.archive_fault)),
+        names.ARCHIVE_ASIDE: alone(put_aside(known.folder)),
     }
     try:
         with os.scandir(known.folder) as entries:
@@ -207,7 +214,8 @@ def _gateway(known: Snapshot) -> Found:
     return {
         names.CLOCK_SURE: alone(int(known.clock.sure)),
         names.CLOCK_ERROR: [] if error is None else alone(format(error, "f")),
-        names.READY: alone(int(known.ready)),
+        names.READY: alone(int(not known.unready)),
+        names.UNREADY: alone(known.unready),
         names.CONFIG_FAULT: alone(int(known.config_fault)),
         names.CONFIG_LOADED: alone(_timestamp(known.loaded_at)),
         names.BUILD: [((known.config.gateway.id, __version__, platform.python_version()), 1)],

@@ -6,9 +6,11 @@ at a time; the text is made in a thread. However many ask at once, it is collect
 
 import asyncio
 import time
+from datetime import datetime
 
 from gatewayd.archive.ages import Ages
 from gatewayd.call_worker import CallWorker
+from gatewayd.config import Config
 from gatewayd.daemon.build import now
 from gatewayd.daemon.exposition import CONTENT_TYPE, text
 from gatewayd.daemon.gateway import Gateway
@@ -17,7 +19,7 @@ from gatewayd.daemon.http import Reply
 from gatewayd.daemon.metering_state import MeteringState
 from gatewayd.daemon.metric_outboxes import Derived, DerivedAges
 from gatewayd.daemon.metric_samples import Snapshot, collected
-from gatewayd.daemon.status_metering import damage, trouble
+from gatewayd.daemon.status_metering import trouble
 from gatewayd.live import LineState, Vital
 
 FRESH_S = 1.0
@@ -36,6 +38,12 @@ class Metrics:
         self._derived_ages = DerivedAges(gateway.store.folder)
         self._making: asyncio.Task[bytes] | None = None
         self._made_at = 0.0
+        self._known_since: dict[str, datetime] = {}
+
+    def take(self, config: Config) -> None:
+        """The meters of this configuration are those that the gateway has from now on."""
+        known, gateway = self._known_since, self._gateway
+        self._known_since = {one.id: known.get(one.id) or gateway.loaded_at for one in config.meters}
 
     async def page(self) -> Reply:
         """As it is now, or was a moment ago."""
@@ -56,7 +64,7 @@ class Metrics:
     async def _snapshot(self) -> Snapshot:
         begun = time.monotonic()
         gateway = self._gateway
-        ready = not await self._health.ready()
+        unready = len(await self._health.ready())
         lines, vitals, modems = await self._lines()
         acquisition, store = gateway.acquisition, gateway.store
         return Snapshot(
@@ -65,12 +73,14 @@ class Metrics:
             since=gateway.since,
             loaded_at=gateway.loaded_at,
             config_fault=bool(gateway.reload_fault),
-            ready=ready,
+            unready=unready,
+            known_since=self._known_since,
             lines=lines,
             broken=tuple(gateway.lines.broken),
             vitals=vitals,
             progress=acquisition.upkeep.progress(),
             alarms=acquisition.alarms.standing,
+            days_late=acquisition.upkeep.days_late,
             modems=modems,
             sinks=[(sink.publisher.state, sink.outbox.cursor) for sink in gateway.sinks.serving],
             folder=store.folder,
@@ -97,14 +107,15 @@ class Metrics:
             points=state.points,
             seq=state.seq if state.known else None,
             waiting=state.waiting,
-            fault=bool(fault or damage(site)[0]),
+            fault=bool(fault),
+            damage=bool(state.damaged or state.unreadable),
             archive_fault=bool(site.fault if store is None else store.fault),
             values=dict(state.tally.values),
             substitutes=dict(state.tally.substitutes),
             findings=dict(state.tally.findings),
             sinks=[(sink.publisher.state, sink.outbox.cursor) for sink in site.serving],
             folder=None if store is None else store.folder,
-            head=0 if store is None else store.head,
+            head=None if store is None else store.head,
         )
 
     async def _lines(self) -> tuple[list[LineState], list[Vital], dict[str, bool]]:

@@ -35,6 +35,7 @@ class Observing:
 
     async def take(self, config: Config) -> None:
         """Listen where this configuration says, and nowhere else. Raises nothing."""
+        self._metrics.take(config)
         wanted = config.observability.endpoint
         if wanted == self._endpoint:
             return

@@ -219,12 +219,14 @@ async def _change(gateway: Gateway, config: Config, lines: LinesPlan, sinks: Sin
 
 
 def _forget(gateway: Gateway, config: Config) -> None:
-    """What is gone has no alarms, and nobody looks on."""
+    """What is gone has no alarms and was never read, and nobody looks on."""
     known = {meter.id for meter in config.metered}
     acquisition = gateway.acquisition
     for meter in [one for one in acquisition.alarms.standing if one not in known]:
         for scope in (SESSION, DEADLINES):
             tell(gateway, meter, acquisition.alarms.over(meter, (), scope), Turn.OVER)
+    for name in acquisition.tally.last_success.keys() - {settings.id for settings in config.meters}:
+        del acquisition.tally.last_success[name]
     wanted = _orders(config)
     for meter, orders in _orders(gateway.config).items():
         if orders - wanted.get(meter, frozenset()):

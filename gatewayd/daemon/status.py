@@ -18,7 +18,7 @@ from gatewayd.config import Config
 from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.sinks import Serving
-from gatewayd.daemon.status_beside import Beside, Outboxes
+from gatewayd.daemon.status_beside import Beside, Outboxes, put_aside
 from gatewayd.daemon.status_lines import ears, faults, lines, meters, modems
 from gatewayd.daemon.status_metering import metering, metering_on_disk
 from gatewayd.errors import ArchiveError
@@ -57,6 +57,7 @@ def running_status(gateway: Gateway, beside: Beside, at: datetime) -> dict[str, 
             "path": str(gateway.store.folder),
             "head": {"seq": seq, "hash": digest},
             "fault": gateway.store.fault or None,
+            "put_aside": beside.put_aside,
         },
         "lines": lines(states),
         "meters": meters(gateway.config, states, gateway.acquisition.upkeep.progress()),
@@ -141,7 +142,12 @@ def status_on_disk(config: Config) -> dict[str, object]:
         "since": None,
         "clock": None,
         "configuration": None,
-        "archive": {"path": str(folder), "head": {"seq": seq, "hash": digest}, "fault": fault or counted or None},
+        "archive": {
+            "path": str(folder),
+            "head": {"seq": seq, "hash": digest},
+            "fault": fault or counted or None,
+            "put_aside": put_aside(folder),
+        },
         "lines": [],
         "meters": [],
         "faults": [],

@@ -29,12 +29,14 @@ class Outboxes:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """`underived_since`: when the first reading was archived of which nothing is derived yet."""
+    """`underived_since`: when the first reading was archived of which nothing is derived yet; `put_aside`: damaged
+    segments of the raw archive."""
 
     raw: Outboxes = Outboxes()
     derived: Outboxes = Outboxes()
     underived_since: datetime | None = None
     derived_bytes: int = 0
+    put_aside: int = 0
 
 
 async def beside(gateway: Gateway) -> Beside:
@@ -61,6 +63,13 @@ def size_of(folder: Path) -> int:
     return size
 
 
+def put_aside(folder: Path) -> int:
+    """How many damaged segments of an archive were put aside, as far as they are still there. Blocks for a moment."""
+    with contextlib.suppress(OSError):
+        return sum(1 for entry in (folder / segments.QUARANTINE).iterdir() if entry.is_dir())
+    return 0
+
+
 def _waiting(serving: Iterable[Serving]) -> dict[str, int]:
     """The cursors of the sinks for which something waits."""
     return {one.wanted.settings.id: one.outbox.cursor for one in serving if one.publisher.state.waiting}
@@ -76,6 +85,7 @@ def _looked(
         Outboxes() if derived is None else _outboxes(derived, waiting_derived),
         None if place is None else since[place],
         0 if derived is None else size_of(derived),
+        put_aside(raw),
     )
 
 

@@ -50,6 +50,7 @@ def metering(gateway: Gateway, beside: Beside) -> dict[str, object] | None:
         "fault": fault or None,
         "remedy": remedy or None,
         "last_fault": ("" if state is None else state.last_fault) or fault or None,
+        "unreadable": (state.unreadable or None) if state is not None else None,
         "archive": {
             "path": str(derived_folder(gateway.store.folder)),
             "head": {"seq": seq, "hash": digest},
@@ -104,6 +105,7 @@ def metering_on_disk(config: Config, head: int) -> dict[str, object] | None:
         "fault": None,
         "remedy": None,
         "last_fault": None,
+        "unreadable": None,
         "archive": {
             "path": str(folder),
             "head": {"seq": seq, "hash": digest},

@@ -168,7 +168,9 @@ def derived_archive(scene: Scene) -> list[Finding]:
         text = "there is none yet; the gateway makes it at its next start, or at a reload"
         return [note(AREA, "derived archive", text, "gatewayd reload")]
     if not folder.is_dir():
-        return [error(AREA, "derived archive", f"{folder} is no folder", f"move {folder} away; gatewayd reload")]
+        return [
+            error(AREA, "derived archive", f"{folder} is no folder", f"move {folder} away: it is made anew within 10 s")
+        ]
     blocked = obstacle(folder, scene.service, READ | WRITE | ENTER)
     first = archive.judged_folder(folder, mode, blocked, scene.service)
     found = [] if first.level is Level.FINE else [replace(first, subject=str(folder))]

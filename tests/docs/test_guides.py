@@ -141,6 +141,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> QuickSite:
         entries = [
             meter.entry().replace("{id: em-1001,", f"{{id: {name},") for name in ("em-1001", "em-2001", "em-3001")
         ]
+        entries[1] = entries[1].replace(
+            "jobs: [", "jobs: [{profile: 1-0:99.1.0, every: 1h}, "
+        )  # of which gaps are told
         site = site_of(folder, entries, meter)
         done = site.run("profile", "em-1001", "1-0:99.1.0")
         assert done.returncode == 0, done.stderr

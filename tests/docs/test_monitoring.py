@@ -138,7 +138,7 @@ def test_the_dashboard_can_be_imported() -> None:
 UNSHOWN = {
     *("gatewayd_meter_info", "gatewayd_configuration_fault", "gatewayd_configuration_loaded_timestamp_seconds"),
     *("gatewayd_start_time_seconds", "gatewayd_scrape_seconds", "gatewayd_gateway_clock_error_seconds"),
-    "process_max_fds",
+    *("gatewayd_meter_known_since_timestamp_seconds", "gatewayd_not_ready_reasons", "process_max_fds"),
 }
 """For alerts, joins, and whoever looks closer."""
 

@@ -11,6 +11,7 @@ import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,7 @@ from gatewayd.errors import (
 from gatewayd.listener import BACK_OFF_SECONDS, SETTLED_SECONDS, ListenWorker, Pushing
 from gatewayd.loans import Ending, Loan
 from gatewayd.model import Answer, Exchange, Listen, Meter, Outcome, Request
+from gatewayd.tallies import Sessions
 from tests.gatewayd.archive.samples import everything, opened, reading_from
 from tests.gatewayd.doubles import PATIENCE, ScriptedChannel, TestClock, reading
 
@@ -595,7 +597,7 @@ def documented() -> config.Config:
 def test_the_configuration_of_the_guide_makes_a_worker_for_each_line() -> None:
     found = documented()
     assert found.warnings == ()
-    nothing: Any = None  # neither the archive nor the acquisition is used before the workers run
+    nothing: Any = SimpleNamespace(tally=Sessions())  # else the acquisition is not used before the workers run
     workers = build_workers(found, nothing, {"head-end": Tap("head-end", TestClock())}, lambda _meter: Forgetful())
     assert all(isinstance(worker, ListenWorker) for worker in workers)
     ears = {worker.name: worker.ears for worker in workers if isinstance(worker, ListenWorker)}

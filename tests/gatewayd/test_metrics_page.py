@@ -35,6 +35,7 @@ from gatewayd.model import RawStatus
 from gatewayd.publish import SinkState
 from gatewayd.tallies import COMMIT_BOUNDS, Histogram
 from gatewayd.upkeep import Progress
+from gatewayd.worker import LineWorker
 from tests.gatewayd.sink.samples import interval
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -56,7 +57,9 @@ def snapshot(folder: Path, **changes: Any) -> Snapshot:  # whatever a test wants
         "since": AT - timedelta(days=1),
         "loaded_at": AT - timedelta(hours=1),
         "config_fault": False,
-        "ready": True,
+        "unready": 0,
+        "known_since": {},
+        "days_late": {},
         "lines": (),
         "broken": (),
         "vitals": (),
@@ -91,6 +94,45 @@ def test_a_meter_that_was_not_read_has_no_last_success(tmp_path: Path) -> None:
     assert samples(tmp_path, names.LAST_SUCCESS, vitals=vitals) == [(("em-2",), "1795694399.999999")]
     assert samples(tmp_path, names.METER_FAULT, vitals=vitals) == [(("em-1",), 1), (("em-2",), 0)]
     assert samples(tmp_path, names.CLOCK_OFFSET, vitals=vitals) == [(("em-2",), "-2.99975")]
+
+
+def test_a_meter_keeps_its_last_success_and_its_beginning_when_it_or_its_line_is_changed(tmp_path: Path) -> None:
+    """One that comes with a reload begins there."""
+    before = configuration(tmp_path)
+    (meter,), (line,) = before.meters, before.lines.values()
+    lines = {"a": line, "b": line.model_copy(update={"id": "b"})}
+    after = replace(before, lines=lines, meters=(replace(meter, line="b"), replace(meter, id="em-2")))
+
+    async def main() -> None:
+        async with gateway_of(before) as gateway:
+            metrics = Metrics(gateway, Health(gateway))
+            metrics.take(before)
+            (worker,) = cast("list[LineWorker]", gateway.lines.workers)
+            worker._meters.session("em-1", AT + timedelta(minutes=1), 1.0, None, sound=True)
+            gateway.config, gateway.loaded_at = after, AT + timedelta(minutes=5)
+            gateway.lines.workers[:] = build_workers(after, gateway.acquisition, {}, gateway.store.memory_of)
+            metrics.take(after)
+            text = (await metrics.page()).body.decode()
+            assert 'gatewayd_last_success_timestamp_seconds{meter="em-1"} 1795694460\n' in text
+            assert 'gatewayd_last_success_timestamp_seconds{meter="em-2"}' not in text
+            assert 'gatewayd_meter_known_since_timestamp_seconds{meter="em-1"} 1795694400\n' in text
+            assert 'gatewayd_meter_known_since_timestamp_seconds{meter="em-2"} 1795694700\n' in text
+            metrics.close()
+
+    asyncio.run(main())
+
+
+def test_why_it_is_not_ready_is_counted(tmp_path: Path) -> None:
+    assert samples(tmp_path, names.READY) == [((), 1)] and samples(tmp_path, names.UNREADY) == [((), 0)]
+    assert samples(tmp_path, names.READY, unready=2) == [((), 0)]
+    assert samples(tmp_path, names.UNREADY, unready=2) == [((), 2)]
+
+
+def test_what_was_put_aside_is_counted_while_it_is_there(tmp_path: Path) -> None:
+    assert samples(tmp_path, names.ARCHIVE_ASIDE) == [((), 0)]
+    for stamp in ("20261120T222000Z", "20261121T222000Z"):
+        (tmp_path / "quarantine" / f"segment-000001-{stamp}").mkdir(parents=True)
+    assert samples(tmp_path, names.ARCHIVE_ASIDE) == [((), 2)]
 
 
 def test_what_is_not_due_yet_is_no_gap(tmp_path: Path) -> None:
@@ -177,6 +219,7 @@ def layer(folder: Path | None, **changes: Any) -> Derived:  # as snapshot
         "seq": 40,
         "waiting": 2,
         "fault": False,
+        "damage": False,
         "archive_fault": False,
         "values": {("day", RawStatus.DISTORTED): 5},
         "substitutes": {"interpolated": 4},
@@ -213,15 +256,20 @@ def test_the_derived_layer(tmp_path: Path) -> None:
         (names.METERING_WAITING, 2),
         (names.METERING_HEAD, 7),
         (names.METERING_FAULT, 0),
+        (names.METERING_DAMAGE, 0),
         (names.METERING_ARCHIVE_FAULT, 0),
         (names.METERING_BYTES, 0),
     ):
         assert samples(tmp_path, family, derived=known) == [((), value)], family.name
-    closed = layer(None, fault=True, archive_fault=True, seq=None)
+    damaged = layer(tmp_path, damage=True)
+    assert samples(tmp_path, names.METERING_DAMAGE, derived=damaged) == [((), 1)]
+    assert samples(tmp_path, names.METERING_FAULT, derived=damaged) == [((), 0)], "other days are derived"
+    closed = layer(None, fault=True, archive_fault=True, seq=None, head=None)
     assert samples(tmp_path, names.METERING_FAULT, derived=closed) == [((), 1)]
     assert samples(tmp_path, names.METERING_ARCHIVE_FAULT, derived=closed) == [((), 1)]
     for family in (names.METERING_BYTES, names.METERING_SEQ, names.METERING_BEHIND, names.METERING_BEHIND_SECONDS):
         assert samples(tmp_path, family, derived=closed) == [], family.name
+    assert samples(tmp_path, names.METERING_HEAD, derived=closed) == [], "0 would leap when it is opened"
 
 
 def test_how_far_the_derived_layer_is_behind(tmp_path: Path) -> None:

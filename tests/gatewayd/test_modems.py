@@ -4,6 +4,7 @@ import asyncio
 import re
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -25,12 +26,15 @@ from gatewayd.driver import Forgetful
 from gatewayd.errors import ChannelError
 from gatewayd.model import Answer, Registers
 from gatewayd.refusals import BeforePin
+from gatewayd.tallies import Sessions
 from gatewayd.worker import LineWorker
 from tests.gatewayd.archive.samples import opened
 from tests.gatewayd.doubles import NUMBER, PATIENCE, TestClock, answering, call_record, station
 from tests.simulators.reader import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
+NOTHING = SimpleNamespace(tally=Sessions())
+"""In place of an acquisition: nothing else of it is used before the workers run."""
 TEXT = """\
 gateway: {id: gw}
 archive: {path: /nowhere}
@@ -79,7 +83,7 @@ def test_the_example_shows_every_option_of_a_modem_line() -> None:
 
 
 def test_one_worker_for_each_line_and_each_pool(configuration: config.Config) -> None:
-    workers = build_workers(configuration, cast("Any", None), {}, lambda _meter: Forgetful())
+    workers = build_workers(configuration, cast("Any", NOTHING), {}, lambda _meter: Forgetful())
     assert [(type(worker), worker.name) for worker in workers] == [
         (LineWorker, "bus"),
         (CallWorker, "old"),
@@ -93,7 +97,7 @@ def test_one_worker_for_each_line_and_each_pool(configuration: config.Config) ->
 
 
 def test_the_status_tells_of_modems_and_shows_no_number(configuration: config.Config) -> None:
-    pool = build_workers(configuration, cast("Any", None), {}, lambda _meter: Forgetful())[2]
+    pool = build_workers(configuration, cast("Any", NOTHING), {}, lambda _meter: Forgetful())[2]
     assert isinstance(pool, CallWorker)
     pool.calls["one"] = call_record(CallResult.LOST, "one")
     pool.parked["two"] = "line two: the SIM"

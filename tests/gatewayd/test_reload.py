@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from gatewayd.daemon.lines import Lines, Worker
 from gatewayd.daemon.reload import Difference, _detail, _document, _file_loaded, differences, fixed, summary
 from gatewayd.errors import ConfigError, GatewayError
 from gatewayd.live import LineState, UnderWay
+from gatewayd.tallies import Sessions
 
 PATIENCE = 20.0
 AT = datetime(2026, 11, 21, 20, tzinfo=UTC)
@@ -363,6 +365,16 @@ def test_a_defect_in_the_middle_of_a_change_leaves_no_line_unserved(
         assert told == [after]
 
     played(main)
+
+
+def test_a_meter_that_is_gone_was_never_read() -> None:
+    """And one that is changed was."""
+    tally, nothing = Sessions(last_success={"x": AT, "y": AT}), SimpleNamespace(standing={})
+    upkeep = SimpleNamespace(forget=lambda _: None, watch=lambda *_: None)
+    acquisition = SimpleNamespace(tally=tally, alarms=nothing, upkeep=upkeep)
+    gateway = cast("Any", SimpleNamespace(acquisition=acquisition, config=BEFORE, taps={}))
+    reload._forget(gateway, configuration(LINES, {"x": "b", "z": "b"}))
+    assert tally.last_success == {"x": AT}
 
 
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:

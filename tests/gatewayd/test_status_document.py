@@ -15,8 +15,10 @@ from gatewayd.config import Config
 from gatewayd.daemon import status_on_disk
 from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.gateway import Gateway, Stage
+from gatewayd.daemon.health import Health
 from gatewayd.daemon.metering import Metering
 from gatewayd.daemon.metering_site import MeteringSite
+from gatewayd.daemon.metrics import Metrics
 from gatewayd.daemon.sinks import Sinks
 from gatewayd.daemon.status import running_status
 from gatewayd.daemon.status_beside import Beside, beside, size_of
@@ -49,6 +51,16 @@ async def section(gateway: Gateway) -> dict[str, Any]:
     found = metering(gateway, await beside(gateway))
     assert found is not None
     return found
+
+
+async def scraped(gateway: Gateway) -> set[str]:
+    """What the metrics say of faults of the derivation."""
+    health = Health(gateway)
+    metrics = Metrics(gateway, health)
+    lines = (await metrics.page()).body.decode().splitlines()
+    metrics.close()
+    health.close()
+    return {line for line in lines if line.startswith(("gatewayd_metering_fault ", "gatewayd_metering_damage "))}
 
 
 def played(main: Callable[[], Any]) -> None:
@@ -137,9 +149,21 @@ def test_each_trouble_has_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert (found["fault"], found["remedy"], found["archive"]["fault"]) == ("disk full", AGAIN, None)
             state.fault = ""
             assert (await section(gateway))["last_fault"] == "disk full", "also after it has gone"
+            assert found["unreadable"] is None
+            state.unread(["segment-000001.sqlite is damaged"])
+            assert (await section(gateway))["unreadable"] == "segment-000001.sqlite is damaged"
+            assert await scraped(gateway) == {"gatewayd_metering_fault 0", "gatewayd_metering_damage 1"}
+            state.unread([])
+            state.lost("of days whose values are in x", "restore it")
+            assert await scraped(gateway) == {"gatewayd_metering_fault 0", "gatewayd_metering_damage 1"}
+            state.lost("", "")
+            assert await scraped(gateway) == {"gatewayd_metering_fault 0", "gatewayd_metering_damage 0"}
+            found = await section(gateway)
+            assert (found["unreadable"], found["last_fault"]) == (None, "segment-000001.sqlite is damaged")
             store.fault = "no room"
             found = await section(gateway)
             assert (found["fault"], found["archive"]["fault"]) == ("no room", "no room")
+            assert await scraped(gateway) == {"gatewayd_metering_fault 1", "gatewayd_metering_damage 0"}
             store.fault = ""
 
     played(main)
@@ -202,6 +226,19 @@ def test_a_sink_has_two_outboxes(tmp_path: Path) -> None:
         "not running",
         3,
     )
+
+
+def test_what_was_put_aside_is_told_by_a_gateway_and_by_the_files(tmp_path: Path) -> None:
+    config = config_of(tmp_path, METERED)
+    (config.archive.path / "quarantine" / "segment-000001-20261120T222000Z").mkdir(parents=True)
+
+    async def main() -> None:
+        async with serving(config) as (gateway, _):
+            document = cast("dict[str, Any]", running_status(gateway, await beside(gateway), NOW))
+            assert document["archive"]["put_aside"] == 1
+
+    played(main)
+    assert cast("dict[str, Any]", status_on_disk(config)["archive"])["put_aside"] == 1
 
 
 def test_what_the_files_say_when_they_are_broken(tmp_path: Path) -> None:

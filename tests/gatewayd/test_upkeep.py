@@ -185,6 +185,35 @@ def test_what_is_put_aside_while_the_gateway_runs_is_found_out(tmp_path: Path) -
     check(world)
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_what_is_put_aside_is_known_before_the_next_session(tmp_path: Path, *, sure: bool) -> None:
+    """Nobody says meanwhile that what was put aside is there: within a minute it is a gap, or, while the gateway's
+    clock is doubtful, not known."""
+    world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
+    world.meter.since = START - 2 * DAY
+
+    async def scene() -> None:
+        async with world.gateway() as gateway:
+            await gateway.all()
+            (before,) = gateway.upkeep.progress()
+            assert before.present == 2 * 96 + 1
+            (tmp_path / "quarantine" / "segment-000001-20261020T222000Z").mkdir(parents=True)
+            await gateway.store.seal()
+            lost = tmp_path / "segment-000001.sqlite"
+            lost.rename(tmp_path / "quarantine" / "segment-000001-20261020T222000Z" / lost.name)
+            world.sure = sure
+            await gateway.upkeep.tick(world.now)
+            await gateway.upkeep.review()
+            assert [one.present for one in gateway.upkeep.progress()] == ([0] if sure else [])
+            if sure:
+                world.now += timedelta(minutes=1)
+                await gateway.all()
+                (after,) = gateway.upkeep.progress()
+                assert after.present == 2 * 96 + 1, "the meter was asked for it again"
+
+    play(scene)
+
+
 def test_what_was_put_aside_is_read_again(tmp_path: Path) -> None:
     world = World(tmp_path, now=START + 20 * timedelta(minutes=1))
     world.meter.since = START - 2 * DAY
@@ -660,10 +689,15 @@ def test_a_day_that_is_late_is_an_alarm_until_it_is_complete_or_explained(tmp_pa
             assert await gateway.tick() == ()
             world.now = instant(date(2026, 10, 22), time(5, 59))
             assert await gateway.tick() == ()
+            assert gateway.upkeep.days_late == {METER.id: 0}
             world.now = instant(date(2026, 10, 22), time(6, 0))
             assert await gateway.tick() == (text,)
+            assert gateway.upkeep.days_late == {METER.id: 1}
             await gateway.all()
             assert await gateway.tick() == ()
+            assert gateway.upkeep.days_late == {METER.id: 0}
+            gateway.upkeep.forget(METER.id)
+            assert gateway.upkeep.days_late == {}, "it is not configured any more"
 
     play(scene)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gatewayd.archive import memory
+from gatewayd.archive import memory, set_aside
 from gatewayd.archive.records import Receipt
 from gatewayd.archive.set_aside import state_path
 from gatewayd.archive.store import Store
@@ -75,6 +75,18 @@ def test_what_could_not_be_written_is_not_remembered(tmp_path: Path) -> None:
         assert await kept.recall("counter") is None
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_written_names_the_file(tmp_path: Path) -> None:
+    """And the number of things that were to be written tells nobody anything."""
+    path = state_path(tmp_path)
+    set_aside.open_state(tmp_path).close()
+    state = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        with pytest.raises(ArchiveError, match=f"^what is remembered cannot be written into {path}: .*readonly"):
+            memory.put_all(state, [("em-1", "counter", b"7")])
+    finally:
+        state.close()
 
 
 def test_a_damaged_file_is_put_aside_and_the_memory_goes_on_empty(tmp_path: Path) -> None:

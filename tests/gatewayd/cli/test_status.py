@@ -87,7 +87,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "since": "2026-11-21T20:00:00Z",
         "clock": {"synchronised": "yes", "source": "adjtimex", "error_s": "0.004"},
         "configuration": {"file": "/etc/g.yaml", "loaded_at": "2026-11-21T20:00:00Z", "fault": None},
-        "archive": {"path": "/a", "head": {"seq": 7, "hash": "00"}, "fault": None},
+        "archive": {"path": "/a", "head": {"seq": 7, "hash": "00"}, "fault": None, "put_aside": 0},
         "lines": [],
         "meters": [],
         "faults": [],
@@ -142,6 +142,14 @@ def test_a_gateway_in_order() -> None:
 def test_what_somebody_has_to_look_at(changes: dict[str, Any], told: str) -> None:
     assert told in view(**changes)
     assert wrong(document(**changes))
+
+
+def test_what_was_put_aside_is_told() -> None:
+    """It stays where it is, also when all that can be done is done: no reason for 1."""
+    aside = document()["archive"] | {"put_aside": 2}
+    told = "2 segments were put aside as damaged, in /a/quarantine: what they hold is not read any more"
+    assert told in view(archive=aside) and not any("quarantine" in line for line in view())
+    assert not wrong(document(archive=aside))
 
 
 @pytest.mark.parametrize(("state", "word"), [("no", "not synchronised"), ("unknown", "not known to be synchronised")])

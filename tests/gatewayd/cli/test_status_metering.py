@@ -20,6 +20,7 @@ METERING: dict[str, Any] = {
     "fault": None,
     "remedy": None,
     "last_fault": None,
+    "unreadable": None,
     "archive": {"path": "/a/derived", "head": {"seq": 12, "hash": "00"}, "bytes": 5 << 20, "fault": None},
 }
 BOX: dict[str, Any] = {
@@ -79,6 +80,19 @@ def test_a_derived_archive_that_cannot_be_read() -> None:
     archive = METERING["archive"] | {"fault": "the head is damaged"}
     assert "archive takes nothing: the head is damaged" in view(metering=METERING | {"archive": archive})
     assert wrong(document(metering=METERING | {"archive": archive}))
+
+
+def test_what_cannot_be_read_is_told_with_its_remedy() -> None:
+    """It is the last fault, too, and told once; when it is over that is said."""
+    segment = "/a/segment-000001.sqlite cannot be read: database disk image is malformed"
+    found = shown(unreadable=segment, last_fault=segment)
+    told = f"nothing is derived of what cannot be read: {segment}; restore it from a copy: then it is derived"
+    assert told in found and found.count(segment) == 1
+    assert wrong(document(metering=METERING | {"unreadable": segment, "last_fault": segment}))
+    over = METERING | {"last_fault": segment}
+    assert f"metering, last fault, which is over: {segment}" in shown(last_fault=segment)
+    assert not wrong(document(metering=over))
+    assert "last fault" not in shown(fault="disk full", remedy=AGAIN, last_fault="disk full")
 
 
 # -- outboxes ----------------------------------------------------------------------------------------------------------

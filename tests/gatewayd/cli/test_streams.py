@@ -57,6 +57,21 @@ def test_whoever_closes_the_pipe_early_is_not_told_off(tmp_path: Path, command: 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("options", ["", "--json", "--watch 0.2", "--watch 0.2 --json"])
+def test_what_status_has_found_is_its_exit_code_also_where_nobody_reads_on(tmp_path: Path, options: str) -> None:
+    """`gatewayd status | head -1` while no gateway runs."""
+    config = tmp_path / "gatewayd.yaml"
+    config.write_text(CONFIG % (tmp_path / "archive"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*COMMAND, str(config), "status", *options.split()]
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_nobody_can_be_told_either(tmp_path: Path) -> None:
     assert shell(tmp_path, "config example >/dev/full 2>&1").returncode == 1
 

@@ -21,6 +21,7 @@ from gatewayd.gaps import Reason
 from gatewayd.model import Flag, Outcome, RawStatus
 from gatewayd.publish import SinkState
 from tests.gatewayd.cli.test_status import LINE, METER, MODEM, PROFILE, document
+from tests.gatewayd.cli.test_status_metering import METERING
 
 FAULTS = (None, MeterSilent(), ChannelError(), MeterRefused(), SessionDeadline(), MeterDiffers(), GatewayError())
 FORMS = ("one", "few", "many")
@@ -93,7 +94,8 @@ def test_everything_that_status_says_is_translated(in_czech: list[str]) -> None:
         modems=[MODEM | {"fault": "PIN", "in_doubt": True}],
         listening=[{"meter": "em-1", "line": "x", "connected": False, "last_heard_at": None}],
         configuration={"fault": "line 3"},
-        archive={"path": "/a", "head": {"seq": 5}, "fault": "full"},
+        archive={"path": "/a", "head": {"seq": 5}, "fault": "full", "put_aside": 1},
+        metering=METERING | {"unreadable": "damaged", "last_fault": "gone"},
     )
     for one in (whole, document(running=False, at=None), document(clock={"synchronised": "no", "source": "k"})):
         parts(one, 5)

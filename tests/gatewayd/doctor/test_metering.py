@@ -212,4 +212,4 @@ def test_who_holds_the_lock(tmp_path: Path) -> None:
     assert processes.writer_of(tmp_path / "writer.lock") is None
     (tmp_path / "writer.lock").touch()
     assert processes.writer_of(tmp_path / "writer.lock") is None
-    assert not processes._runs(os.getpid()), "a test is no gateway"
+    assert not processes.is_gateway(os.getpid()), "a test is no gateway"
