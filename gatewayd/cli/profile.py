@@ -69,11 +69,7 @@ def profile(
     zone = config.gateway.zone
     settings = find_asked_meter(config, meter)
     warn_of(config_path, config, settings)
-    begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
-    if ended <= begun:
-        raise click.UsageError(
-            f"--to {end} ({local_time(ended, zone)}) is not after --from {start} ({local_time(begun, zone)})"
-        )
+    begun, ended = _span(start, end, zone)
     result = asyncio.run(session(config, settings, Profile(obis, begun, ended)))
     if as_json:
         print_readings(result.readings, zone, as_json=True)
@@ -85,6 +81,18 @@ def profile(
         _write(csv_path, result.readings, zone)
     if result.fault is not None:
         raise result.fault
+
+
+def _span(start: str, end: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From when to when it is asked for."""
+    begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
+    if end == "now" and ended <= begun < daemon.now():  # today, in its first quarter-hour
+        ended = begun + QUARTER
+    if ended <= begun:
+        raise click.UsageError(
+            f"--to {end} ({local_time(ended, zone)}) is not after --from {start} ({local_time(begun, zone)})"
+        )
+    return begun, ended
 
 
 def _instant(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:

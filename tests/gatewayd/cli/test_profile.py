@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import click
 import pytest
 
 from gatewayd.cli import profile
@@ -24,6 +25,15 @@ def test_what_has_not_ended_yet_is_not_missing(
     assert "7 of 8 intervals" in told
     if plot:
         assert told.count("·") <= 4, "one gap: the eighth"
+
+
+@pytest.mark.parametrize("minutes", [0, 7, 15, 60])
+def test_today_has_begun_in_its_first_quarter_hour(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.cli.profile.daemon.now", lambda: at(0) + timedelta(minutes=minutes, seconds=1))
+    begun, ended = profile._span("today", "now", PRAGUE)
+    assert (begun, ended) == (at(0), at(max(minutes // 15, 1)))
+    with pytest.raises(click.UsageError, match="is not after --from today"):
+        profile._span("today", "yesterday", PRAGUE)
 
 
 @pytest.mark.parametrize(("columns", "whole"), [(78, True), (50, False)])
