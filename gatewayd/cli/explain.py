@@ -7,8 +7,7 @@ that was a point once, by its id. What is shown says explain_view.py, what rules
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,20 +22,19 @@ from gatewayd.cli.explain_view import Explained, document, print_explained
 from gatewayd.cli.language import lang_option
 from gatewayd.cli.nothing_derived import nothing_derived
 from gatewayd.cli.output import console, print_json
+from gatewayd.cli.point_names import month_span, no_point
+from gatewayd.cli.point_times import moment_of
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, Written, derived_folder
 from gatewayd.daemon.metering_inputs import inputs_of
 from gatewayd.legal_time import day_bounds, end_label, legal_day
-from gatewayd.metering.aggregate import month_bounds
 from gatewayd.metering.entered import day_start
-from gatewayd.metering.era import instant_of_era, month_of_era
 from gatewayd.metering.values import Layer
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import rfc3339
 
-_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}|yesterday|today", re.ASCII)
 
 
@@ -67,7 +65,7 @@ def explain(config_path: Path, point: str, obis: Obis, time: str, layer: str | N
         one for end in sorted(ends) for one in reader.history(point, obis, end) if wanted is None or one.layer in wanted
     ]
     if not found:
-        raise click.ClickException(_nothing(reader, point, obis, at, zone, [one.id for one in config.points]))
+        raise click.ClickException(_nothing(reader, config, point, obis, at))
     by_layer: defaultdict[Layer, list[Written]] = defaultdict(list)
     for one in found:
         by_layer[one.layer].append(one)
@@ -99,15 +97,10 @@ def _id_of(config: Config, name: str) -> str:
 def _when(text: str, zone: ZoneInfo, layer: str | None) -> tuple[datetime, frozenset[Layer] | None]:
     """The end that a text means, and the layers that it can mean."""
     named = frozenset({Layer(layer)}) if layer is not None else None
-    match = _MONTH.fullmatch(text.strip())
-    try:
-        if match is not None:
-            month = month_of_era(date(int(match[1]), int(match[2]), 1))
-            return month_bounds(month, zone)[1], named or frozenset({Layer.MONTH, Layer.MAXIMUM, Layer.LOSS_MONTH})
-        at = instant_of(text, zone, datetime.now(UTC), end=True)
-        instant_of_era(at)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="TIME") from None
+    if _MONTH.fullmatch(text.strip()):
+        month = month_span(text, zone, "TIME")
+        return month[1], named or frozenset({Layer.MONTH, Layer.MAXIMUM, Layer.LOSS_MONTH})
+    at = moment_of(text, zone, "TIME", end=True)
     if _DAY.fullmatch(text.strip().lower()):
         return at, named or frozenset({Layer.DAY, Layer.GAS_DAY, Layer.LOSS_DAY})
     return at, named
@@ -119,18 +112,17 @@ def _of_days(text: str, obis: Obis, end: datetime, zone: ZoneInfo) -> datetime:
     return day_bounds(legal_day(end, zone), zone, day_start(obis))[1] if named else end
 
 
-def _nothing(reader: DerivedReader, point: str, obis: Obis, at: datetime, zone: ZoneInfo, points: Sequence[str]) -> str:
+def _nothing(reader: DerivedReader, config: Config, point: str, obis: Obis, at: datetime) -> str:
     """Why there is nothing, as far as that can be told."""
     channels = reader.channels()
     if not any(one[0] == point for one in channels):
-        known = ", ".join(points[:10]) or "none"
-        if point in points:
+        if any(one.id == point for one in config.points):
             return (
                 nothing_derived(reader.folder, f"point {point} yet") + "; does the gateway run, and is its meter read?"
             )
-        return f"there is no metering point {point}; the configuration has: {known}"
+        return no_point(config, point)
     codes = sorted({one[1] for one in channels if one[0] == point})
     if str(obis) not in codes:
         return f"point {point} has no {obis}; it has {', '.join(codes)}"
-    until = end_label(at, zone)
+    until = end_label(at, config.gateway.zone)
     return f"nothing was derived of point {point} {obis} that ends {until}; a time is the end of an interval"

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gatewayd.cli.language import said, said_count
-from gatewayd.cli.output import console, local_time, print_lines, print_table, status_style
+from gatewayd.cli.output import NARROW, console, local_time, print_lines, print_table, short_time, status_style
 from gatewayd.daemon.derived import DerivedReader, Written
 from gatewayd.daemon.derived_events import once, standing
 from gatewayd.daemon.metering_inputs import Input, inputs_of
 from gatewayd.legal_time import end_label, start_label
-from gatewayd.metering.events import PointEvent, State
+from gatewayd.metering.events import SUBSTITUTION, PointEvent, State
 from gatewayd.metering.record import numbers
 from gatewayd.metering.values import Layer, Value
 from gatewayd.model import RawStatus
@@ -28,6 +28,7 @@ from gatewayd.sink.payload import rfc3339
 
 _LISTED = 10
 """Findings of one rule that are shown; JSON has them all."""
+_SINCE_SETTLED = " (when it was told; this value is not any more)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,11 @@ def _print_finding(found: Found, zone: ZoneInfo) -> None:
     if found.registers:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("   seq", "meter", "obis", "at", "raw", "unit", "status", "exchange", "read"):
-            table.add_column(said(name), overflow="fold", no_wrap=name.strip() == "seq")
+            table.add_column(said(name), overflow="fold", no_wrap=name.strip() in ("seq", "at", "read"))
         for one in found.registers:
             status = Text(said(one.status.text), style=status_style(one.status.text))
-            cells = (one.raw_text, one.unit, status, str(one.exchange), local_time(one.started_at, zone))
-            table.add_row(f"    {one.seq}", one.meter, one.obis, local_time(one.at, zone), *cells)
+            cells = (one.raw_text, one.unit, status, str(one.exchange), table_time(one.started_at, zone))
+            table.add_row(f"    {one.seq}", one.meter, one.obis, table_time(one.at, zone), *cells)
         print_table(screen, table)
     if found.gone:
         gone = said_count(found.gone, "register")
@@ -179,12 +180,27 @@ def _print_finding(found: Found, zone: ZoneInfo) -> None:
         )
 
 
-def print_events(events: Iterable[PointEvent], remarks: Iterable[str]) -> None:
-    """What is told of the point and the day besides."""
-    told = [f"{event.day}  {event.type}: {event.text}" for event in events]
-    lines = [*told, *(one for one in remarks if not any(one in each for each in told))]
+def table_time(at: datetime, zone: ZoneInfo) -> str:
+    """An instant in a column: without its offset where the terminal is narrow."""
+    screen = console()
+    return (short_time if screen.is_terminal and screen.width < NARROW else local_time)(at, zone)
+
+
+def print_events(one: Written, events: Iterable[PointEvent]) -> None:
+    """What is told of the point and the day of a value besides."""
+    settled = one.derived.value.status is not RawStatus.PROVISIONAL
+    told = [
+        f"{event.day}  {event.type}: {event.text}{_SINCE_SETTLED if settled and _unsettled(event) else ''}"
+        for event in events
+    ]
+    lines = [*told, *(each for each in remarks_of(one) if not any(each in text for text in told))]
     if lines:
         print_lines(console(), "", Text(said("events"), style="bold"), *(f"  {line}" for line in lines))
+
+
+def _unsettled(event: PointEvent) -> bool:
+    """Whether an event tells of provisional values: it is told once, and stays when they are settled."""
+    return event.type == SUBSTITUTION and RawStatus.PROVISIONAL.text in event.text
 
 
 def remarks_of(one: Written) -> list[str]:

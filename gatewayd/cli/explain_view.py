@@ -17,6 +17,7 @@ from gatewayd.cli.explain_findings import (
     print_events,
     print_findings,
     remarks_of,
+    table_time,
     why_validated,
 )
 from gatewayd.cli.language import said, said_all
@@ -147,7 +148,7 @@ def print_explained(explained: Explained, zone: ZoneInfo) -> None:
     screen.print(table)
     print_findings(newest, explained.findings, zone)
     rules = {one.said.get("rule", "") for one in explained.findings}
-    print_events([one for one in explained.events if rule_of(one.type) not in rules], remarks_of(newest))
+    print_events(newest, [one for one in explained.events if rule_of(one.type) not in rules])
     _print_inputs(value.inputs, explained.inputs, zone)
     if len(versions) > 1:
         _print_versions(versions, zone)
@@ -170,17 +171,22 @@ def _print_inputs(numbers: Sequence[int], inputs: Sequence[Input], zone: ZoneInf
         by_exchange[one.exchange].append(one)
     if len(inputs) <= _LISTED:
         for name in ("seq", "meter", "obis", "interval to", "raw", "unit", "status", "exchange", "request", "read"):
-            table.add_column(said(name), overflow="fold", no_wrap=name in ("seq", "interval to"))
+            table.add_column(said(name), overflow="fold", no_wrap=name in ("seq", "interval to", "read"))
         for one in inputs:
             status = Text(said(one.status.text), style=status_style(one.status.text))
-            cells = (one.raw_text, one.unit, status, str(one.exchange), one.request, local_time(one.started_at, zone))
+            cells = (one.raw_text, one.unit, status, str(one.exchange), one.request, table_time(one.started_at, zone))
             table.add_row(str(one.seq), one.meter, one.obis, end_label(one.at, zone), *cells)
     else:
         for name in ("exchange", "meter", "request", "read", "outcome", "readings", "seq"):
-            table.add_column(said(name), overflow="fold", justify="right" if name == "readings" else "left")
+            table.add_column(
+                said(name),
+                overflow="fold",
+                justify="right" if name == "readings" else "left",
+                no_wrap=name == "read",
+            )
         for number, found in list(by_exchange.items())[:_LISTED]:
             first, seqs = found[0], ranges(tuple(one.seq for one in found))
-            when = local_time(first.started_at, zone)
+            when = table_time(first.started_at, zone)
             table.add_row(str(number), first.meter, first.request, when, first.outcome, str(len(found)), seqs)
     if inputs:
         print_table(screen, table)
@@ -196,7 +202,12 @@ def _print_versions(versions: Sequence[Written], zone: ZoneInfo) -> None:
     print_lines(screen, "", Text(said("versions"), style="bold"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("version", "value", "status", "method", "computed", "author", "because"):
-        table.add_column(said(name), overflow="fold", justify="right" if name in ("version", "value") else "left")
+        table.add_column(
+            said(name),
+            overflow="fold",
+            justify="right" if name in ("version", "value") else "left",
+            no_wrap=name == "computed",
+        )
     for one in versions:
         value = one.derived.value
         table.add_row(
@@ -204,7 +215,7 @@ def _print_versions(versions: Sequence[Written], zone: ZoneInfo) -> None:
             "" if value.amount is None else f"{value.amount:f}",
             Text(said(value.status.text), style=status_style(value.status.text)),
             said(value.method.value),
-            local_time(one.at, zone),
+            table_time(one.at, zone),
             str(one.document.get("author")),
             one.reason,
         )

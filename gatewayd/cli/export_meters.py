@@ -1,11 +1,13 @@
 """`gatewayd export meters`: which meter is at which metering point since when, with its ratio, as a table for others.
 
-Rules: out of the configuration alone. A row for each version of a point: another meter, or another ratio, begins the
-next one; a virtual point has one row, with its sum and without a meter.
+Rules: out of the configuration alone. A row for each version of a point: another meter, ratio, class or verification
+begins the next one. What is said of devices from the day of an exchange on, holds from the exchange on. A virtual point
+has one row, with its sum and without a meter.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,9 +20,10 @@ from gatewayd.cli.plural import counted
 from gatewayd.cli.point_names import month_span
 from gatewayd.export import writer
 from gatewayd.export.columns import Cell, Heading
-from gatewayd.legal_time import start_label
-from gatewayd.metering.points import EVER, MeteringPoint, PointVersion, versions
+from gatewayd.legal_time import day_bounds, legal_day, start_label
+from gatewayd.metering.points import EVER, MeteringPoint, PointVersion, on_day, versions
 
+_DAY = timedelta(days=1)
 COLUMNS = (
     Heading("point", str, "id of the metering point"),
     Heading("eic", str, "its EIC"),
@@ -69,8 +72,26 @@ def rows_of(
         yield [*head, terms, *[None] * (len(COLUMNS) - len(head) - 1)]
         return
     for version in versions(point, zone):
-        if span is None or version.touches(*span):
-            yield [*head, None, *_version(version, serials, zone), *_checks(point)]
+        for part, checks in _parts(point, version, zone):
+            if span is None or part.touches(*span):
+                yield [*head, None, *_version(part, serials, zone), *checks]
+
+
+def _parts(point: MeteringPoint, version: PointVersion, zone: ZoneInfo) -> Iterator[tuple[PointVersion, list[Cell]]]:
+    """The parts of a version in which class and verifications are the same, with them."""
+    first = max(version.since.astimezone(zone).date(), EVER.date())
+    last = date.max if version.until is None else legal_day(version.until, zone)
+    if version.until is not None and version.until < day_bounds(last, zone)[1]:
+        last -= _DAY  # what is said from the day of the exchange on, is said of the next version
+    days = {*(one.since for one in point.accuracies), *(one.since for one in point.verifications)}
+    begin, checks = version.since, _checks(on_day(point, first, zone))
+    for day in sorted(one for one in days if first < one <= last):
+        other = _checks(on_day(point, day, zone))
+        if other != checks:
+            until = day_bounds(day, zone)[0]
+            yield replace(version, since=begin, until=until), checks
+            begin, checks = until, other
+    yield replace(version, since=begin), checks
 
 
 def _version(version: PointVersion, serials: Mapping[str, str], zone: ZoneInfo) -> list[Cell]:

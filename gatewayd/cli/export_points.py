@@ -7,7 +7,6 @@ is refused before anything is written. Messages go to standard error: among them
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
@@ -26,7 +25,8 @@ from gatewayd.cli.hours import HOURLY
 from gatewayd.cli.output_file import STDOUT, complete, output_option
 from gatewayd.cli.plural import counted
 from gatewayd.cli.point_names import find_points
-from gatewayd.cli.point_times import moment_of, span_of
+from gatewayd.cli.point_spans import Asked, between, until
+from gatewayd.cli.point_times import moment_of
 from gatewayd.cli.portal_limits import portal_limits_option
 from gatewayd.cli.progress import patience, progress
 from gatewayd.cli.session import obis_code
@@ -120,8 +120,8 @@ def points(
     if not registers and not folder.is_dir():
         raise click.ClickException(f"there are no derived values at {folder}; they are computed while the gateway runs")
     _verified(config.archive.path if registers else folder, even_damaged=even_damaged)
-    begun, ended = _span(DerivedReader(folder), found, start, end, zone)
-    wanted = Wanted(found, layer, codes, begun, ended, portal_limits, tariffs if registers else None)
+    asked = _asked(DerivedReader(folder), found, start, end, zone)
+    wanted = Wanted(found, layer, codes, asked, portal_limits, tariffs if registers else None)
     told: list[str] = []
     streams = LAYOUTS[name].streams
     series = series_of(config, wanted, told.append, written=streams)
@@ -155,7 +155,8 @@ def _tariffs(name: str, vt: int | None, nt: int | None, *, registers: bool, sinc
 def _nothing(wanted: Wanted, zone: ZoneInfo) -> NoReturn:
     which = f" of {', '.join(one.reduced() for one in wanted.codes)}" if wanted.codes else ""
     points = ", ".join(one.id for one in wanted.points)
-    when = f"from {start_label(wanted.start, zone)} to {end_label(wanted.end, zone)}"
+    start, end = wanted.time.legal
+    when = f"from {start_label(start, zone)} to {end_label(end, zone)}"
     if wanted.tariffs is not None:
         raise click.ClickException(f"no state of a register of {points} was read at the end of a day {when}")
     raise click.ClickException(
@@ -179,14 +180,13 @@ def _verified(folder: Path, *, even_damaged: bool) -> None:
         raise click.exceptions.Exit(ExitCode.FAULT)
 
 
-def _span(
-    reader: DerivedReader, found: Sequence[MeteringPoint], start: str | None, end: str, zone: ZoneInfo
-) -> tuple[datetime, datetime]:
+def _asked(reader: DerivedReader, found: Sequence[MeteringPoint], start: str | None, end: str, zone: ZoneInfo) -> Asked:
     if start is not None:
-        return span_of(start, end, zone)
+        return between(start, end, zone)
     ended = moment_of(end, zone, "--to", end=True)
     days = reader.days_of([one.id for one in found], EVER, ended, zone)
-    return (day_bounds(min(days), zone)[0] if days else ended - PIECE), ended
+    begun = day_bounds(min(days), zone)[0] if days else ended - PIECE
+    return Asked((begun, ended), (begun, until(end, ended, zone)))
 
 
 class _Counting:

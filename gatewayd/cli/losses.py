@@ -22,16 +22,16 @@ from gatewayd.cli.point_times import moment_of, span_of
 from gatewayd.cli.progress import progress
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
-from gatewayd.legal_time import day_bounds, end_label, legal_day, start_label
+from gatewayd.legal_time import boundary, day_bounds, end_label, legal_day, start_label
 from gatewayd.metering.aggregate import Span, month_bounds, months
 from gatewayd.metering.loss_report import parts_of_months, parts_of_profile
 from gatewayd.metering.periods import apart
-from gatewayd.metering.points import MeteringPoint, MeteringSide
+from gatewayd.metering.points import MeteringPoint, MeteringSide, periods_of
 from gatewayd.metering.register_losses import Energy
 from gatewayd.metering.values import Channel, Layer, Series
 from gatewayd.obis import Obis
 
-_DAY = timedelta(days=1)
+_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 _A_DAY = timedelta(hours=25)
 """The longest one."""
 _YEARS = range(1970, 2200)
@@ -74,7 +74,7 @@ def losses(
         raise click.UsageError(
             f"{given[0]}: point {found.id} has no load profile, only months of its registers; give --month or --year"
         )
-    span = span_of(start, end, zone) if start or end else _span(day, month, year, zone)
+    span = _whole(found, span_of(start, end, zone), zone) if start or end else _span(day, month, year, zone)
     report = _report(config, found, span)
     if as_json:
         print_json(document(report))
@@ -98,6 +98,19 @@ def _span(day: str | None, month: str | None, year: str | None, zone: ZoneInfo) 
     if month is not None:
         return month_span(month, zone)
     return month_bounds(now.astimezone(zone).date().replace(day=1) - _DAY, zone)
+
+
+def _whole(point: MeteringPoint, span: Span, zone: ZoneInfo) -> Span:
+    """From the beginning of the first to the end of the last interval that ends after the beginning of a time, and not
+    after its end. click.UsageError where there is none."""
+    period = max(periods_of(point, *span), default=point.period)
+    start, end = (boundary(at, period, zone) for at in span)
+    if start < end:
+        return start, end
+    raise click.UsageError(
+        f"no interval of {period // _MINUTE} min ends after {start_label(span[0], zone)} and not after "
+        f"{end_label(span[1], zone)}; let --from and --to be farther apart"
+    )
 
 
 def _report(config: Config, point: MeteringPoint, span: Span) -> Report:

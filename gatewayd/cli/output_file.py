@@ -38,11 +38,11 @@ def complete(output: Path) -> Iterator[BinaryIO]:
         sys.stdout.flush()
         return
     try:
-        output = output.resolve()  # a link stays a link
-        if output.exists() and not output.is_file():
+        if output.exists() and not output.is_file():  # /dev/stdout leads to a pipe that has no name
             with output.open("wb") as stream:
                 yield stream
             return
+        output = output.resolve()  # a link stays a link
         draft = output.with_name(f".{output.name}.{os.getpid()}.part")
         try:
             with draft.open("wb") as stream:

@@ -1,8 +1,8 @@
 """A load profile as a chart of block characters, as wide as the terminal.
 
 Rules: pure; a column is one interval or the mean of a few, coloured by the worst status of what it stands for. What is
-missing is a gap with a point on the axis, never a zero. Where a status is not true its letter stands below, so that
-nothing is lost without colours.
+missing is a gap with a point on the axis, never a zero. Numbers on the axis have at most three digits behind the point.
+Where a status is not true its letter stands below, so that nothing is lost without colours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from gatewayd.cli.output import status_style
+from gatewayd.export.rounding import rounded
+from gatewayd.legal_time import day_bounds
+from gatewayd.metering.algebra import over, total
 from gatewayd.model import RawStatus
 
 HEIGHT = 6
@@ -32,6 +35,8 @@ _LETTERS = {
 }
 LEGEND = "below: s substitute, p provisional, d distorted, m missing"
 _LABEL = 5
+_PLACES = 3
+_DAY = timedelta(days=1)
 _STEPS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 192, 384)
 
 
@@ -62,12 +67,11 @@ def chart(
     known = [found.value for end in ends if (found := values.get(end)) is not None and found.value is not None]
     if not known:
         return [Text("no values")]
-    digits = Decimal((0, (1,), min(int(value.as_tuple().exponent) for value in known)))
+    places = min(max(-int(value.as_tuple().exponent) for value in known), _PLACES)
     high, low = max(*known, Decimal(0)), min(*known, Decimal(0))
-    room = width - 2 - max(len(_number(high, digits)), len(_number(low, digits)))
-    columns, wide = _columns(values, ends, period, max(room, 1), digits)
-    labels = {0: _number(low, digits)} | ({HEIGHT - 1: _number(high, digits)} if high > low else {})
-    margin = width - 2 - room
+    labels = {0: _number(low, places)} | ({HEIGHT - 1: _number(high, places)} if high > low else {})
+    margin = max(map(len, labels.values()))
+    columns, wide = _columns(values, ends, period, max(width - 2 - margin, 1), zone)
     rows = []
     for row in reversed(range(HEIGHT)):
         text = Text(f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}")
@@ -89,7 +93,7 @@ def chart(
 
 
 def _columns(
-    values: Mapping[datetime, Value], ends: Sequence[datetime], period: timedelta, room: int, digits: Decimal
+    values: Mapping[datetime, Value], ends: Sequence[datetime], period: timedelta, room: int, zone: ZoneInfo
 ) -> tuple[list[_Column], int]:
     """The columns, and how many characters each of them is wide."""
     each = -(-len(ends) // room)
@@ -98,11 +102,17 @@ def _columns(
         part = ends[start : start + each]
         found = [values.get(end, _NOTHING) for end in part]
         numbers = [one.value for one in found if one.value is not None]
-        mean = (sum(numbers, Decimal(0)) / len(numbers)).quantize(digits) if numbers else None
-        if len(numbers) == 1:
-            mean = numbers[0]
-        columns.append(_Column(tuple(end - period for end in part), mean, RawStatus.worst(one.status for one in found)))
+        mean = over(total(numbers), Decimal(len(numbers))) if numbers else None
+        starts = tuple(_start(end, period, zone) for end in part)
+        columns.append(_Column(starts, mean, RawStatus.worst(one.status for one in found)))
     return columns, max(1, min(WIDEST, room // len(columns)))
+
+
+def _start(end: datetime, period: timedelta, zone: ZoneInfo) -> datetime:
+    """Where an interval has its place on the axis; a day, of whatever length, at its midnight."""
+    if period < _DAY:
+        return end - period
+    return day_bounds((end - period / 2).astimezone(zone).date(), zone)[0]
 
 
 def _cell(column: _Column, row: int, low: Decimal, high: Decimal) -> str:
@@ -149,5 +159,5 @@ def _tick_row(ticks: Mapping[int, str], width: int) -> str:
     return row.rstrip()
 
 
-def _number(value: Decimal, digits: Decimal) -> str:
-    return format(value.quantize(digits), "f")
+def _number(value: Decimal, places: int) -> str:
+    return format(rounded(value, max(places, 0)), "f")

@@ -1,42 +1,45 @@
 """`gatewayd point`: the derived values of a metering point in a stretch of time, as a table, a chart, and in numbers.
 
 Rules: reads the derived archive and asks nobody. Values are shown as they are now, with the status that they have; what
-is missing is no zero. Sums here are of what is shown, also where the day or month is not over. The maximum demand is
-that of the intervals of the metering profile, whatever layer is shown, and so is the load factor.
+is missing is no zero. What belongs to a time says point_spans.py. Sums here are of what is shown, also where the day or
+month is not over. The maximum demand is that of the intervals of the metering profile, whatever layer is shown, and so
+is the load factor.
 """
 
+from collections import defaultdict
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
 from gatewayd import daemon
-from gatewayd.cli.hours import HOUR, HOURLY, hours
+from gatewayd.cli.hours import HOURLY, hours
 from gatewayd.cli.language import lang_option
 from gatewayd.cli.nothing_derived import nothing_derived
 from gatewayd.cli.output import print_json
-from gatewayd.cli.point_figures import Shown, document
+from gatewayd.cli.point_figures import LOSSES, Shown, document, whole_span
 from gatewayd.cli.point_months import show_months
-from gatewayd.cli.point_names import find_point, month_span
-from gatewayd.cli.point_times import moment_of, span_of
+from gatewayd.cli.point_names import find_point, month_of
+from gatewayd.cli.point_spans import Asked, between, grid, of_day, of_month
+from gatewayd.cli.point_times import moment_of
 from gatewayd.cli.point_view import print_chart, print_numbers, print_values
 from gatewayd.cli.portal_limits import Cut, cut, portal_limits_option
 from gatewayd.cli.progress import progress
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
-from gatewayd.legal_time import day_bounds, end_label, ends_between, legal_day, start_label
-from gatewayd.metering.aggregate import month_bounds, months
+from gatewayd.legal_time import end_label, start_label
+from gatewayd.metering.aggregate import Span
+from gatewayd.metering.derivation import Standing
 from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.values import Channel, Layer, Series
 from gatewayd.obis import Obis
 
 _PIECE = timedelta(days=31)
 """So much is read in one query."""
-_DAY = timedelta(days=1)
-_LOSSES = (Layer.LOSS.value, Layer.LOSS_DAY.value, Layer.LOSS_MONTH.value)
-_LAYERS = (Layer.INTERVAL.value, Layer.EVALUATION.value, HOURLY, Layer.DAY.value, Layer.MONTH.value, *_LOSSES)
+_SUMS = (Layer.DAY.value, Layer.GAS_DAY.value, Layer.MONTH.value)
+_LAYERS = (Layer.INTERVAL.value, Layer.EVALUATION.value, HOURLY, *_SUMS, *LOSSES)
 _AT_ONCE = timedelta(days=2)
 """What is longer is shown by its days, unless another layer is asked for."""
 
@@ -76,14 +79,15 @@ def point(
     config = daemon.load_config(config_path)
     found = find_point(config, point)
     zone = config.gateway.zone
-    begun, ended = _span(day, month, start, end, zone)
+    asked = _asked(day, month, start, end, zone)
+    begun, ended = asked.legal
     if found.boundary is not None:
         if as_plot:
             raise click.UsageError(f"--plot: point {found.id} has no load profile, only months of its registers")
         show_months(config, found, (begun, ended) if given else None, as_json=as_json)
         return
     usual = Layer.DAY.value if ended - begun > _AT_ONCE else Layer.INTERVAL.value
-    shown = _shown(config, found, layer or usual, begun, ended)
+    shown = _shown(config, found, layer or usual, asked)
     limit = cut((value.at, value.seconds) for one in shown.series for value in one.values) if portal_limits else None
     if limit is not None:
         click.echo(limit.said(f"point {found.id}", zone), err=True)
@@ -99,71 +103,70 @@ def point(
     print_numbers(shown)
 
 
-def _span(
-    day: str | None, month: str | None, start: str | None, end: str | None, zone: ZoneInfo
-) -> tuple[datetime, datetime]:
+def _asked(day: str | None, month: str | None, start: str | None, end: str | None, zone: ZoneInfo) -> Asked:
     if month is not None:
-        return month_span(month, zone)
+        return of_month(month_of(month), zone)
     if start is None and end is None:
-        return day_bounds(moment_of(day or "yesterday", zone, "--day").astimezone(zone).date(), zone)
-    return span_of(start, end, zone)
+        return of_day(moment_of(day or "yesterday", zone, "--day").astimezone(zone).date(), zone)
+    return between(start, end, zone)
 
 
-def _shown(config: Config, point: MeteringPoint, layer: str, start: datetime, end: datetime) -> Shown:
+def _shown(config: Config, point: MeteringPoint, layer: str, asked: Asked) -> Shown:
     zone = config.gateway.zone
     reader = DerivedReader(derived_folder(config.archive.path))
-    demand = {one.channel.obis: one for one in _read(reader, point, Layer.INTERVAL, start, end)}
-    if layer == HOURLY:
-        made = (hours(point, one, start, end, zone) for one in demand.values())
-        found = [one for one in made if one.values]
-    elif layer == Layer.INTERVAL.value:
-        found = list(demand.values())
+    of_intervals = layer in (HOURLY, Layer.INTERVAL.value)
+    read = _read(reader, point, Layer.INTERVAL if of_intervals else Layer(layer), asked.around(layer))
+    spans = {one.channel.obis: asked.of(point, layer, one.channel.obis, zone) for one in read}
+    inside = [_inside(one, spans[one.channel.obis]) for one in read]
+    found = [hours(point, one, *spans[one.channel.obis], zone) for one in inside] if layer == HOURLY else inside
+    if layer == HOURLY or not spans:
+        start, end = asked.legal
     else:
-        found = _read(reader, point, Layer(layer), start, end)
-    period, ends = _grid(point, layer, start, end, zone)
-    return Shown(point, layer, start, end, period, ends, tuple(found), demand, zone)
+        start, end = min(begun for begun, _ in spans.values()), max(ended for _, ended in spans.values())
+    shown = Shown(
+        point,
+        layer,
+        start,
+        end,
+        {code: grid(point, layer, code, span, zone) for code, span in spans.items()},
+        tuple(one for one in found if one.values),
+        {},
+        zone,
+    )
+    if layer in LOSSES or not shown.series:
+        return shown
+    whole = {one.channel.obis: whole_span(shown, one) for one in shown.series}
+    if not of_intervals:
+        around = min(start for start, _ in whole.values()), max(end for _, end in whole.values())
+        inside = _read(reader, point, Layer.INTERVAL, around)
+    demand = {one.channel.obis: _inside(one, whole[one.channel.obis]) for one in inside if one.channel.obis in whole}
+    return replace(shown, demand=demand)
 
 
-def _read(reader: DerivedReader, point: MeteringPoint, layer: Layer, start: datetime, end: datetime) -> list[Series]:
-    found: dict[Obis, dict[datetime, tuple[int, str]]] = {}
-    values = {}
-    with progress(f"reading {layer.value}", -(-(end - start) // _PIECE)) as show:
-        begin, done = start, 0
+def _inside(series: Series, span: Span) -> Series:
+    """What ends after the beginning of a time and not after its end."""
+    return replace(series, values=tuple(one for one in series.values if span[0] < one.at <= span[1]))
+
+
+def _read(reader: DerivedReader, point: MeteringPoint, layer: Layer, span: Span) -> list[Series]:
+    found: dict[Obis, dict[datetime, Standing]] = defaultdict(dict)
+    begin, end = span
+    with progress(f"reading {layer.value}", -(-(end - begin) // _PIECE)) as show:
+        done = 0
         while begin < end:
             until = min(begin + _PIECE, end)
             for (_, _, obis), standing in reader.current_of((point.id,), (layer,), begin, until).items():
-                units = found.setdefault(obis, {})
-                for at, one in standing.items():
-                    units[at] = one.seq, one.unit
-                    values[obis, at] = one.derived.value
+                found[obis] |= standing
             begin, done = until, done + 1
             show(done)
     return [
         Series(
-            Channel(point.id, obis, max(found[obis].values())[1]),
+            Channel(point.id, obis, max(found[obis].values(), key=lambda one: one.seq).unit),
             layer,
-            tuple(values[obis, at] for at in sorted(found[obis]) if values[obis, at].start >= start),
+            tuple(found[obis][at].derived.value for at in sorted(found[obis])),
         )
         for obis in sorted(found, key=str)
-        if any(values[obis, at].start >= start for at in found[obis])
     ]
-
-
-def _grid(
-    point: MeteringPoint, layer: str, start: datetime, end: datetime, zone: ZoneInfo
-) -> tuple[timedelta, tuple[datetime, ...]]:
-    """The usual length of the values of a layer, and the ends of all that there should be."""
-    if layer in (Layer.MONTH.value, Layer.LOSS_MONTH.value):
-        named: list[date] = list(months(legal_day(start + timedelta.resolution, zone), legal_day(end, zone)))
-        return _DAY, tuple(at for at in (month_bounds(month, zone)[1] for month in named) if start < at <= end)
-    periods = {
-        Layer.DAY.value: _DAY,
-        Layer.LOSS_DAY.value: _DAY,
-        HOURLY: HOUR,
-        Layer.EVALUATION.value: point.evaluation,
-    }
-    period = periods.get(layer, point.period)
-    return period, ends_between(start, end, period, zone)
 
 
 def _until(shown: Shown, limit: Cut) -> Shown:
@@ -171,8 +174,8 @@ def _until(shown: Shown, limit: Cut) -> Shown:
     return replace(
         shown,
         end=limit.last,
-        ends=tuple(at for at in shown.ends if at <= limit.last),
-        series=tuple(_before(one, limit.last) for one in shown.series),
+        grids={code: one.until(limit.last) for code, one in shown.grids.items()},
+        series=tuple(one for one in (_before(one, limit.last) for one in shown.series) if one.values),
         demand={code: _before(one, limit.last) for code, one in shown.demand.items()},
     )
 

@@ -2,37 +2,42 @@
 
 Rules: pure. Numbers have all their digits here. The maximum demand is the highest mean power of the intervals of the
 metering profile (of equal ones the first, named by its END), whatever layer is shown; the load factor is the mean by
-that maximum. A share is the part of the intervals that have a status, in %.
+that maximum. Losses have neither: demand is that of the connection, and not of its transformer. Figures are of whole
+intervals: from the beginning of the first one to the end of the last. A share is the part of the intervals that have a
+status, in %.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from gatewayd.cli.point_spans import Grid
 from gatewayd.cli.portal_limits import Cut
+from gatewayd.metering.aggregate import Span
 from gatewayd.metering.algebra import over
 from gatewayd.metering.demand import highest
 from gatewayd.metering.points import MeteringPoint
 from gatewayd.metering.statistics import Extreme, Statistics, completeness, statistics
-from gatewayd.metering.values import Series, Value
+from gatewayd.metering.values import Layer, Series, Value
 from gatewayd.model import RawStatus
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import rfc3339
 
+LOSSES = (Layer.LOSS.value, Layer.LOSS_DAY.value, Layer.LOSS_MONTH.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What was asked for: values of a layer from `start` to `end`, whose usual length is `period`; the ends of all that
-    there should be; the intervals of the metering profile of the same time, by their code."""
+    """What was asked for: values of a layer from `start` to `end`; by their code the intervals that there should be,
+    and those of the metering profile of the same time."""
 
     point: MeteringPoint
     layer: str
     start: datetime
     end: datetime
-    period: timedelta
-    ends: tuple[datetime, ...]
+    grids: Mapping[Obis, Grid]
     series: tuple[Series, ...]
     demand: Mapping[Obis, Series]
     zone: ZoneInfo
@@ -55,12 +60,20 @@ class Figures:
 
 def figures(shown: Shown, series: Series) -> Figures:
     """Of a series that is shown. ValueError where its values overlap."""
-    found = statistics(series, shown.start, shown.end, period=shown.period)
+    found = statistics(series, *whole_span(shown, series), period=shown.grids[series.channel.obis].period)
+    if shown.layer in LOSSES:
+        return Figures(found, None, None)
     of_demand = shown.demand.get(series.channel.obis)
     best = highest(of_demand.values if of_demand is not None and of_demand.values else series.values)
     maximum = None if best is None else Extreme(best[0], best[1].at)
     factor = over(found.mean, maximum.power) if found.mean is not None and maximum and maximum.power > 0 else None
     return Figures(found, maximum, factor)
+
+
+def whole_span(shown: Shown, series: Series) -> Span:
+    """From the beginning of the first to the end of the last interval that is shown of a series, or should be there."""
+    expected, values = shown.grids[series.channel.obis], series.values
+    return min(expected.start, values[0].start), max(values[-1].at, *expected.ends[-1:])
 
 
 def document(shown: Shown, limit: Cut | None) -> dict[str, object]:

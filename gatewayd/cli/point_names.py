@@ -28,11 +28,14 @@ def find_point(config: Config, name: str) -> MeteringPoint:
     for one in config.points:
         if name and name in (one.point.eic, one.point.ean):
             return one
+    raise click.BadParameter(no_point(config, name), param_hint="POINT")
+
+
+def no_point(config: Config, name: str) -> str:
+    """That there is none of that name, and which there are."""
     known = ", ".join(one.id for one in config.points[:_SHOWN]) or "none"
     more = f" and {len(config.points) - _SHOWN} more" if len(config.points) > _SHOWN else ""
-    raise click.BadParameter(
-        f"there is no metering point {name}; the configuration has: {known}{more}", param_hint="POINT"
-    )
+    return f"there is no metering point {name}; the configuration has: {known}{more}"
 
 
 def find_points(config: Config, names: Iterable[str]) -> tuple[MeteringPoint, ...]:

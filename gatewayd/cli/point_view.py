@@ -6,7 +6,7 @@ other as far as there is room. Powers are quotients and shown with three digits 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from itertools import chain
 
 from rich.table import Table
@@ -16,19 +16,23 @@ from gatewayd.cli import plot
 from gatewayd.cli.language import said, said_all
 from gatewayd.cli.output import console, print_lines, print_table, status_style
 from gatewayd.cli.point_figures import Figures, Shown, figures
-from gatewayd.legal_time import ambiguous, end_label
+from gatewayd.cli.point_spans import begins
+from gatewayd.legal_time import ambiguous, end_label, legal_day
 from gatewayd.metering.statistics import Extreme
 from gatewayd.metering.values import Layer, Series, Value
 from gatewayd.model import RawStatus
+from gatewayd.obis import Obis
 
 _PIPE_WIDTH = 100
 """Columns of a chart, and of figures, that go into a pipe or a file."""
 _SHOWN = Decimal("0.001")
+_WIDE = Context(prec=1000)
 _FIGURES = 26
 """Columns that the figures of a channel take."""
 _NAMES = 18
 """Columns of their names."""
-_DAYS, _MONTHS = (Layer.DAY.value, Layer.LOSS_DAY.value), (Layer.MONTH.value, Layer.LOSS_MONTH.value)
+_DAYS = (Layer.DAY.value, Layer.GAS_DAY.value, Layer.LOSS_DAY.value)
+_MONTHS = (Layer.MONTH.value, Layer.LOSS_MONTH.value)
 
 
 def print_values(shown: Shown) -> None:
@@ -40,16 +44,19 @@ def print_values(shown: Shown) -> None:
     for name in ("status", "method", "flags"):
         table.add_column(said(name), overflow="fold", no_wrap=name == "status")
     columns = [one.by_end() for one in shown.series]
-    for end in sorted({*shown.ends, *chain.from_iterable(columns)}):
+    for end in sorted(set(chain.from_iterable(columns))):
         found = [column.get(end) for column in columns]
-        if any(found):
-            table.add_row(_when(shown, end), *(_amount(one) for one in found), *_described(found))
+        code = next(one.channel.obis for one, value in zip(shown.series, found, strict=True) if value is not None)
+        table.add_row(_when(shown, code, end), *(_amount(one) for one in found), *_described(found))
     print_table(console(), table)
 
 
-def _when(shown: Shown, end: datetime) -> str:
-    label = end_label(end, shown.zone)
-    return label[:10] if shown.layer in _DAYS else label[:7] if shown.layer in _MONTHS else label
+def _when(shown: Shown, code: Obis, end: datetime) -> str:
+    """A day, or a month, has the name of the day, or month, in which it lies: of gas until 06:00 of the next one."""
+    if shown.layer not in (*_DAYS, *_MONTHS):
+        return end_label(end, shown.zone)
+    day = legal_day(end, shown.zone, begins(shown.point, shown.layer, code))
+    return f"{day:%Y-%m-%d}" if shown.layer in _DAYS else f"{day:%Y-%m}"
 
 
 def _heading(layer: str) -> str:
@@ -80,7 +87,8 @@ def print_chart(shown: Shown) -> None:
             value.at: plot.Value(value.amount if value.there else None, value.status) for value in one.values
         }
         print_lines(screen, Text(f"{one.channel.obis} {one.channel.unit}", style="bold"))
-        for row in plot.chart(values, shown.ends, shown.period, width, shown.zone):
+        expected = shown.grids[one.channel.obis]
+        for row in plot.chart(values, expected.ends, expected.period, width, shown.zone):
             screen.print(row, no_wrap=True, overflow="crop")
     if any(value.status for one in shown.series for value in one.values):
         print_lines(screen, said(plot.LEGEND))
@@ -136,4 +144,4 @@ def _short(shown: Shown, at: datetime) -> str:
 
 def _rounded(number: Decimal) -> str:
     """Three digits after the point, for people."""
-    return f"{number.quantize(_SHOWN, ROUND_HALF_UP):f}"
+    return f"{number.quantize(_SHOWN, ROUND_HALF_UP, _WIDE):f}"

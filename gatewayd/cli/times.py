@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 from gatewayd.legal_time import ambiguous, day_bounds, imaginary, instant
 
 _EXPECTED = "expected 2026-11-01, 2026-11-01 13:15, 2026-11-01T13:15+01:00, yesterday, today or now"
-_MIDNIGHT = ("24:00", "24:00:00")
+_MIDNIGHT = time(0)
+_ENDS_OF_DAYS = ("24:00", "24:00:00")
 
 
-def instant_of(text: str, zone: ZoneInfo, now: datetime, *, end: bool = False) -> datetime:
-    """The UTC instant that `text` means at `now`. A day is its beginning, or its `end`. ValueError with the remedy."""
+def instant_of(text: str, zone: ZoneInfo, now: datetime, *, end: bool = False, begins: time = _MIDNIGHT) -> datetime:
+    """The UTC instant that `text` means at `now`. A day is its beginning, or its `end`; it `begins` at midnight, or
+    where gas is asked for at 06:00. ValueError with the remedy."""
     words = text.strip().lower()
     today = now.astimezone(zone).date()
     if words == "now":
@@ -22,7 +24,7 @@ def instant_of(text: str, zone: ZoneInfo, now: datetime, *, end: bool = False) -
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
         day = named[words] if words in named else date.fromisoformat(words)
-        return day_bounds(day, zone)[1 if end else 0]
+        return day_bounds(day, zone, begins)[1 if end else 0]
     except (ValueError, OverflowError):
         return _moment(text, zone)
 
@@ -30,7 +32,7 @@ def instant_of(text: str, zone: ZoneInfo, now: datetime, *, end: bool = False) -
 def _moment(text: str, zone: ZoneInfo) -> datetime:
     words = text.strip()
     try:
-        if words[10:].lstrip(" T") in _MIDNIGHT:  # the label of the last interval of a day
+        if words[10:].lstrip(" T") in _ENDS_OF_DAYS:  # the label of the last interval of a day
             return day_bounds(date.fromisoformat(words[:10]), zone)[1]
         found = datetime.fromisoformat(words)
         if found.tzinfo is not None:

@@ -2,13 +2,14 @@
 Needs the extra `xlsx`.
 
 Rules: what meters have sent is text in every cell, numbers too: a spreadsheet counts in floats of 15 digits, and
-exactness wins. With `typed`, for values that were computed, a number that a spreadsheet keeps whole is a number shown
-with all its digits, and an instant is a date in UTC; any other number stays text, never rounded. No text becomes a
-formula or a link. A text that no cell can hold is refused, never cut.
+exactness wins. With `typed`, for values that were computed, a number is a number, of 15 digits, and an instant is a
+date in UTC; a column of numbers that is named in `counted` has a column NAME_text beside it with all its digits. No
+number stays text among numbers: the sum of a column would leave it out without a word. No text becomes a formula or a
+link. What no cell can hold is refused, never cut.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -18,6 +19,7 @@ import xlsxwriter
 
 from gatewayd.errors import GatewayError
 from gatewayd.export.columns import Cell, Heading, names, text
+from gatewayd.export.rounding import significant
 
 SHEET_ROWS = 1_048_575
 """Of the 1,048,576 rows of a sheet one is the heading."""
@@ -29,11 +31,12 @@ EXACTNESS = (
     'To count with them, convert a copy of the column: =VALUE(...) or =NUMBERVALUE(...; ".").',
 )
 TYPED = (
-    "Amounts are numbers, shown with all their digits; one of more than 15 digits is text, because a spreadsheet would "
-    "round it.",
+    "Amounts are numbers to count with: a spreadsheet knows 15 digits, and what has more is rounded. All digits are in "
+    "the column beside it, as text.",
     "Cells with a date are UTC. Labels in legal time are text, with their offset.",
 )
 _DIGITS = 15
+_LARGEST = Decimal("9.99E+307")
 _DATE = "yyyy-mm-dd hh:mm:ss"
 _FIRST_DATE = datetime(1900, 3, 1, tzinfo=UTC)
 """Before it calendars of spreadsheets disagree."""
@@ -41,6 +44,10 @@ _FIRST_DATE = datetime(1900, 3, 1, tzinfo=UTC)
 
 class TooLong(GatewayError):
     """A text is longer than a cell."""
+
+
+class TooWide(GatewayError):
+    """A number is larger than those of a spreadsheet."""
 
 
 def write(
@@ -51,10 +58,14 @@ def write(
     sheet_name: str = "readings",
     *,
     typed: bool = False,
+    counted: Collection[str] = (),
 ) -> None:
-    """Write all rows; `about` are the first lines of the sheet that explains them; `typed`: with numbers and dates.
-    OSError; TooLong when a text does not fit into a cell."""
-    left = iter(rows)
+    """Write all rows; `about` are the first lines of the sheet that explains them; `typed`: with numbers and dates;
+    `counted`: columns that have all their digits beside them. OSError; TooLong where a text does not fit into a cell,
+    TooWide where a number does not."""
+    places = [place for place, one in enumerate(columns) if one.name in counted]
+    left = (_widened(row, places) for row in rows)
+    columns = [column for one in columns for column in _columns(one, counted=one.name in counted)]
     with tempfile.TemporaryDirectory() as folder:  # also when something fails: the library would leave its files
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True, "remove_timezone": True}
         book = xlsxwriter.Workbook(stream, options)
@@ -72,6 +83,21 @@ def write(
             for place, row in enumerate(islice(left, SHEET_ROWS - 1), 2):
                 put(sheet, place, row)
         book.close()
+
+
+def _columns(column: Heading, *, counted: bool) -> Iterator[Heading]:
+    yield column
+    if counted:
+        yield Heading(f"{column.name}_text", str, f"{column.name} with all its digits")
+
+
+def _widened(row: Sequence[Cell], places: Collection[int]) -> Sequence[Cell]:
+    if not places:
+        return row
+    found: list[Cell] = []
+    for place, cell in enumerate(row):
+        found += (cell, None if cell is None else text(cell)) if place in places else (cell,)
+    return found
 
 
 def _explain(sheet: Any, about: Sequence[str], columns: Sequence[Heading]) -> None:  # Any: the library has no types
@@ -111,8 +137,9 @@ class _Typed:
                     continue
                 case bool():
                     sheet.write_boolean(place, column, cell)
-                case int() | Decimal() if is_kept(Decimal(cell)):
-                    sheet.write_number(place, column, cell, self._number(Decimal(cell)))
+                case int() | Decimal():
+                    number = kept(Decimal(cell))
+                    sheet.write_number(place, column, number, self._number(number))
                 case datetime() if cell >= _FIRST_DATE and not cell.microsecond:
                     sheet.write_datetime(place, column, cell.astimezone(UTC), self._date)
                 case _:
@@ -126,9 +153,8 @@ class _Typed:
         return known
 
 
-def is_kept(number: Decimal) -> bool:
-    """Whether a spreadsheet keeps a number as it is written: at most 15 digits, before and behind the point."""
-    sign, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int) or (sign and not number):
-        return False  # -0 would lose its sign
-    return max(len(digits) + max(exponent, 0), -exponent) <= _DIGITS
+def kept(number: Decimal) -> Decimal:
+    """As much of a number as a spreadsheet keeps: at most 15 digits, before and behind the point. TooWide."""
+    if abs(number) > _LARGEST:
+        raise TooWide(f"{number:E} is larger than the numbers of a spreadsheet; use another format")
+    return significant(number, _DIGITS) or Decimal(0)

@@ -58,12 +58,13 @@ class DerivedComposer:
 
     def messages(self, batch: Sequence[Archived], limit: int, replay: str = "") -> Iterator[Message]:
         """Values of a series together, up to `limit` bytes, each event by itself; the messages of a series follow each
-        other in the order of its values. `replay` as in payload.Composer."""
+        other in the order of its values, and so do those of a topic: where its values have another length, unit or
+        point, they begin another message, and what came before is closed. `replay` as in payload.Composer."""
         tail = b',"head":' + _ENCODER.encode(head_object(self._head()))
         if replay:
             tail += b',"replay":' + _ENCODER.encode(replay)
         tail += b',"values":['
-        latest: dict[_Series, _Group] = {}
+        latest: dict[_Topic, _Group] = {}
         groups: list[_Group | Message] = []
         instants: dict[datetime, str] = {}
         before: _Series | None = None
@@ -76,23 +77,28 @@ class DerivedComposer:
             text = _ENCODER.encode(document)
             series = _series(archived)
             if series != before:  # the values of one mostly follow each other
-                group, before = latest.get(series), series
+                group, before = latest.get(series[:3]), series
+                if group is not None and group.series != series:
+                    group = None
             if group is None or group.validated is not validated or group.size + len(text) + 1 > limit:
                 frame = _ENCODER.encode(_frame(archived, self._gateway, validated)).removesuffix(b"}")
-                group = latest[series] = _Group(validated, frame + tail)
+                group = latest[series[:3]] = _Group(series, validated, frame + tail)
                 groups.append(group)
             group.add(archived, text)
         for one in groups:
             yield one if isinstance(one, Message) else one.message()
 
 
+_Topic = tuple[str, str, Obis | None]
 _Series = tuple[str, str, Obis | None, str, int | None, Point]
+"""What the topic is made of stands in front."""
 
 
 class _Group:
     """A message while values are added to it."""
 
-    def __init__(self, validated: bool, start: bytes) -> None:
+    def __init__(self, series: _Series, validated: bool, start: bytes) -> None:
+        self.series = series
         self.validated = validated
         self.start = start
         self.readings: list[Archived] = []

@@ -82,7 +82,7 @@ _gatewayd() {
             'archive export:--kind' | 'archive show:--kind') kind='words register interval maximum event' ;;
             'archive export:--status' | 'archive show:--status') kind='words true substitute provisional distorted missing' ;;
             'archive export:--format') kind='words csv jsonl parquet xlsx' ;;
-            'point:--layer') kind='words interval evaluation hour day month loss loss_day loss_month' ;;
+            'point:--layer') kind='words interval evaluation hour day gas_day month loss loss_day loss_month' ;;
             'export meters:--format') kind='words csv jsonl' ;;
             'export points:--layout') kind='words csv jsonl xlsx parquet cez-pnd pre iec61968-9' ;;
             'export points:--layer') kind='words interval evaluation day month gas_day maximum loss loss_day loss_month hour' ;;

@@ -201,7 +201,7 @@ function __gatewayd_complete
         case 'archive verify:--public-key'
             set kind 'files'
         case 'point:--layer'
-            set kind 'words interval evaluation hour day month loss loss_day loss_month'
+            set kind 'words interval evaluation hour day gas_day month loss loss_day loss_month'
         case 'point:--lang'
             set kind 'words en cs'
         case 'explain:--layer'

@@ -6,10 +6,11 @@
 Three kinds of files: load profiles are mean power in kW; days are energy in kWh (`+A d`); registers are their states in
 kWh at the end of each day (`+E`, `-E`, `+E_NT`, `+E_VT`).
 
-Rules: a column for each channel, named by the serial number of the meter, else by the id of the point, and its status
-behind it; the unit is kW for reactive power too, as the portal writes it. A row for each interval from the first to the
-last; where a channel has nothing its cell is empty and its status not defined. The texts of the statuses are those of
-the portal, but for that of provisional values (`předběžná hodnota`), for which none is known.
+Rules: a column for each channel and meter, named by the serial number of the meter, else by the id of the point (so
+also of a value that reaches over an exchange of meters), and its status behind it; the unit is kW for reactive power
+too, as the portal writes it. A row for each interval from the first to the last; where a channel has nothing its cell
+is empty and its status not defined. The texts of the statuses are those of the portal, but for that of provisional
+values (`předběžná hodnota`), for which none is known.
 """
 
 from collections.abc import Callable, Iterable
@@ -62,7 +63,7 @@ def headings(found: Iterable[PointSeries]) -> list[str]:
 
 def write(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO, encoding: str = ENCODING) -> None:
     """Write all rows, in the order of time. OSError; NotInLayout, also for intervals of different length."""
-    series = list(found)
+    series = [part for one in found for part in one.by_meter()]
     names = headings(series)
     kinds = sorted({_kind(one) for one in series})
     if len(kinds) > 1:

@@ -1,8 +1,10 @@
-"""MeterReadings of IEC 61968-9 as XML: a MeterReading for each point, an IntervalBlock for each of its series.
+"""MeterReadings of IEC 61968-9 as XML: a MeterReading for each point and meter, an IntervalBlock for each series.
 
 Rules: a part of the message of 2011, which meter_readings.xsd describes. Each value has its timePeriod, start and end;
 its timeStamp is the END; all are UTC, and a comment at the head says so. The qualities say the status, their comment
-names the flags. A missing value has no `value`, and a partial sum is missing. Values are written as they come.
+names the flags. A missing value has no `value`, and a partial sum is missing. A value that reaches over an exchange of
+meters stands in a MeterReading without a meter. Amounts have at most 18 digits: more is no decimal to all programs that
+check the schema. Values are written as they come.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,9 +17,11 @@ from zoneinfo import ZoneInfo
 from gatewayd.export.points.point_series import PointSeries
 from gatewayd.export.points.reading_quality import qualities
 from gatewayd.export.points.reading_type import reading_type
+from gatewayd.export.rounding import significant
 from gatewayd.metering.values import Value
 from gatewayd.sink.payload import rfc3339
 
+_DIGITS = 18
 NAMESPACE = "http://iec.ch/TC57/2011/MeterReadings#"
 _HEAD = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!-- Written by gatewayd. timeStamp is the END of an interval, timePeriod has both; all instants are UTC. -->
@@ -32,10 +36,20 @@ def write(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -> Non
         for seconds in {value.seconds for value in one.series.values}:
             reading_type(one, seconds)
     _put(stream, _HEAD)
-    for _, group in groupby(checked, key=lambda one: (one.point, one.codes, one.serial)):
-        for part in _meter_reading(list(group)):
-            _put(stream, part)
+    for _, group in groupby(checked, key=lambda one: (one.point, one.codes)):
+        for series in _by_meter(group):
+            for part in _meter_reading(series):
+                _put(stream, part)
     _put(stream, "</MeterReadings>\n")
+
+
+def _by_meter(found: Iterable[PointSeries]) -> Iterable[list[PointSeries]]:
+    """The series of a point by their meter."""
+    meters: dict[str, list[PointSeries]] = {}
+    for one in found:
+        for part in one.by_meter():
+            meters.setdefault(part.serial, []).append(part)
+    return meters.values()
 
 
 def _meter_reading(series: list[PointSeries]) -> Iterator[str]:
@@ -59,7 +73,9 @@ def _meter_reading(series: list[PointSeries]) -> Iterator[str]:
 
 
 def _reading(value: Value, *, validated: bool) -> str:
-    amount = f"<value>{value.amount:f}</value>" if value.amount is not None and value.there else ""
+    amount = (
+        f"<value>{significant(value.amount, _DIGITS):f}</value>" if value.amount is not None and value.there else ""
+    )
     comment = f"<comment>{' '.join(value.flags.texts)}</comment>" if value.flags else ""
     quality = "".join(
         f"<ReadingQualities>{comment if place == 0 else ''}<ReadingQualityType ref={quoteattr(code)}/>"

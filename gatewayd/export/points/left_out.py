@@ -34,12 +34,13 @@ def content(layout: str, label: str, offset: str, found: Iterable[PointSeries], 
 
 
 def _series(one: PointSeries) -> dict[str, object]:
-    channel, values = one.series.channel, one.series.values
+    channel, values, meters = one.series.channel, one.series.values, list(one.meters())
     return {
         "point": channel.point,
         "eic": one.codes.eic,
         "ean": one.codes.ean,
-        "serial": one.serial,
+        "serial": meters[0][0] if len(meters) == 1 else "",
+        "meters": [{"serial": serial, "start": rfc3339(start), "end": rfc3339(end)} for serial, start, end in meters],
         "obis": str(channel.obis),
         "layer": one.series.layer.value,
         "unit": channel.unit,

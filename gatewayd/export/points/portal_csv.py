@@ -3,7 +3,7 @@
 Rules: they know electricity only, in kW or kWh; everything else is refused. They have no room for the offset of legal
 time nor for all statuses: left_out.py says in a file of its own what they leave out. Rows follow each other without a
 hole: of an interval that nobody has a value of there is a row too, because only complete rows let the two hours of the
-autumn change be told apart by their order.
+autumn change be told apart by their order. Numbers have at most six digits behind the comma: no portal writes more.
 """
 
 import heapq
@@ -14,6 +14,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from gatewayd.export.points.point_series import NotInLayout, PointSeries
+from gatewayd.export.rounding import at_most
 from gatewayd.legal_time import day_bounds, legal_day
 from gatewayd.metering.demand import power_of
 from gatewayd.metering.values import Layer, Value
@@ -25,6 +26,7 @@ ENCODINGS = (ENCODING, "utf-8")
 END_OF_LINE = "\r\n"
 PROFILES = (Layer.INTERVAL, Layer.EVALUATION)
 _INCREMENT = 29
+_PLACES = 6
 
 
 def check(layout: str, one: PointSeries, names: Mapping[int, str], units: tuple[str, ...]) -> str:
@@ -64,7 +66,7 @@ def _between(before: datetime, at: datetime, value: Value, like: PointSeries, zo
 
 def czech(amount: Decimal | None) -> str:
     """`1234,50`; nothing for nothing."""
-    return "" if amount is None else format(amount, "f").replace(".", ",")
+    return "" if amount is None else format(at_most(amount, _PLACES), "f").replace(".", ",")
 
 
 def amount_of(value: Value) -> Decimal | None:
@@ -73,7 +75,7 @@ def amount_of(value: Value) -> Decimal | None:
 
 
 def kilowatts(value: Value) -> Decimal | None:
-    """Its mean power; exact for intervals of which an hour has a whole number."""
+    """Its mean power."""
     return power_of(value) if value.there else None
 
 

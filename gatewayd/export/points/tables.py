@@ -1,8 +1,8 @@
 """Our own layouts: all columns in CSV, JSON Lines, Excel workbooks and Parquet, as `archive export` writes readings.
 
-Rules: amounts have all their digits in every one of them: in workbooks as numbers where a spreadsheet keeps them
-whole, else as text; in Parquet as a decimal to count with and as text beside it. Start and end of each interval are
-columns; a workbook says so on its first sheet, a Parquet file in its metadata too. Series are taken one by one.
+Rules: amounts have all their digits in every one of them: in workbooks and in Parquet as a number to count with and as
+text beside it. Start and end of each interval are columns; a workbook says so on its first sheet, a Parquet file in its
+metadata too. Series are taken one by one.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def write_jsonl(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) 
 
 
 def write_xlsx(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -> None:
-    """A workbook. OSError; MissingExtra; TooLong where a text does not fit into a cell."""
+    """A workbook. OSError; MissingExtra; TooLong and TooWide where something does not fit into a cell."""
     writer("xlsx")  # MissingExtra
     from gatewayd.export import xlsx_file
 
@@ -34,7 +34,7 @@ def write_xlsx(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -
         f"interval_start and interval_end: each value has both. Labels are UTC, those called legal are {zone.key} with "
         "their offset.",
     )
-    xlsx_file.write(rows(found, zone), COLUMNS, stream, about, "values", typed=True)
+    xlsx_file.write(rows(found, zone), COLUMNS, stream, about, "values", typed=True, counted=("amount",))
 
 
 def write_parquet(found: Iterable[PointSeries], zone: ZoneInfo, stream: BinaryIO) -> None:

@@ -1,27 +1,32 @@
 """`gatewayd explain`: findings with what they stand on, and exactly why a value is not validated."""
 
+import asyncio
+import io
 import json
+import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gatewayd.cli import gatewayd
+from gatewayd.cli import explain_findings, explain_view, gatewayd
 from gatewayd.cli.explain_findings import why_validated
+from gatewayd.cli.output import Screen, local_time
 from gatewayd.daemon.derived import Written
 from gatewayd.legal_time import day_bounds, interval_ends
 from gatewayd.metering.findings import Rule
-from gatewayd.metering.points import Rated
+from gatewayd.metering.points import MeteringPoint, Rated
 from gatewayd.metering.record import Derived
 from gatewayd.metering.substitution_terms import SubstitutionTerms
 from gatewayd.metering.values import Channel, Layer, Value
 from gatewayd.model import Kind, MeteringType, RawStatus, Reading
 from gatewayd.obis import Obis
-from tests.gatewayd.metering_world import DAY, IMPORT, NORTH, SOUTH, day_of, quarter
+from tests.gatewayd.metering_world import DAY, IMPORT, NORTH, NOW, SOUTH, day_of, quarter, world
 from tests.gatewayd.points_site import configured, filled
 
 START, END = day_bounds(DAY)
@@ -144,3 +149,53 @@ def test_reasons_of_values_that_the_engine_made(tmp_path: Path) -> None:
     assert value(tmp_path, "north", "1.29.0", ENDS[3].isoformat())["validated"] is True
     shown = explain(tmp_path, "north", "1.29.0", ENDS[40].isoformat()).stdout
     assert "substitution.used: 1 of 96 values are substitutes: 1 interpolated; 1 of them provisional" in shown
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_times_stay_whole_on_a_narrow_terminal(site: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal may break a row; the table breaks no time."""
+    screen = Screen(file=io.StringIO(), force_terminal=True, width=width, highlight=False, color_system=None)
+    for module in (explain_view, explain_findings):
+        monkeypatch.setattr(module, "console", lambda: screen)
+    shown = ""
+    for words in (("north", "1.29.0", DAY.isoformat()), ("north", "1.29.0", f"{DAY.isoformat()} 12:00")):
+        shown += explain(site, *words).stdout
+    assert isinstance(screen.file, io.StringIO)
+    shown += screen.file.getvalue()
+    received = local_time(NOW, ZoneInfo("Europe/Prague"))
+    rows = [line for line in shown.splitlines() if re.match(r" *\d+ +em-1 ", line)]
+    assert len(rows) > 3 and all((received[:19] if width < 100 else received) in row for row in rows), rows
+    assert any(f"{DAY.isoformat()} 00:00:00" in row for row in rows)
+
+
+def test_a_point_that_there_is_not_is_told_as_everywhere(site: Path) -> None:
+    config = site / "many.yaml"
+    text = (site / "points.yaml").read_text(encoding="utf-8")
+    config.write_text(text + "".join(f"  - {{id: p{n}, sum: {{north: 1}}}}\n" for n in range(9)), encoding="utf-8")
+    for command in (["explain", "NOPE", "1.29.0", DAY.isoformat()], ["point", "NOPE"]):
+        done = CliRunner().invoke(gatewayd, ["-c", str(config), *command])
+        assert done.exit_code != 0 and "p6 and 2 more" in done.output, done.output
+
+
+def test_a_month_that_there_is_not_is_told_with_what_is_expected(site: Path) -> None:
+    done = CliRunner().invoke(gatewayd, ["-c", str(site / "points.yaml"), "explain", "north", "1.29.0", "2026-13"])
+    assert done.exit_code == 2 and "'2026-13' is no month; expected 2026-11" in done.output
+
+
+def test_what_was_provisional_when_it_was_told_is_not_said_of_what_is_settled(tmp_path: Path) -> None:
+    configured(tmp_path)
+    substituted = replace(NORTH, metering_type=MeteringType.A, substitution=SubstitutionTerms(enabled=True))
+    readings = [one if one.at != ENDS[40] else quarter("em-1", one.at, "") for one in day_of("em-1")]
+    asyncio.run(_provisional_then_settled(tmp_path, substituted, readings))
+    at = f"{DAY.isoformat()} {ENDS[40].astimezone(ZoneInfo('Europe/Prague')):%H:%M}"
+    found = value(tmp_path, "north", "1.29.0", at)
+    assert found["status"] == "substitute" and "1 of them provisional" in found["events"][0]["text"]
+    shown = explain(tmp_path, "north", "1.29.0", at).stdout
+    assert "1 of them provisional (when it was told; this value is not any more)" in shown
+
+
+async def _provisional_then_settled(folder: Path, point: MeteringPoint, readings: list[Reading]) -> None:
+    async with world(folder / "archive", [point]) as here:
+        await here.bring(readings)
+        here.now += timedelta(days=3)
+        await here.engine.catch_up()

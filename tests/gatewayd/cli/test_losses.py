@@ -354,3 +354,19 @@ def test_in_czech(tmp_path: Path) -> None:
     derive(configured(tmp_path, LOCAL), [loads(BEGIN, LOADS)], LATE)
     shown = losses(tmp_path, "works", "--day", DATE, "--lang", "cs").stdout
     assert "výpočtem" in shown and "ztráty za den" in shown and "skutečná" in shown
+
+
+def test_a_time_within_intervals_means_those_that_end_in_it(tmp_path: Path) -> None:
+    """As `point` has it: whole intervals that end after --from and not after --to."""
+    derive(configured(tmp_path, BIG), [loads(BEGIN, [(300, 400)] * 8)], LATE)
+    exact = part(tmp_path, "works", "--from", f"{DATE} 00:30", "--to", f"{DATE} 01:30")
+    odd = part(tmp_path, "works", "--from", f"{DATE} 00:37", "--to", f"{DATE} 01:44")
+    assert exact["tp_h"] == 1 and odd == exact
+    none = losses(tmp_path, "works", "--from", f"{DATE} 00:31", "--to", f"{DATE} 00:44")
+    assert none.exit_code == 2 and "no interval of 15 min ends" in none.output
+
+
+def test_czech_names_of_all_rows_and_columns(tmp_path: Path) -> None:
+    derive(configured(tmp_path, BIG), [loads(BEGIN, LOADS)], LATE)
+    words = losses(tmp_path, "works", "--day", DATE, "--lang", "cs").stdout.split()
+    assert "od" in words and "vrstva" in words and "from" not in words and "layer" not in words

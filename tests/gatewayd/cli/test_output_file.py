@@ -72,3 +72,13 @@ def test_a_file_has_its_name_when_everything_is_in_it(tmp_path: Path) -> None:
 def test_the_option_is_the_same_everywhere(command: tuple[str, ...]) -> None:
     done = CliRunner().invoke(gatewayd, [*command, "--help"])
     assert done.exit_code == 0 and "-o, --output FILE" in done.output
+
+
+@pytest.mark.parametrize("into", ["/dev/stdout", "/dev/fd/1"])
+def test_a_pipe_that_has_a_name_is_written_to(site: Path, into: str) -> None:
+    """The name leads to one that no file has: pipe:[1234]."""
+    words = ["-c", str(site / "points.yaml"), "export", "points", "north", "--layout", "csv", "-o", into]
+    program = [sys.executable, "-c", "from gatewayd.cli import main; main()", *words]
+    done = subprocess.run(program, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"point,eic,ean")

@@ -147,3 +147,24 @@ def test_any_values_are_drawn(numbers: dict[int, Decimal], width: int) -> None:
     rows = plain(values, width)
     assert all(len(row) <= width for row in rows)
     assert ("m" in rows[7]) == (len(numbers) < 24)
+
+
+@pytest.mark.parametrize(
+    "low, high, label", [("0.1", "2" + "0" * 30, "2" + "0" * 30 + ".000"), ("0", "1.0625", "1.062")]
+)
+def test_labels_have_at_most_three_digits_behind_the_point(low: str, high: str, label: str) -> None:
+    third = Decimal("0.3333333333333333333333333333333333333333")
+    shown = {end: Value(Decimal(text), RawStatus.TRUE) for end, text in zip(ends(2), (low, high), strict=True)}
+    shown[ends(3)[2]] = Value(third, RawStatus.TRUE)
+    rows = plain(shown, 80, 3)
+    assert rows[0].split("┤")[0].strip() == label and rows[5].split("┤")[0].strip() == "0.000"
+
+
+def test_by_days_there_are_days_on_the_axis_also_where_there_are_25_hours() -> None:
+    start = datetime(2026, 10, 22, 22, tzinfo=UTC)
+    over = ends_between(start, start + timedelta(days=7, hours=1), timedelta(days=1), PRAGUE)
+    rows = [
+        row.plain
+        for row in chart({end: Value(Decimal(1), RawStatus.TRUE) for end in over}, over, timedelta(days=1), 100, PRAGUE)
+    ]
+    assert rows[-1].split() == [f"10-{day}" for day in (23, 25, 27)], rows

@@ -20,6 +20,7 @@ from gatewayd.export import MissingExtra
 from gatewayd.export.parquet_file import TooLarge
 from gatewayd.export.points import LAYOUTS, PointSeries, beside, writer
 from gatewayd.export.points.columns import COLUMNS
+from gatewayd.export.xlsx_file import TooWide
 from gatewayd.legal_time import PRAGUE
 from gatewayd.metering.record import numbers
 from gatewayd.metering.values import Layer, Method, Value
@@ -52,10 +53,18 @@ def read_parquet(data: bytes) -> Rows:
 
 
 def read_xlsx(data: bytes) -> Rows:
+    """With the digits that stand beside the number, which is the same one to 15 digits."""
     book = load_workbook(io.BytesIO(data), read_only=True)
     heading, *lines = [[shown(cell) for cell in row] for row in book["values"].iter_rows()]
     names = [str(name) for name in heading]
-    return [dict(zip(names, [plain(cell) for cell in line], strict=True)) for line in lines]
+    found = [dict(zip(names, [plain(cell) for cell in line], strict=True)) for line in lines]
+    for row in found:
+        digits = row.pop("amount_text")
+        number, exact = Decimal(row["amount"] or 0), Decimal(digits or 0)
+        assert (row["amount"] == "") == (digits == "")
+        assert abs(number - exact) <= max(abs(exact), Decimal(1)) * Decimal("5e-15")
+        row["amount"] = digits
+    return found
 
 
 def shown(cell: Cell | ReadOnlyCell | MergedCell) -> object:
@@ -66,7 +75,7 @@ def shown(cell: Cell | ReadOnlyCell | MergedCell) -> object:
     if isinstance(content, bool) or not isinstance(content, int | float):
         return content
     places = len(cell.number_format.partition(".")[2])
-    return format(Decimal(repr(content)).quantize(Decimal((0, (1,), -places))), "f")
+    return format(Decimal(repr(content)).quantize(Decimal((0, (1,), -places)), context=WIDE), "f")
 
 
 def plain(cell: object) -> str:
@@ -154,26 +163,35 @@ def one_with(amount: str, reason: str = "") -> PointSeries:
 
 
 @pytest.mark.parametrize(
-    "amount, kept",
+    "amount, number, seen",
     [
-        ("1.420", 1.42),
-        ("0", 0),
-        ("-12.50", -12.5),
-        ("123456789012.345", 123456789012.345),
-        ("0.000000000000001", 1e-15),
-        ("1234567890123.456", "1234567890123.456"),
-        ("0.0000000000000001", "0.0000000000000001"),
-        ("1E+3", 1000),
-        ("1E+20", "100000000000000000000"),
-        ("-0", "-0"),
+        ("1.420", 1.42, "1.420"),
+        ("0", 0, "0"),
+        ("-12.50", -12.5, "-12.50"),
+        ("123456789012.345", 123456789012.345, "123456789012.345"),
+        ("0.000000000000001", 1e-15, "0.000000000000001"),
+        ("1234567890123.456", 1234567890123.46, "1234567890123.46"),
+        ("0.3333333333333333333333333333333333333333", 0.333333333333333, "0.333333333333333"),
+        ("0.0000000000000001", 0, "0"),
+        ("1E+3", 1000, "1000"),
+        ("1E+20", 1e20, "100000000000000000000"),
+        ("-0", 0, "0"),
     ],
 )
-def test_a_spreadsheet_gets_numbers_where_it_keeps_them_whole(amount: str, kept: float | str) -> None:
+def test_a_spreadsheet_gets_numbers_of_15_digits_and_all_digits_beside_them(
+    amount: str, number: float, seen: str
+) -> None:
+    """A text in a column of numbers is left out of its sum, and nobody sees it."""
     book = load_workbook(io.BytesIO(exported("xlsx", one_with(amount))))
     heading, row = book["values"].iter_rows()
-    cell = row[[name.value for name in heading].index("amount")]
-    assert cell.value == kept and cell.data_type == ("s" if isinstance(kept, str) else "n")
-    assert format(Decimal(amount), "f") == shown(cell)
+    cells = {str(name.value): cell for name, cell in zip(heading, row, strict=True)}
+    assert cells["amount"].data_type == "n" and cells["amount"].value == number and shown(cells["amount"]) == seen
+    assert cells["amount_text"].data_type == "s" and cells["amount_text"].value == format(Decimal(amount), "f")
+
+
+def test_an_amount_that_no_number_of_a_spreadsheet_holds_is_refused() -> None:
+    with pytest.raises(TooWide, match="another format"):
+        exported("xlsx", one_with("1E+308"))
 
 
 def test_a_spreadsheet_gets_dates_in_utc_and_no_formulas() -> None:
