@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatewayd.archive.intervals import GAP
+from gatewayd.archive.profile_rows import GAP
 from gatewayd.archive.records import Bundle, Entry
 from gatewayd.coverage import Cause, Channel, Overdue
 from gatewayd.errors import ChannelError, GatewayError, MeterDiffers, MeterRefused, MeterSilent, SessionDeadline

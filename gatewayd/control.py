@@ -204,7 +204,7 @@ def _understood(folder: Path) -> Iterator[None]:
         if error.errno is None:  # what the gateway has said
             raise
         raise PermissionError(
-            f"{folder / NAME}: only for root, the user of the gateway and its group (control.group in the "
+            f"{folder / NAME}: only for root, the user of the gateway and {_group_of(folder)} (control.group in the "
             "configuration); if you are in it, can the group enter the folder?"
         ) from error
     except TimeoutError as error:
@@ -213,6 +213,14 @@ def _understood(folder: Path) -> Iterator[None]:
         ) from error
     except (OSError, ValueError) as error:
         raise NotRunning(f"no gateway answers at {folder / NAME}") from error
+
+
+def _group_of(folder: Path) -> str:
+    """Whose members may ask, as far as the socket or its folder can be seen."""
+    for path in (folder / NAME, folder):
+        with contextlib.suppress(OSError):
+            return f"the group {group_name(path.stat().st_gid)}"
+    return "its group"
 
 
 def _checked(line: bytes) -> dict[str, Any]:

@@ -12,8 +12,17 @@ class GatewayError(Exception):
     """Any fault that gatewayd knows by name."""
 
 
+class NotPermitted(GatewayError):
+    """This user may not: the file or the device belongs to somebody else. Never raised by itself, only as one of the
+    kinds below."""
+
+
 class ChannelError(GatewayError):
     """The line failed: the port vanished, the peer hung up, the device is in use. The meter is not to blame."""
+
+
+class DeviceNotPermitted(ChannelError, NotPermitted):
+    """This user may not use the device."""
 
 
 class DeviceInUse(ChannelError):
@@ -61,12 +70,18 @@ class ArchiveError(GatewayError):
     """The archive cannot take or give data: disk full, read-only, damaged, in use by another process."""
 
 
-class ArchiveLocked(ArchiveError):
-    """Another process writes the archive. `text` is the message without its remedy."""
+class ArchiveNotPermitted(ArchiveError, NotPermitted):
+    """This user may not read or write a file of the archive."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text}; stop it first")
+
+class ArchiveLocked(ArchiveError):
+    """Another process writes the archive. `text` is the message without its remedy; `gateway`: a running gateway has
+    it, and not a command that is over in a moment."""
+
+    def __init__(self, text: str, remedy: str = "", gateway: bool = False) -> None:
+        super().__init__(f"{text}; {remedy}" if remedy else text)
         self.text = text
+        self.gateway = gateway
 
 
 class ArchiveDamaged(ArchiveError):

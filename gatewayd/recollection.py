@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from gatewayd.archive.intervals import Intervals, ProfileRows
+from gatewayd.archive.intervals import Intervals
+from gatewayd.archive.profile_rows import ProfileRows
 from gatewayd.archive.segments import QUARANTINE
 from gatewayd.archive.store import Store
 from gatewayd.coverage import decode, encode

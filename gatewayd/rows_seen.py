@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gatewayd.archive.intervals import ChannelRow, ProfileRows
+from gatewayd.archive.profile_rows import ChannelRow, ProfileRows
 from gatewayd.archive.rows import from_us
 from gatewayd.coverage import Channel, Rows, covered
 from gatewayd.legal_time import Grid, grid_of

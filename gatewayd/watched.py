@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from gatewayd.archive.intervals import ProfileRows
+from gatewayd.archive.profile_rows import ProfileRows
 from gatewayd.archive.rows import from_us
 from gatewayd.attempts import Attempts
 from gatewayd.coverage import DAY, SETTLED, YOUNG, Channel, Complete, Coverage, Rows, completeness, horizon

@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatewayd.archive import owner
 from gatewayd.archive.segments import sync_folder
 from gatewayd.errors import ArchiveError
 
@@ -44,12 +45,16 @@ class CursorFile:
         self._path = folder / FOLDER / sink
         self._draft = folder / FOLDER / f"{sink}{_DRAFT}"
         try:
-            self._path.parent.mkdir(mode=0o750, exist_ok=True)
+            owner.make_folder(self._path.parent, 0o750)
             self._is_new = not self._path.exists()
-            path, more = (self._draft, os.O_CREAT | os.O_TRUNC) if self._is_new else (self._path, 0)
-            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | more, 0o640)
+            if self._is_new:
+                self._draft.unlink(missing_ok=True)
+                self._fd = owner.made(self._draft, 0o640)
+            else:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise ArchiveError(f"the cursor {self._path} cannot be written: {error.strerror}") from error
+            what = f"the cursor {self._path} cannot be written"
+            raise owner.fault(what, error, folder, self._path.parent, self._path) from error
         self._generation = 0
         self._unsynced = False
         data = os.pread(self._fd, 2 * _SLOT, 0)

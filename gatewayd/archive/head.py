@@ -50,7 +50,7 @@ def read_head(folder: Path) -> Head | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ArchiveError(f"the head {path} cannot be read: {owner.told(error, folder, path)}") from error
+        raise owner.fault(f"the head {path} cannot be read", error, folder, path, want=os.R_OK) from error
     found = [head for head in (_unpack(data[:_SLOT]), _unpack(data[_SLOT : 2 * _SLOT])) if head is not None]
     if not found and any(data):
         raise HeadDamagedError(f"the head {path} is damaged")
@@ -65,7 +65,7 @@ class HeadFile:
         try:
             self._fd = owner.opened(path, 0o640)
         except OSError as error:
-            raise ArchiveError(f"the head {path} cannot be written: {owner.told(error, folder, path)}") from error
+            raise owner.fault(f"the head {path} cannot be written", error, folder, path) from error
         self._synced_at = 0.0
 
     def write(self, head: Head, now: float, *, sync: bool = False) -> None:

@@ -13,7 +13,6 @@ cannot be read.
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +21,10 @@ import apsw
 import msgspec
 
 from gatewayd.archive import rows, segments
+from gatewayd.archive.profile_rows import GAP, PROFILE, PUSHED, ChannelRow, IntervalRow, ProfileRows
 from gatewayd.errors import ArchiveDamaged, ArchiveError
 from gatewayd.model import Archived, Flag, Kind, RawStatus
 
-GAP, PROFILE, PUSHED = "gap", "profile", "listen"
-"""How the requests of exchanges begin."""
 _DARK, _MISSING = int(Flag.POWER_DOWN), int(RawStatus.MISSING)
 
 _SERIES = "SELECT id FROM series WHERE meter IN (SELECT value FROM json_each(?)) AND kind = 'interval'"
@@ -80,39 +78,6 @@ SELECT DISTINCT r.at FROM series AS s JOIN reading AS r ON r.series = s.id
 WHERE s.meter = ? AND s.obis = ? AND s.interval_s = ? AND s.kind = 'interval'
   AND r.at > ? AND r.at <= ? AND r.status < {_MISSING}
 """  # noqa: S608
-
-
-class ChannelRow(NamedTuple):
-    """A series of a profile, and its newest reading."""
-
-    meter: str
-    obis: str
-    is_obis: int
-    obis_raw: str
-    unit: str
-    interval_s: int | None
-    scaler: int
-    serial: str
-    at: int
-
-
-class IntervalRow(NamedTuple):
-    """An interval: its end in microseconds, whether the supply failed in it, and whether the gateway has told it."""
-
-    at: int
-    interval_s: int | None
-    dark: int
-    told: int
-    seq: int
-
-
-@dataclass(slots=True)
-class ProfileRows:
-    """What was found, oldest segment first. `begun`: when the meter was first asked, as far as that is known."""
-
-    channels: list[ChannelRow] = field(default_factory=list)
-    intervals: list[IntervalRow] = field(default_factory=list)
-    begun: datetime | None = None
 
 
 class SeriesKey(NamedTuple):

@@ -15,6 +15,9 @@ import logging
 import os
 from pathlib import Path
 
+import apsw
+
+from gatewayd.errors import ArchiveError, ArchiveNotPermitted
 from gatewayd.peer import user_name
 
 _ROOT = 0
@@ -96,6 +99,27 @@ def group_name(gid: int) -> str:
         return str(gid)
 
 
+def fault(
+    what: str, error: Exception, folder: Path, *files: Path, want: int = _USE, otherwise: str = ""
+) -> ArchiveError:
+    """The error to raise: `what`, and what `told` says; ArchiveNotPermitted where this user may not."""
+    barred = isinstance(error, PermissionError) or bool(_barred(error, folder, files, want))
+    kind = ArchiveNotPermitted if barred else ArchiveError
+    return kind(f"{what}: {told(error, folder, *files, want=want, otherwise=otherwise)}")
+
+
+def check_usable(what: str, folder: Path, *files: Path) -> None:
+    """ArchiveError where this user cannot read and write those of these files that are there: SQLite opens what it may
+    not write for reading only, and says so when it is too late.
+
+    Nothing is opened: closing a file takes the locks with it that SQLite has on it in this process."""
+    for path in files:
+        if path.exists() and not _may(path, _USE):
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            raise fault(what, OSError(number, os.strerror(number)), folder, path)
+
+
 def told(error: Exception, folder: Path, *files: Path, want: int = _USE, otherwise: str = "") -> str:
     """What the system says of a file of an archive, and whose it is and the remedy where that is the reason.
 
@@ -106,12 +130,14 @@ def told(error: Exception, folder: Path, *files: Path, want: int = _USE, otherwi
             f"{text}; either its disk is mounted read-only, or the unit of the service does not let it write there: "
             f"ReadWritePaths={folder} in a drop-in (docs/systemd.md)"
         )
-    remedy = _barred(folder, files, want) or otherwise
+    remedy = _barred(error, folder, files, want) or otherwise
     return f"{text}; {remedy}" if remedy else text
 
 
-def _barred(folder: Path, files: tuple[Path, ...], want: int) -> str:
+def _barred(error: Exception, folder: Path, files: tuple[Path, ...], want: int) -> str:
     """Which file or folder keeps this user out, and what to do; "" where none does, as far as owners and modes say."""
+    if not isinstance(error, PermissionError | apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError):
+        return ""
     me, uid = user_name(os.geteuid()), os.geteuid()
     try:
         around = folder.stat()

@@ -16,14 +16,16 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from gatewayd.archive import owner
+from gatewayd.archive import holder, owner
 from gatewayd.archive.rows import RatioRow, typed
-from gatewayd.errors import ArchiveDamaged, ArchiveError, ArchiveLocked
+from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.peer import user_name
 
 FORMAT = 1
 QUARANTINE = "quarantine"
 _NEVER_REACHED = 1 << 53
 _SMALLEST = 512
+_ANY_WRITE = 0o222
 _EMPTY = "the file is empty"  # SQLite would take it for a new database, and delete its journal
 _NAME = re.compile(r"segment-(\d{6,})\.sqlite")
 _FORBIDDEN = frozenset(
@@ -57,10 +59,16 @@ def segment_path(folder: Path, number: int = 1) -> Path:
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """The segments that are there, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(match[1]) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name)))
+    """The segments that are there, oldest first. PermissionError, in words, where this user may not look."""
+    try:
+        if not folder.is_dir():
+            return []
+        return sorted(int(match[1]) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name)))
+    except PermissionError as error:
+        text = f"archive {folder} cannot be read: {owner.told(error, folder, want=os.R_OK)}"
+        told = PermissionError(text)
+        told.strerror = text
+        raise told from error
 
 
 class WriterLock:
@@ -73,17 +81,16 @@ class WriterLock:
             owner.make_folder(folder, 0o750)
             self._fd = owner.opened(path, 0o640)
         except OSError as error:
-            reason = owner.told(error, folder, path, otherwise="check archive.path and its owner")
-            raise ArchiveError(f"archive {folder} cannot be written: {reason}") from error
+            what, remedy = f"archive {folder} cannot be written", "check archive.path and its owner"
+            raise owner.fault(what, error, folder, path, otherwise=remedy) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             number = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
-            holder = f"process {number} (a running gatewayd?)" if number else "another process, which has just begun"
             os.close(self._fd)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise ArchiveError(f"archive {folder} cannot be locked: {error.strerror}") from error
-            raise ArchiveLocked(f"archive {folder} is being written by {holder}") from None
+            raise holder.locked(folder, number) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
 
@@ -114,7 +121,7 @@ def create(path: Path, row: tuple[int | str | bytes, ...], fill: Callable[[Path]
         draft.rename(path)
         sync_folder(path.parent)
     except (OSError, apsw.Error) as error:
-        raise ArchiveError(f"{path} cannot be made: {owner.told(error, path.parent)}") from error
+        raise owner.fault(f"{path} cannot be made", error, path.parent) from error
 
 
 def open_for_writing(path: Path) -> apsw.Connection:
@@ -122,6 +129,8 @@ def open_for_writing(path: Path) -> apsw.Connection:
     ArchiveError when this user may not."""
     if path.stat().st_size < _SMALLEST:
         raise apsw.NotADBError(_EMPTY)
+    if path.stat().st_mode & _ANY_WRITE:  # else it is sealed, and only read
+        owner.check_usable(f"{path} cannot be written", path.parent, *_parts(path))
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     except apsw.CantOpenError as error:
@@ -172,7 +181,7 @@ def renew_journal(path: Path) -> None:
 
 
 def _unwritable(path: Path, error: Exception) -> ArchiveError:
-    return ArchiveError(f"{path} cannot be written: {owner.told(error, path.parent, *_parts(path))}")
+    return owner.fault(f"{path} cannot be written", error, path.parent, *_parts(path))
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
@@ -180,14 +189,29 @@ def open_for_reading(path: Path) -> apsw.Connection:
     try:
         if path.exists() and path.stat().st_size < _SMALLEST:
             raise apsw.NotADBError(_EMPTY)
+        _check_journal(path)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
     except apsw.NotADBError as error:
         raise ArchiveDamaged(f"{path} cannot be read: {error}") from error
     except (apsw.Error, OSError) as error:
-        raise ArchiveError(f"{path} cannot be read: {owner.told(error, path.parent, path, want=os.R_OK)}") from error
+        raise owner.fault(f"{path} cannot be read", error, path.parent, path, want=os.R_OK) from error
     return connection
+
+
+def _check_journal(path: Path) -> None:
+    """ArchiveError where only who may write can read at present: for a segment with a journal SQLite has to make a file
+    beside it, unless a gateway has it open (https://www.sqlite.org/wal.html, read-only databases)."""
+    beside = path.with_name(path.name + "-shm")
+    if beside.exists() or not os.access(path, os.R_OK) or not path.stat().st_mode & _ANY_WRITE:
+        return
+    if not os.access(path.parent, os.W_OK, effective_ids=True):
+        owns = user_name(path.parent.stat().st_uid)
+        raise ArchiveError(
+            f"{path} cannot be read: no gateway runs, and without one only {owns}, whose {path.parent} is, can read "
+            f"what is not sealed yet; start the gateway (systemctl start gatewayd), or run this as {owns}"
+        )
 
 
 def ratio_rows(path: Path) -> list[RatioRow]:

@@ -2,9 +2,10 @@
 
 Rules: a reading that is set aside is in the archive all the same; here stand only its number and the reason. Ranges, so
 that a damaged segment is one row. The writer's thread of the store writes; everybody may read. A damaged file is put
-aside: losing it loses no reading.
+aside: losing it loses no reading. One that this user may not write is not damaged, and stays.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -51,18 +52,20 @@ def state_path(folder: Path) -> Path:
 
 
 def open_state(folder: Path) -> apsw.Connection:
-    """The writing connection. ArchiveError."""
+    """The writing connection. ArchiveError, with owner and remedy where this user may not write."""
     path = state_path(folder)
+    parts = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+    owner.check_usable(f"{path} cannot be written", folder, *parts)
     try:
         try:
             return _open(path)
         except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.ReadOnlyError, ValueError):
             path.rename(path.with_suffix(".damaged"))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            for part in parts[1:]:
+                part.unlink(missing_ok=True)
             return _open(path)
     except (apsw.Error, OSError) as error:
-        raise ArchiveError(f"{path} cannot be opened: {error}") from error
+        raise owner.fault(f"{path} cannot be opened", error, folder, path) from error
 
 
 def put(state: apsw.Connection, aside: SetAside, now_us: int) -> None:
@@ -117,7 +120,7 @@ def _ask(folder: Path, sql: str, values: tuple[str | None, ...]) -> list[tuple[o
         finally:
             connection.close()
     except (apsw.Error, ValueError) as error:  # ValueError: a text that is none
-        raise ArchiveError(f"{path} cannot be read: {error}") from error
+        raise owner.fault(f"{path} cannot be read", error, folder, path, want=os.R_OK) from error
 
 
 def _open(path: Path) -> apsw.Connection:

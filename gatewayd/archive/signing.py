@@ -59,8 +59,7 @@ class Signer:
                 _create(folder)
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError) as error:
-            reason = owner.told(error, folder, path, want=os.R_OK)
-            raise ArchiveError(f"the signing key {path} cannot be used: {reason}") from error
+            raise owner.fault(f"the signing key {path} cannot be used", error, folder, path, want=os.R_OK) from error
         if not isinstance(key, Ed25519PrivateKey):
             raise ArchiveError(f"the signing key {path} is not an Ed25519 key")
         self._key = key
@@ -74,7 +73,7 @@ def public_key(path: Path) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ArchiveError(f"the public key {path} cannot be used: {error}") from error
+        raise owner.fault(f"the public key {path} cannot be used", error, path.parent, path, want=os.R_OK) from error
     if not isinstance(key, Ed25519PublicKey):
         raise ArchiveError(f"{path} is not an Ed25519 public key")
     return key

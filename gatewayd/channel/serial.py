@@ -21,7 +21,7 @@ import serial
 
 from gatewayd.channel import ControlLines, Framing
 from gatewayd.channel.parity import SoftwareParity
-from gatewayd.errors import ChannelError, ChannelTimeout, DeviceInUse
+from gatewayd.errors import ChannelError, ChannelTimeout, DeviceInUse, DeviceNotPermitted
 
 _BUFFER_LIMIT = 1 << 16
 _CHUNK = 4096
@@ -43,7 +43,7 @@ def open_serial(name: str, device: Path, baud: int, framing: Framing | None, swi
     try:
         port = serial.Serial(str(device), baud, timeout=None, exclusive=True)
     except serial.SerialException as error:
-        kind = DeviceInUse if _LOCKED in str(error) else ChannelError
+        kind = DeviceInUse if _LOCKED in str(error) else DeviceNotPermitted if _barred(error) else ChannelError
         raise kind(f"line {name}: {_remedy(device, error)}") from error
     except (termios.error, OSError, ValueError) as error:
         raise ChannelError(f"line {name}: {device} cannot be used as a serial port: {error}") from error
@@ -65,10 +65,15 @@ async def take_serial(
         await asyncio.sleep(_LOCK_STEP)  # a lock tells nobody that it is free
 
 
+def _barred(error: serial.SerialException) -> bool:
+    """Whether this user may not open it: another one, or one in its group, may."""
+    return getattr(error, "errno", None) == errno.EACCES or "Permission denied" in str(error)
+
+
 def _remedy(device: Path, error: serial.SerialException) -> str:
     text = str(error)
     # Permission first: in a folder that is closed to us it cannot even be asked whether the device exists.
-    if getattr(error, "errno", None) == 13 or "Permission denied" in text:
+    if _barred(error):
         return f"no permission for {device}; add the user to the group that owns it (usually dialout)"
     if getattr(error, "errno", None) == errno.EPERM:  # the group is right, and the service may not all the same
         return (

@@ -115,7 +115,7 @@ def gatewayd(ctx: click.Context, config_path: Path) -> None:
 def main() -> None:
     """Entry point: run a command and turn the project's errors into messages and exit codes."""
     streams.provide()
-    from gatewayd.errors import ConfigError, GatewayError
+    from gatewayd.errors import ConfigError, GatewayError, NotPermitted
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup stays what it is
@@ -131,7 +131,7 @@ def main() -> None:
     except ConfigError as error:
         click.echo(error, err=True)
         sys.exit(ExitCode.USAGE)
-    except PermissionError as error:
+    except (PermissionError, NotPermitted) as error:
         click.echo(f"not permitted: {error}", err=True)
         sys.exit(ExitCode.NOT_PERMITTED)
     except GatewayError as error:

@@ -11,7 +11,7 @@ import click
 from gatewayd import daemon
 from gatewayd.archive import head, signing
 from gatewayd.archive.extract import extents
-from gatewayd.archive.query import Reader
+from gatewayd.archive.query import Reader, Selection
 from gatewayd.archive.verify import Anchor, Finding
 from gatewayd.archive.verify import verify as verify_archive
 from gatewayd.cli.archive_audit import audit
@@ -25,6 +25,7 @@ from gatewayd.cli.language import lang_option
 from gatewayd.cli.output import print_json, print_readings
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import patience, progress
+from gatewayd.config import Config
 from gatewayd.daemon.derived import derived_folder
 
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9A-Fa-f]{64})", re.ASCII)
@@ -49,6 +50,8 @@ def show(config_path: Path, /, as_json: bool, **options: Any) -> None:  # Any: t
     try:
         with patience("reading the archive"):
             readings = reader.select(wanted)
+            if not readings and wanted.meter is not None:
+                _check_known(config, reader, wanted.meter)
     finally:
         reader.close()
     print_readings(readings, zone, as_json=as_json, with_meter=wanted.meter is None)
@@ -120,6 +123,16 @@ archive.add_command(audit)
 archive.add_command(export)
 archive.add_command(gaps)
 archive.add_command(stats)
+
+
+def _check_known(config: Config, reader: Reader, meter: str) -> None:
+    """A usage error for a meter that is not in the configuration, and of which the archive has nothing either."""
+    ids = [one.id for one in config.metered]
+    if meter not in ids and not reader.select(Selection(meter=meter, last=1)):
+        raise click.UsageError(
+            f"there is nothing of a meter '{meter}' in the archive, and it is not configured; "
+            f"configured: {', '.join(ids[:20]) or 'none'}"
+        )
 
 
 def _finding_object(finding: Finding) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 Rules: who has the line before is told on standard error. A loan that the gateway ends, ends the work; one that the
 command ends is reported to the gateway, which has it in its audit log. Without a gateway the command writes that entry
-itself; an archive that cannot be opened keeps nobody from a line, and is said.
+itself; an archive that cannot be opened, or does not take it, keeps nobody from a line, and is said. A call that was
+paid for is written down also where the gateway has stopped meanwhile.
 """
 
 import asyncio
@@ -22,13 +23,16 @@ from gatewayd.call_log import audit_of
 from gatewayd.channel.modem_options import CallRecord
 from gatewayd.cli.aside import aside
 from gatewayd.config import Config
-from gatewayd.control import follow
+from gatewayd.control import NotRunning, follow
 from gatewayd.errors import ArchiveError, ArchiveLocked, GatewayError
 from gatewayd.loans import Ending
 from gatewayd.peer import user_name
 from gatewayd.refusals import Refusals, Sim
 
 T = TypeVar("T")
+
+_LATE_S = 10.0
+"""How long a line is waited for under which only a call is to be written down."""
 
 Events = AsyncGenerator[dict[str, Any], None]
 
@@ -75,7 +79,7 @@ async def borrowed(config: Config, line: str, what: str, seconds: float, work: W
                 aside(f"warning: this will not be in the audit log: {error}")
                 return await work(Borrowed(None))
             lent = await _turn(events, line)
-            return await _lent(folder, line, lent, events, seconds, work)
+            return await _lent(config, line, lent, events, seconds, work)
 
     async def here() -> T:
         async with _archive(config, what) as store:
@@ -116,8 +120,8 @@ def _before(event: dict[str, Any]) -> str:
     return f"meter {', '.join(meters)} is being read" if meters else ""
 
 
-async def _lent(folder: Path, line: str, lent: dict[str, Any], events: Events, needed: float, work: Work[T]) -> T:
-    number, seconds = str(lent["loan"]), lent["seconds"]
+async def _lent(config: Config, line: str, lent: dict[str, Any], events: Events, needed: float, work: Work[T]) -> T:
+    folder, number, seconds = config.archive.path, str(lent["loan"]), lent["seconds"]
     if seconds is not None and seconds < needed:
         aside(
             f"line {line}: the running gateway lends it for {seconds:.0f} s at most; what takes longer has to be asked "
@@ -145,6 +149,13 @@ async def _lent(folder: Path, line: str, lent: dict[str, Any], events: Events, n
         try:
             if ended or one.call is not None:
                 await _give_back(folder, number, result, detail or one.detail, one)
+        except NotRunning as error:
+            await _write_late(config, line, one, error)
+        except (GatewayError, PermissionError) as error:
+            if watching.done():  # the gateway has ended the loan, and has written down that it was
+                await _write_late(config, line, one, error)
+            else:
+                _unwritten(one, error)
         finally:  # not before: it ends the connection, and the loan with it
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -161,14 +172,47 @@ async def _called_in(events: Events, *, served: bool) -> str:
 
 
 async def _give_back(folder: Path, number: str, result: Ending, detail: str, one: Borrowed) -> None:
+    """NotRunning, GatewayError when that does not work, or is not written down; PermissionError."""
     told = {"loan": number, "result": result.value, "detail": detail}
     if one.call is not None:
         told |= {"call": msgspec.json.encode(one.call).decode(), "meter": one.called}
+    await _tell(folder, daemon.GIVE_BACK, told)
+
+
+def _unwritten(one: Borrowed, why: object) -> None:
+    if one.call is None:
+        aside(f"warning: this is not in the audit log: {why}")
+    else:
+        aside(f"warning: the call is not in the archive: {why}")
+
+
+async def _write_late(config: Config, line: str, one: Borrowed, error: Exception) -> None:
+    """Put a call into the archive that the gateway has not taken before it ended the loan: under a new loan where one
+    runs again, else by ourselves. What cannot be done is told."""
+    call, folder = one.call, config.archive.path
+    if call is None:
+        return  # the gateway has written down that the line was lent
+
+    async def asked() -> None:
+        try:
+            async with (
+                asyncio.timeout(_LATE_S),
+                aclosing(follow(folder, daemon.LEND, line=line, what="modem")) as events,
+            ):
+                await anext(events)
+                lent = await _turn(events, line)
+                await _give_back(folder, str(lent["loan"]), Ending.DONE, "the call of a loan that was ended", one)
+        except (GatewayError, TimeoutError) as fault:  # of one that stops: in a moment the archive is free
+            raise NotRunning(str(fault)) from fault
+
+    async def here() -> None:
+        async with daemon.opened(daemon.build_store(config, group_seconds=0.0)) as store:
+            await asyncio.wrap_future(store.submit(audit_of(call, one.called, user_name(os.geteuid()))))
+
     try:
-        await _tell(folder, daemon.GIVE_BACK, told)
-    except (GatewayError, PermissionError) as error:
-        if one.call is not None:
-            aside(f"warning: the call is not in the archive: {error}")
+        await daemon.either(asked, here, aside)
+    except (GatewayError, OSError) as fault:
+        _unwritten(one, f"{error}; {fault}")
 
 
 async def _tell(folder: Path, request: str, details: dict[str, str]) -> None:
@@ -215,9 +259,13 @@ async def _alone(store: Store | None, line: str, what: str, work: Work[T]) -> T:
         raise
     finally:
         if store is not None:
-            if one.call is not None:
-                store.submit(audit_of(one.call, one.called, user))
-            store.submit(daemon.loan_audit(user, what, line, result, detail))
+            entries = [] if one.call is None else [audit_of(one.call, one.called, user)]
+            entries.append(daemon.loan_audit(user, what, line, result, detail))
+            try:
+                for written in [store.submit(entry) for entry in entries]:
+                    await asyncio.wrap_future(written)
+            except ArchiveError as error:
+                _unwritten(one, error)
 
 
 def _unaudited(what: str, error: Exception) -> None:

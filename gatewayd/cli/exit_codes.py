@@ -23,5 +23,5 @@ MEANINGS = {
     ExitCode.USAGE: "A mistake on the command line or in the configuration; nothing was done.",
     ExitCode.NOT_PERMITTED: "This user may not: the file, the device or the control socket belongs to somebody else.",
     ExitCode.INTERRUPTED: "Interrupted by Ctrl-C, SIGTERM or the end of the terminal, in order: a meter was told, a "
-    "call hung up, what had come is archived.",
+    "call hung up, what had come is archived. `run` ends with 0.",
 }

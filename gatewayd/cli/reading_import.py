@@ -86,8 +86,10 @@ def import_(
     waits = (config.manual.hold if hold is None else hold) and not yes
     check_texts({"--note": note, "--author": author})
     check_texts({"--unit": unit}, LONGEST_CELL)
-    if report is not None and report.exists() and report.samefile(file):
-        raise click.BadParameter("is the file that is imported; name another one", param_hint="--report")
+    if report is not None:
+        _check_place(report, "--report")
+        if report.exists() and report.samefile(file):
+            raise click.BadParameter("is the file that is imported; name another one", param_hint="--report")
     try:
         rows = read_table(file, config.manual.most_rows)
     except FileRefused as error:
@@ -123,8 +125,7 @@ def template(config_path: Path, out: Path) -> None:
     from gatewayd.manual.report import PROMPTS, write_template
     from gatewayd.manual.table import COLUMNS
 
-    if out.suffix.lower() != ".xlsx":
-        raise click.BadParameter("has to end with .xlsx", param_hint="OUT")
+    _check_place(out, "OUT")
     most = _most_rows(config_path)
     try:
         write_template(out, most)
@@ -222,6 +223,16 @@ def _most_rows(config_path: Path) -> int:
         return daemon.load_config(config_path).manual.most_rows
     except ConfigError:
         return ManualSettings().most_rows
+
+
+def _check_place(out: Path, option: str) -> None:
+    """A usage error where no workbook may be written."""
+    from gatewayd.manual.report import workbook_path
+
+    try:
+        workbook_path(out)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _write_report(path: Path, rows: Sequence[Row], done: Sequence[Handled], critical: Finding | None) -> None:

@@ -15,6 +15,7 @@ import click
 
 from gatewayd import daemon
 from gatewayd.cli.output import warn
+from gatewayd.errors import ArchiveError, NotPermitted
 
 log = logging.getLogger("gatewayd.config")
 
@@ -34,4 +35,7 @@ def run(config_path: Path, verbose: bool) -> None:
     else:
         with contextlib.suppress(OSError):  # where messages go the disk may be full: that is no reason not to read
             warn(config_path, config.warnings)
-    asyncio.run(daemon.run(config, config_path.absolute()))
+    try:
+        asyncio.run(daemon.run(config, config_path.absolute()))
+    except NotPermitted as error:  # 1, and not 3, after which systemd gives up: a disk may be mounted in a moment
+        raise ArchiveError(str(error)) from error

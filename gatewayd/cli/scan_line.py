@@ -3,7 +3,7 @@
 Rules: asks and writes nothing to a device. How long it takes is said first, on standard error; the table and the block
 go to standard output. What cannot be configured without somebody's decision stands in the block as a comment, so that
 the block loads as it is. Units that are configured already are not in it. Exit code 1 when nobody answers. A line that
-a running gateway reads is lent for it.
+a running gateway reads is lent for it. Who interrupts it, or loses the line, has a table of what was found by then.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import progress
 from gatewayd.config import Config, Line, ModemLine, TcpLine, TcpListenLine, UdpListenLine
 from gatewayd.daemon import LineScan, Unit
+from gatewayd.errors import GatewayError
 
 DEFAULT_TIMEOUT_MS = 300
 _DRIVER = "modbus"
@@ -52,8 +53,15 @@ def scan_line(config: Config, line: str, options: LineOptions, block_path: Path 
     """Scan a configured line and print what was found."""
     settings = config.lines[line]
     how = _how(settings, options)
-    found = asyncio.run(_scan(config, settings, how))
     configured = _configured(config, line)
+    so_far = _SoFar()
+    try:
+        found = asyncio.run(_scan(config, settings, how, so_far))
+    except (KeyboardInterrupt, GatewayError):
+        if so_far.found and not as_json:
+            console().print(_table([*so_far.found.values()], configured))
+            click.echo(f"found by then: {so_far.asked} of {len(how.units)} units were asked", err=True)
+        raise
     block = block_of(line, how.transport, found, configured, {meter.id for meter in config.meters})
     if as_json:
         print_json(
@@ -101,7 +109,18 @@ def _how(settings: Line, options: LineOptions) -> LineScan:
     )
 
 
-async def _scan(config: Config, settings: Line, how: LineScan) -> tuple[Unit, ...]:
+class _SoFar:
+    """What a scan has found, and how many units it has asked."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, Unit] = {}
+        self.asked = 0
+
+    def take(self, one: Unit) -> None:
+        self.found[one.unit] = one
+
+
+async def _scan(config: Config, settings: Line, how: LineScan, so_far: _SoFar) -> tuple[Unit, ...]:
     first, last = how.units[0], how.units[-1]
     which = f"unit {first}" if first == last else f"units {first} to {last}"
     click.echo(f"line {settings.id}: {which} by {how.transport}, {_time(how.seconds)} when nobody answers", err=True)
@@ -109,8 +128,13 @@ async def _scan(config: Config, settings: Line, how: LineScan) -> tuple[Unit, ..
     async def work(line: Borrowed) -> tuple[Unit, ...]:
         channel = await daemon.open_alone(daemon.build_line(settings))
         try:
-            with progress(f"units on {settings.id}", len(how.units)) as done:
-                found = await daemon.scan_line(channel, how, done)
+            with progress(f"units on {settings.id}", len(how.units)) as show:
+
+                def done(asked: int) -> None:
+                    so_far.asked = asked
+                    show(asked)
+
+                found = await daemon.scan_line(channel, how, done, so_far.take)
         finally:
             await channel.close()
         line.detail = f"{which} by {how.transport}; {counted(len(found), 'answers', 'answer')}"

@@ -1,9 +1,9 @@
 """`gatewayd tail`: readings as they are archived, one line each, until Ctrl-C.
 
 Rules: reads the archive and asks nobody, so that it goes on over rotated segments and a gateway that is started anew,
-and waits where there is none yet. Every reading is shown once, in the order of the archive, and written out at once;
-what cannot be read because of damage is passed over and told. In a pipe a line has no colours and whole times; `--json`
-has the fields of `read --json`.
+and waits where there is none yet; who may not read it need not wait. Every reading is shown once, in the order of the
+archive, and written out at once; what cannot be read because of damage is passed over and told. In a pipe a line has no
+colours and whole times; `--json` has the fields of `read --json`.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from gatewayd import daemon
 from gatewayd.archive.follow import Follower
 from gatewayd.archive.head import read_head
 from gatewayd.archive.rows import to_us
-from gatewayd.archive.segments import segment_numbers
+from gatewayd.archive.segments import open_for_reading, segment_numbers, segment_path
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import NARROW, Screen, console, local_time, short_time, status_style, visible
 from gatewayd.cli.session import obis_code
 from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
-from gatewayd.errors import ArchiveDamaged, ArchiveError
+from gatewayd.errors import ArchiveDamaged, ArchiveError, ArchiveNotPermitted
 from gatewayd.model import Archived
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import reading_object, to_json
@@ -97,7 +97,8 @@ class Wanted:
 
 
 def followed(folder: Path, start: datetime | None, ended: Callable[[], bool]) -> Iterator[Archived]:
-    """Readings as they come, those from `start` on first; goes on until `ended()`. Waits where there is no archive."""
+    """Readings as they come, those from `start` on first; goes on until `ended()`. Waits where there is no archive.
+    PermissionError, ArchiveNotPermitted where this user may not read it."""
     follower: Follower | None = None
     seq: int | None = None
     told = ""
@@ -105,8 +106,9 @@ def followed(folder: Path, start: datetime | None, ended: Callable[[], bool]) ->
         try:
             head = read_head(folder)
             end = 0 if head is None else head.seq  # where there is none yet, everything is new
-            if follower is None and segment_numbers(folder):
+            if follower is None and (numbers := segment_numbers(folder)):
                 follower = Follower(folder)
+                open_for_reading(segment_path(folder, numbers[-1])).close()
             if seq is None:
                 seq = end if start is None or follower is None else _begin(follower, start, end)
             elif end < seq:
@@ -117,7 +119,9 @@ def followed(folder: Path, start: datetime | None, ended: Callable[[], bool]) ->
                 found, seq = _after(follower, seq, end)
                 yield from found
             told = ""
-        except ArchiveError as error:
+        except (ArchiveError, PermissionError) as error:
+            if seq is None and isinstance(error, ArchiveNotPermitted | PermissionError):
+                raise
             follower = None
             if str(error) != told:
                 click.echo(f"warning: {error}", err=True)

@@ -23,7 +23,7 @@ from gatewayd.cli.session import find_line, find_meter, register_code, session
 from gatewayd.cli.trace_text import TOGETHER, WIDE, TraceText, row_bytes
 from gatewayd.config import Config, ModemLine
 from gatewayd.control import NotRunning, follow
-from gatewayd.errors import GatewayError
+from gatewayd.errors import ArchiveLocked, GatewayError
 from gatewayd.model import Registers
 from gatewayd.obis import Obis
 from gatewayd.sink.payload import to_json
@@ -82,7 +82,17 @@ def trace(
         settings = find_meter(config, meter)
         if line not in [member.id for member in config.lines_of(settings.line)]:
             raise click.UsageError(f"meter '{meter}' is on line {settings.line}, not on {line}")
-        result = asyncio.run(screen.showing(tap, session(config, settings, Registers(obis), tap)))
+        try:
+            result = asyncio.run(screen.showing(tap, session(config, settings, Registers(obis), tap)))
+        except ArchiveLocked as error:
+            if not error.gateway:
+                raise
+            raise ArchiveLocked(
+                error.text,
+                f"gatewayd trace {line} shows what it does: leave that running, and in another terminal "
+                f"gatewayd read {meter}",
+                gateway=True,
+            ) from None
         assert result is not None  # nothing else ends it
     what = counted(len(result.readings), "reading")
     click.echo(f"{what} archived; see gatewayd archive show {meter}", err=True)

@@ -26,6 +26,8 @@ from gatewayd.kernel_clock import adjtimex
 def witness(once: bool, path: Path) -> None:
     """Ask the kernel every 10 s whether this machine's clock is synchronised, and write the answer down for gateways
     whose unit forbids them to ask. gatewayd-clock.service runs this."""
+    if path.exists() and not path.is_file():  # the answer takes its place
+        raise click.BadParameter("is no file", param_hint="--file")
     while True:
         found = adjtimex()
         if isinstance(found, str):

@@ -36,7 +36,10 @@ _KINDS: Mapping[str, type[Question]] = {"read": Registers, "profile": Profile, "
 _FAULTS: Mapping[str, type[GatewayError]] = {
     name: kind
     for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, GatewayError) and kind is not errors.ConfigError
+    if isinstance(kind, type)
+    and issubclass(kind, GatewayError)
+    and kind is not errors.ConfigError
+    and not issubclass(kind, errors.NotPermitted)  # it is the gateway that may not, and not who asks
 }
 
 

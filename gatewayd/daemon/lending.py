@@ -153,13 +153,15 @@ class Lending:
         calls: list[CallRecord] = []
         if request.get("call"):
             calls.append(_call(request.get("call"), loan))
-        for call in calls:
-            await asyncio.wrap_future(
-                self._gateway.store.submit(call_audit(call, request.get("meter")[:_LONGEST_NAME], loan.user))
-            )
-        ending = next((one for one in _TOLD if one.value == request.get("result")), Ending.FAULT)
-        settled = all(call.hung_up or not call.dialled for call in calls)
-        loan.give_back(ending, request.get("detail"), settled=settled)
+        try:
+            for call in calls:
+                await asyncio.wrap_future(
+                    self._gateway.store.submit(call_audit(call, request.get("meter")[:_LONGEST_NAME], loan.user))
+                )
+        finally:  # whatever the archive does, the line is not needed any more
+            ending = next((one for one in _TOLD if one.value == request.get("result")), Ending.FAULT)
+            settled = all(call.hung_up or not call.dialled for call in calls)
+            loan.give_back(ending, request.get("detail"), settled=settled)
         if loan in self._loans.values():  # else its connection is gone, and the entry written
             await asyncio.wrap_future(self._entry(loan))  # whoever has heard that it is noted finds it in the log
 

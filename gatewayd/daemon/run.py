@@ -21,6 +21,7 @@ from gatewayd.channel.tracing import Tap
 from gatewayd.config import Config, SinkSettings
 from gatewayd.control import Request, listening
 from gatewayd.daemon import manual, noting, substitutes
+from gatewayd.daemon.archive_turn import behind_commands
 from gatewayd.daemon.build import (
     build_acquisition,
     build_clock,
@@ -49,7 +50,7 @@ from gatewayd.daemon.threads import DaemonThreads, collect_seldom, share_promptl
 from gatewayd.daemon.trace import trace_stream
 from gatewayd.daemon.upkeep_loop import look_after, save, watch
 from gatewayd.diary import PREFIX, Diary
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveError, ArchiveLocked
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
 
@@ -71,7 +72,10 @@ async def run(config: Config, path: Path | None = None) -> None:
     _heed_signals(stop, hung_up)
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
     share_promptly()
-    async with opened(build_store(config)) as store:
+    async with AsyncExitStack() as archive:
+        store = await _archive_of(archive, config, stop)
+        if store is None:
+            return
         store.declare(config.metered)
         gateway = await _assembled(config, path, store)
         collect_seldom()
@@ -83,6 +87,20 @@ async def run(config: Config, path: Path | None = None) -> None:
             await _derive(stack, gateway)
             await _supervise(gateway, reloads, notifier, stop, hung_up)
     log.info("gatewayd stopped, archive at seq %d", store.head)
+
+
+async def _archive_of(archive: AsyncExitStack, config: Config, stop: asyncio.Event) -> Store | None:
+    """The archive, open; None when the stop came while somebody else had it. ArchiveError."""
+
+    async def here() -> Store:
+        return await archive.enter_async_context(opened(build_store(config)))
+
+    try:
+        return await behind_commands(here, log.warning, stop.is_set)
+    except ArchiveLocked:
+        if stop.is_set():
+            return None
+        raise
 
 
 def _heed_signals(stop: asyncio.Event, hung_up: asyncio.Event) -> None:

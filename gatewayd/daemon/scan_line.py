@@ -75,14 +75,20 @@ class Unit:
     note: str = ""
 
 
-async def scan_line(channel: Channel, how: LineScan, on_done: Callable[[int], None]) -> tuple[Unit, ...]:
-    """The units that answer, in their order. `on_done` is called with the number of units that were asked.
+async def scan_line(
+    channel: Channel,
+    how: LineScan,
+    on_done: Callable[[int], None],
+    on_found: Callable[[Unit], None] = lambda _unit: None,
+) -> tuple[Unit, ...]:
+    """The units that answer, in their order. `on_done` is called with the number of units that were asked, `on_found`
+    with each unit that has answered, and again when more is known of it.
 
     ChannelError when the line fails, ProtocolError where what answers is no Modbus."""
     deadline = asyncio.get_running_loop().time() + _SET_LINE_SECONDS
     await channel.set_line(how.baud or DEFAULT_BAUD, how.framing or Framing.N81, deadline=deadline)
     transport = Transport(how.transport)
-    there = await _sweep(channel, transport, how, on_done)
+    there = await _sweep(channel, transport, how, on_done, on_found)
     used = 2 * len(how.units)  # transaction numbers of the sweep, at most
     async with Conversation(channel, exchange(transport, how.close, used)) as conversation:
         sound = [unit for unit, what in there.items() if what is Presence.SOMEBODY]
@@ -90,6 +96,7 @@ async def scan_line(channel: Channel, how: LineScan, on_done: Callable[[int], No
         found: dict[int, Unit] = {unit: Unit(unit, note=DAMAGED) for unit in there}
         for unit in (sound[0], sound[-1]) if alone else sound:
             found[unit] = _unit(unit, await recognised(partial(conversation.ask, unit)))
+            on_found(found[unit])
         if alone and _same(found[sound[0]], found[sound[-1]]) and (found[sound[0]].serial or len(sound) > _FEW):
             first = found[sound[0]]
             return (Unit(first.unit, first.maps, first.serial, first.firmware, first.said, SAME),)
@@ -99,7 +106,11 @@ async def scan_line(channel: Channel, how: LineScan, on_done: Callable[[int], No
 
 
 async def _sweep(
-    channel: Channel, transport: Transport, how: LineScan, on_done: Callable[[int], None]
+    channel: Channel,
+    transport: Transport,
+    how: LineScan,
+    on_done: Callable[[int], None],
+    on_found: Callable[[Unit], None],
 ) -> dict[int, Presence]:
     there: dict[int, Presence] = {}
     wrong = 0
@@ -108,6 +119,7 @@ async def _sweep(
             what = await presence(partial(conversation.ask, unit))
             if what is not Presence.NOBODY:
                 there[unit] = what
+                on_found(Unit(unit, note=DAMAGED if what is Presence.DAMAGED else ""))
             wrong = wrong + 1 if what is Presence.DAMAGED else 0
             if transport is Transport.TCP and wrong >= _WRONG_IN_A_ROW:
                 raise ProtocolError("does not speak Modbus TCP; try --transport rtu, for a serial server on a bus")

@@ -1,7 +1,8 @@
 """Users and what they may do with files: of the one who looks, and of the one that the gateway runs as.
 
 Rules: root may everything; for oneself the kernel is asked, which knows access lists and read-only mounts; for somebody
-else owner, group and mode are counted up, and where there is an access list nobody knows.
+else owner, group and mode are counted up, and where there is an access list nobody knows: save for the owner, whose
+rights are those of the mode with a list as well (acl(5), ACL_USER_OBJ).
 """
 
 import errno
@@ -66,7 +67,7 @@ def obstacle(path: Path, account: Account, want: int) -> Path | None:
             found = each.stat()
         except PermissionError:
             raise Unseen(f"{each} cannot be seen by user {user_name(os.geteuid())}") from None
-        if has_access_list(each):
+        if account.uid not in (found.st_uid, 0) and has_access_list(each):
             raise Unseen(f"{each} has an access list (getfacl {each}), which is not counted up here")
         if not allows(found.st_mode, found.st_uid, found.st_gid, account, needed):
             return each

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatewayd.archive.holder import command_of
+
 _PROC = Path("/proc")
 _LOCK = re.compile(
     r"^\d+:\s+(?:-> )?(?P<kind>FLOCK|POSIX|OFDLCK)\s+\w+\s+\w+\s+(?P<pid>-?\d+)\s+"
@@ -80,12 +82,12 @@ def writer_of(lock: Path) -> tuple[Holder, bool] | None:
         holders = lock_holders(lock, seen_locks())
     except OSError:
         return None
-    return (holders[0], _runs(holders[0].pid)) if holders else None
+    return (holders[0], is_gateway(holders[0].pid)) if holders else None
 
 
-def _runs(pid: int) -> bool:
-    """Out of the command line of a process: `python -m gatewayd -c FILE run`."""
-    return "run" in _text(_PROC / str(pid) / "cmdline").split("\0")
+def is_gateway(pid: int) -> bool:
+    """Whether a process carries out `gatewayd run`, as far as its command line can be seen."""
+    return command_of(pid) == "run"
 
 
 def seen_locks() -> list[Lock]:

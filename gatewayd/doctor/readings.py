@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import apsw
+
 from gatewayd.doctor.archive import opened_in_passing
-from gatewayd.doctor.findings import Finding, error, note, warning
+from gatewayd.doctor.findings import Finding, Unseen, error, note, warning
+from gatewayd.errors import NotPermitted
 from gatewayd.manual.held import Held
 from gatewayd.manual.queue import Queue
 
@@ -24,8 +27,11 @@ _REMEDY = "gatewayd reading waiting; then gatewayd reading release NUMBER, or re
 
 
 def judged(archive: Path, now: datetime, months: int) -> list[Finding]:
-    """Look, and say what it means. `months`: the retention of the archive."""
-    return judged_waiting(Queue(archive, opened_in_passing).waiting(), now, months)
+    """Look, and say what it means. `months`: the retention of the archive. Unseen where this user may not look."""
+    try:
+        return judged_waiting(Queue(archive, opened_in_passing).waiting(), now, months)
+    except (NotPermitted, apsw.CantOpenError):
+        raise Unseen(f"this user may not read the segments in {archive}") from None
 
 
 def judged_waiting(waiting: Sequence[Held], now: datetime, months: int) -> list[Finding]:

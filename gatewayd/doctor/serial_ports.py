@@ -7,14 +7,14 @@ import grp
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatewayd.config import Line, ModemLine, SerialLine
 from gatewayd.doctor.account import READ, WRITE, Account, mode_text, obstacle
 from gatewayd.doctor.findings import Finding, Unseen, error, fine, note, unseen, warning
-from gatewayd.doctor.processes import Holder, Lock, lock_holders, seen_locks, users_of
+from gatewayd.doctor.processes import Holder, Lock, is_gateway, lock_holders, seen_locks, users_of
 from gatewayd.doctor.scene import Scene
 
 AREA = "serial"
@@ -89,8 +89,10 @@ def _seen(device: Path, account: Account, locks: Iterable[Lock], users: Mapping[
     )
 
 
-def judged_port(name: str, port: Port, account: Account, gateway: int | None) -> list[Finding]:
-    """`gateway` is the process of the running one."""
+def judged_port(
+    name: str, port: Port, account: Account, gateway: int | None, perhaps: Collection[int] = ()
+) -> list[Finding]:
+    """`gateway` is the process of the running one; `perhaps`: those that may be it, where it cannot be asked."""
     subject = f"{name}: {port.device}"
     if not port.there:
         remedy = "plug the adapter in; ls -l /dev/serial/by-id /dev/gatewayd shows those that are there"
@@ -104,7 +106,10 @@ def judged_port(name: str, port: Port, account: Account, gateway: int | None) ->
         found.append(error(AREA, subject, *_blocked(port, account)))
     others = [holder for holder in port.holders if holder.pid != gateway]
     for holder in others:
-        if holder.locked:
+        if holder.pid in perhaps:
+            text = f"not seen: is {holder.text}, which uses it, the gateway with this configuration, or another one?"
+            found.append(unseen(AREA, subject, text))
+        elif holder.locked:
             found.append(error(AREA, subject, f"is locked by {holder.text}", _remedy(holder, port.device)))
         else:
             text = f"is open in {holder.text} as well, which takes what the meter sends"
@@ -151,8 +156,11 @@ def _group_name(gid: int) -> str:
 
 def serial_ports(scene: Scene) -> list[Finding]:
     """The look at all of them."""
+    ports = seen_ports(scene)
+    holders = {holder.pid for port in ports.values() for holder in port.holders} if scene.running is None else set()
+    gateways = [pid for pid in holders if is_gateway(pid)]
     return [
         finding
-        for name, port in seen_ports(scene).items()
-        for finding in judged_port(name, port, scene.service, scene.pid)
+        for name, port in ports.items()
+        for finding in judged_port(name, port, scene.service, scene.pid, gateways)
     ]

@@ -2,9 +2,11 @@
 
 Rules: the template is itself a table that is taken: one sheet, one row, nothing beside; what it has to say stands in
 the prompts of its cells. In a report every cell is text, whatever somebody else's cell began with; it is no table to
-import. Files come into being whole. OSError when they cannot be written.
+import. Files come into being whole, a link stays a link, and what is no file, a device or a pipe, stays what it is.
+OSError when they cannot be written.
 """
 
+import errno
 import os
 import re
 import tempfile
@@ -25,11 +27,26 @@ PROMPTS = (
     "Number of the request: type N must have one",
 )
 RESULT, FINDINGS, PORTAL = "Result", "Findings", "In the portal"
+SUFFIX = ".xlsx"
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 """What no cell can hold (XML 1.0, 2.2)."""
 _WIDTH = 22
 _LONGEST = 32_767
 _TEXT = "@"
+
+
+def workbook_path(path: Path) -> Path:
+    """Where a workbook of this name is written: behind its links. ValueError where its name does not end with .xlsx, or
+    where something is that is no file: one that is written takes the place of what was there."""
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        raise ValueError("is a link that leads nowhere") from None
+    if path.suffix.lower() != SUFFIX or found.suffix.lower() != SUFFIX:
+        raise ValueError(f"has to end with {SUFFIX}")
+    if found.exists() and not found.is_file():
+        raise ValueError("is no file")
+    return found
 
 
 def write_template(path: Path, most: int) -> None:
@@ -86,6 +103,10 @@ def write_report(path: Path, rows: Sequence[Row], handled: Sequence[Handled], cr
 
 
 def _save(book: Any, path: Path) -> None:  # Any: a workbook, whose module is loaded only when one is written
+    try:
+        path = workbook_path(path)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"it {error}") from None
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

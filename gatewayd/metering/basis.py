@@ -125,8 +125,8 @@ def disjoint(found: Iterable[Advance]) -> tuple[Advance, ...]:
 @dataclass(frozen=True, slots=True)
 class Basis:
     """The basis of one channel. `most`: the energy that an interval can have at most; None: not known. `measured`: the
-    ends of distorted intervals whose energy was metered: no line is drawn over them. ValueError where the control metering has
-    another unit."""
+    ends of distorted intervals whose energy was metered: no line is drawn over them. ValueError where the control
+    metering has another unit."""
 
     series: Series
     control: Series | None = None

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gatewayd.control import NotRunning
-from gatewayd.daemon.archive_turn import either
-from gatewayd.errors import ArchiveLocked, GatewayError
+from gatewayd.daemon.archive_turn import behind_commands, either
+from gatewayd.errors import ArchiveLocked, ArchiveNotPermitted, GatewayError
 
 
 class World:
@@ -25,7 +25,7 @@ class World:
 
     async def here(self) -> str:
         if self.locked:
-            raise ArchiveLocked("archive /a is being written by process 7 (a running gatewayd?)")
+            raise ArchiveLocked("archive /a is being written by process 7 (a running gatewayd?)", "look at it")
         return "here"
 
     def run(self) -> str:
@@ -69,8 +69,48 @@ def test_another_command_that_ends_is_waited_for() -> None:
 
 def test_who_stays_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatewayd.daemon.archive_turn.PATIENCE_S", 0.0)
-    with pytest.raises(ArchiveLocked, match=r"process 7 \(a running gatewayd\?\); stop it first"):
+    with pytest.raises(ArchiveLocked, match=r"process 7 \(a running gatewayd\?\); look at it"):
         World(locked=True).run()
+
+
+def test_who_may_not_write_is_told_to_start_the_gateway() -> None:
+    """A technician in its group, who may ask it: it is down."""
+
+    async def barred() -> str:
+        raise ArchiveNotPermitted("archive /a cannot be written: Permission denied")
+
+    world = World()
+    with pytest.raises(ArchiveNotPermitted, match=r"no gateway runs .*start gatewayd.*; .* cannot be written: Perm"):
+        asyncio.run(either(world.asked, barred, world.told.append))
+
+
+@pytest.mark.parametrize(("gateway", "stopped"), [(True, False), (False, True)])
+def test_a_gateway_waits_for_commands_only(gateway: bool, stopped: bool) -> None:
+    tries = 0
+
+    async def here() -> str:
+        nonlocal tries
+        tries += 1
+        raise ArchiveLocked("archive /a is being written by process 7", gateway=gateway)
+
+    async def body() -> None:
+        with pytest.raises(ArchiveLocked):
+            await behind_commands(here, lambda _text: None, lambda: stopped)
+
+    asyncio.run(asyncio.wait_for(body(), 5))
+    assert tries == 1
+
+
+def test_a_gateway_waits_for_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.daemon.archive_turn.TOLD_S", 0.0)
+    world = World(locked=True)
+
+    def tell(text: str) -> None:
+        world.told.append(text)
+        world.locked = False
+
+    assert asyncio.run(asyncio.wait_for(behind_commands(world.here, tell, lambda: False), 30)) == "here"
+    assert len(world.told) == 1 and world.told[0].startswith("waiting: archive /a is being written by process 7")
 
 
 def test_what_the_gateway_refuses_is_refused() -> None:

@@ -10,8 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gatewayd import clock_witness, kernel_clock
+from gatewayd.cli import gatewayd
 from gatewayd.clock_witness import Said, tell, told
 from gatewayd.kernel_clock import Sync, Synchronised, kernel_says
 from tests.system.rig import ROOT
@@ -84,3 +86,11 @@ def test_the_command_asks_this_kernel(tmp_path: Path) -> None:
     )
     assert done.returncode == 1 and "cannot be written: No such file or directory" in done.stderr
     assert os.fspath(tmp_path / "nowhere" / "state") in done.stderr
+
+
+def test_a_device_stays_one(tmp_path: Path) -> None:
+    """What root names by mistake is not replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = CliRunner().invoke(gatewayd, ["witness", "--once", "--file", str(pipe)])
+    assert done.exit_code == 2 and "is no file" in done.stderr and pipe.is_fifo()

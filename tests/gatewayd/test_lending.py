@@ -15,7 +15,7 @@ from gatewayd.channel.modem_options import CallResult
 from gatewayd.control import Request
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.lending import GIVE_BACK, LEND, PIN, Lending
-from gatewayd.errors import GatewayError, MeterRefused
+from gatewayd.errors import ArchiveError, GatewayError, MeterRefused
 from gatewayd.loans import LONGEST_SECONDS, USUAL_SECONDS, Loan
 from gatewayd.refusals import Refusals
 from tests.gatewayd.doubles import PATIENCE, call_record
@@ -148,6 +148,25 @@ def test_a_borrower_who_goes_before_his_call_is_written_has_one_entry() -> None:
         world.queued[0].set_result(None)
         assert await given_back == {"event": "noted"}
         assert [(one.type, one.result) for one in world.audits] == [("modem-call", "done"), ("modem", "cancelled")]
+
+    run(check)
+
+
+def test_a_line_is_given_back_also_where_its_call_cannot_be_written_down() -> None:
+    """The modem's worker is not told of a call that may be up because a disk is full."""
+
+    async def check() -> None:
+        world = World()
+        events, number = await world.borrowed()
+        world.writes = False
+        call = msgspec.json.encode(call_record(CallResult.DONE, "gsm")).decode()
+        given_back = asyncio.ensure_future(world.told(GIVE_BACK, loan=number, result="done", call=call, meter="em-1"))
+        await asyncio.sleep(0)
+        world.queued[0].set_exception(ArchiveError("disk full"))
+        with pytest.raises(ArchiveError, match="disk full"):
+            await given_back
+        assert [event async for event in events] == []
+        assert (world.loans[0].settled, [one.result for one in world.audits]) == (True, ["done", "done"])
 
     run(check)
 

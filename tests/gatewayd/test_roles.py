@@ -105,7 +105,7 @@ def test_the_socket_belongs_to_the_group(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert mode == f"660 {GID}"
-    assert "only for root, the user of the gateway and its group" in others
+    assert "only for root, the user of the gateway and the group dialout (control.group" in others
     assert world.audits == [], "of these the gateway hears nothing"
 
 

@@ -122,6 +122,6 @@ def test_a_command_waits_for_another_one_that_has_the_archives(tmp_path: Path, m
 def test_who_has_just_begun_has_no_number_yet(tmp_path: Path) -> None:
     lock = WriterLock(tmp_path)
     os.truncate(tmp_path / "writer.lock", 0)
-    with pytest.raises(ArchiveLocked, match="another process, which has just begun; stop it first"):
+    with pytest.raises(ArchiveLocked, match="another process, which has just begun; wait until"):
         segments.WriterLock(tmp_path)
     lock.release()

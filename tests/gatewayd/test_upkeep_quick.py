@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gatewayd.archive.intervals import Intervals, ProfileRows
+from gatewayd.archive.intervals import Intervals
+from gatewayd.archive.profile_rows import ProfileRows
 from gatewayd.archive.records import Entry
 from gatewayd.coverage import Coverage
 from gatewayd.legal_time import PRAGUE, QUARTER

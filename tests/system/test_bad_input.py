@@ -191,7 +191,7 @@ def test_an_archive_that_a_daemon_writes_is_not_written_by_anybody_else(tmp_path
             eventually(lambda: bool(exchanges(site, "head")), "the daemon has read")
             done = site.run("run")
             assert done.returncode == 1
-            assert str(daemon.process.pid) in done.stderr and "stop it first" in done.stderr
+            assert f"process {daemon.process.pid}, the running gateway; gatewayd status says" in done.stderr
             assert site.run("read", "head").returncode == 0, "the daemon asks and archives"
             assert site.json("archive", "show", "head")["readings"], "reading the archive is allowed all the time"
 

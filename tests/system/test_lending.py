@@ -342,7 +342,7 @@ def test_who_may_ask_and_what_he_is_told_whose_port_it_is_not(site: QuickSite) -
             assert code == 3 and "user nobody may not use the control socket" in said, said
             assert loans(site) == []
             code, said = as_user(site, (GID,), *LONG)
-            assert code == 1 and "no permission for" in said and "add the user to the group that owns it" in said, said
+            assert code == 3 and "no permission for" in said and "add the user to the group that owns it" in said, said
             read_on(site)
             eventually(lambda: loans(site) == [("probe", "optical", "fault")], "it is in the audit log")
         entry = next(row for row in operators(site) if row[2] == "probe")

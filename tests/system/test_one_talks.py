@@ -79,7 +79,7 @@ def test_whoever_has_the_archive_for_a_moment_is_waited_for(site: QuickSite, com
                 eventually(
                     lambda: told in waiting.said or waiting.process.exitcode is not None, "it waits, and says so"
                 )
-                assert waiting.process.exitcode is None and "stop it first" not in waiting.said
+                assert waiting.process.exitcode is None and "gatewayd status says" not in waiting.said
                 lock.release()
                 code = waiting.wait()
         finally:

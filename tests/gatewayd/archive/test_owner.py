@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gatewayd.archive import owner, segments
+from gatewayd.archive.cursors import CursorFile, Position
 from gatewayd.archive.store import Store
 from gatewayd.errors import ArchiveError
 from tests.crash.rig import Clock, seal, varied
@@ -104,6 +105,27 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(folder: Path) -> Non
     assert as_service(lambda: one_more(folder / "derived", 7, clock)) == ""
 
 
+def one_cursor(folder: Path, sink: str) -> None:
+    file = CursorFile(folder, sink)
+    file.begin(Position(1))
+    file.close()
+
+
+def test_cursors_that_root_begins_do_not_lock_the_service_out(folder: Path) -> None:
+    one_cursor(folder, "mqtt")
+    assert foreign(folder) == [] and (folder / "cursors").stat().st_mode & 0o777 == 0o750
+    assert as_service(lambda: one_cursor(folder, "mqtt")) == as_service(lambda: one_cursor(folder, "other")) == ""
+
+
+@pytest.mark.parametrize("name", ["cursors", "cursors/mqtt"])
+def test_a_cursor_of_root_is_named_with_its_remedy(folder: Path, name: str) -> None:
+    one_cursor(folder, "mqtt")
+    os.chown(folder / name, 0, 0)
+    said = as_service(lambda: one_cursor(folder, "mqtt"))
+    remedy = f"; {folder}/{name} belongs to root, its folder to nobody: chown -R nobody:dialout {folder}"
+    assert said == f"the cursor {folder}/cursors/mqtt cannot be written: Permission denied{remedy}"
+
+
 def test_a_month_that_root_begins_does_not_lock_the_service_out(folder: Path) -> None:
     clock = Clock()
     assert as_service(lambda: one_more(folder, 1, clock)) == ""
@@ -165,9 +187,14 @@ def test_what_cannot_be_given_away_is_told(
         ("head", 0o640, "the head {0}/head cannot be written: Permission denied; {0}/head"),
         ("head", 0o644, "the head {0}/head cannot be written: Permission denied; {0}/head"),
         ("signing.key", 0o600, "the signing key {0}/signing.key cannot be used: Permission denied; {0}/signing.key"),
-        ("segment-000001.sqlite", 0o640, "unable to open database file; {0}/segment-000001.sqlite"),
+        ("segment-000001.sqlite", 0o640, "Permission denied; {0}/segment-000001.sqlite"),
+        ("segment-000001.sqlite", 0o644, "Permission denied; {0}/segment-000001.sqlite"),
+        ("state.sqlite", 0o640, "{0}/state.sqlite cannot be written: Permission denied; {0}/state.sqlite"),
+        ("state.sqlite", 0o644, "{0}/state.sqlite cannot be written: Permission denied; {0}/state.sqlite"),
+        ("state.sqlite-wal", 0o644, "{0}/state.sqlite cannot be written: Permission denied; {0}/state.sqlite-wal"),
         ("segment-000001.sqlite-wal", 0o640, "Permission denied; {0}/segment-000001.sqlite-wal"),
-        ("segment-000001.sqlite-shm", 0o640, "unable to open database file; {0}/segment-000001.sqlite-shm"),
+        ("segment-000001.sqlite-shm", 0o640, "Permission denied; {0}/segment-000001.sqlite-shm"),
+        ("segment-000001.sqlite-shm", 0o644, "Permission denied; {0}/segment-000001.sqlite-shm"),
     ],
 )
 def test_a_file_of_root_is_named_with_its_remedy(folder: Path, name: str, mode: int, words: str) -> None:
@@ -180,6 +207,7 @@ def test_a_file_of_root_is_named_with_its_remedy(folder: Path, name: str, mode: 
     said = as_service(lambda: one_more(folder))
     remedy = f" belongs to root, its folder to nobody: chown -R nobody:dialout {folder}"
     assert said.endswith(words.format(folder) + remedy), said
+    assert path.exists() and not (folder / "state.damaged").exists() and not (folder / "quarantine").exists()
 
 
 def test_who_is_not_the_user_of_the_gateway_is_told_who_is(folder: Path) -> None:

@@ -7,7 +7,7 @@ from gatewayd import cli
 from gatewayd.cli import main
 from gatewayd.cli.exit_codes import MEANINGS, ExitCode
 from gatewayd.cli.tree import nodes
-from gatewayd.errors import ConfigError, Finding, MeterSilent
+from gatewayd.errors import ArchiveNotPermitted, ConfigError, DeviceNotPermitted, Finding, MeterSilent
 from tests.system.rig import ROOT
 
 PAGE = ROOT / "docs" / "exit-codes.md"
@@ -19,6 +19,8 @@ OUTCOMES: list[tuple[BaseException | None, ExitCode]] = [
     (click.UsageError("no such meter"), ExitCode.USAGE),
     (ConfigError("g.yaml", (Finding(1, "lines", "no"),)), ExitCode.USAGE),
     (PermissionError("/var/lib/gatewayd"), ExitCode.NOT_PERMITTED),
+    (ArchiveNotPermitted("archive /a cannot be written"), ExitCode.NOT_PERMITTED),
+    (DeviceNotPermitted("line bus: no permission for /dev/ttyS1"), ExitCode.NOT_PERMITTED),
     (KeyboardInterrupt(), ExitCode.INTERRUPTED),
     (click.Abort(), ExitCode.INTERRUPTED),
     (BrokenPipeError(), ExitCode.DONE),

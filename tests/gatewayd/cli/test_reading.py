@@ -1,5 +1,6 @@
 """`gatewayd reading`: what is refused before anybody is asked, and with which exit code."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,35 @@ def test_what_is_not_imported(tmp_path: Path) -> None:
     onto_itself = run(tmp_path, ["import", str(table), "--report", str(table)])
     assert onto_itself.exit_code == 2 and "name another one" in onto_itself.stderr
     assert run(tmp_path, ["import", str(table), "--note", "x" * 201]).exit_code == 2
+
+
+def test_a_report_is_written_to_files_only(tmp_path: Path) -> None:
+    """What takes its name takes its place: a device would be one no more."""
+    table, device, other = tmp_path / "a.xlsx", tmp_path / "null.xlsx", tmp_path / "other"
+    table.write_bytes(data(GOOD))
+    (tmp_path / "notes.txt").write_text("mine")
+    os.mkfifo(device)
+    os.mkfifo(other)
+    (tmp_path / "link.xlsx").symlink_to(other)
+    (tmp_path / "circle.xlsx").symlink_to("circle.xlsx")
+    (tmp_path / "folder.xlsx").mkdir()
+    for name in ("null.xlsx", "notes.txt", "link.xlsx", "circle.xlsx", "folder.xlsx"):
+        done = run(tmp_path, ["import", str(table), "--yes", "--report", str(tmp_path / name)])
+        assert done.exit_code == 2 and "--report" in done.stderr, name
+        assert run(tmp_path, ["template", str(tmp_path / name)]).exit_code == 2, name
+    assert not (tmp_path / "archive").exists()
+    assert device.is_fifo() and other.is_fifo()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_link_to_a_report_stays_a_link(tmp_path: Path) -> None:
+    table, link, report = tmp_path / "a.xlsx", tmp_path / "link.xlsx", tmp_path / "shared" / "report.xlsx"
+    report.parent.mkdir()
+    link.symlink_to(report)
+    table.write_bytes(data(GOOD))
+    for _ in range(2):
+        run(tmp_path, ["import", str(table), "--dry-run", "--report", str(link)])
+        assert link.is_symlink() and report.read_bytes().startswith(b"PK")
 
 
 def test_a_template_overwrites_nothing(tmp_path: Path) -> None:

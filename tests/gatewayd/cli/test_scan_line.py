@@ -50,7 +50,7 @@ class Scanned:
         self._config = folder / "c.yaml"
         self._config.write_text(CONFIG, encoding="utf-8")
 
-        async def instead(_config: object, _line: object, how: LineScan) -> tuple[Unit, ...]:
+        async def instead(_config: object, _line: object, how: LineScan, _so_far: object) -> tuple[Unit, ...]:
             self.hows.append(how)
             return found
 

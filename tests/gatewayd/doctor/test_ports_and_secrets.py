@@ -1,5 +1,6 @@
 """What doctor makes of devices, rights, secrets and endpoints that it has seen, without any of them."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from gatewayd.config import parse
 from gatewayd.daemon import DRIVER_OPTIONS, SINK_OPTIONS
 from gatewayd.daemon.fitness import judge_secrets
 from gatewayd.doctor import (
+    account,
     network,
     secret_files,
     serial_ports,
 )
 from gatewayd.doctor.account import Account, allows
-from gatewayd.doctor.findings import Level
+from gatewayd.doctor.findings import Level, Unseen
 from gatewayd.doctor.processes import Holder
 from gatewayd.doctor.scene import Scene
 from tests.gatewayd.doctor.samples import ACCOUNT, CHARACTER, ERROR, FOLDER, NOTE, OK, REGULAR, WARNING, only, scene
@@ -49,6 +51,14 @@ def test_a_port(changed: dict[str, Any], level: Level, words: str, remedy: str) 
     only(serial_ports.judged_port("optical", port, ACCOUNT, 7), level, words, remedy)
 
 
+def test_a_gateway_that_may_not_be_asked_is_no_stranger() -> None:
+    """Somebody outside its group looks: nobody is told to end it."""
+    port = serial_ports.Port(PORT.device, mode=PORT.mode, group="dialout", holders=(ME,))
+    found = serial_ports.judged_port("optical", port, ACCOUNT, None, [7])
+    only(found, NOTE, "not seen: is process 7 (gatewayd), which uses it, the gateway", "sudo gatewayd doctor")
+    assert found[0].unseen
+
+
 def test_a_name_that_changes() -> None:
     port = serial_ports.Port(USB, mode=CHARACTER | 0o660, stable=("/dev/serial/by-id/usb-FTDI",))
     fine, note = serial_ports.judged_port("optical", port, ACCOUNT, None)
@@ -74,6 +84,22 @@ def test_a_name_that_changes() -> None:
 def test_owner_group_and_mode(mode: int, owner: int, group: int, want: int, may: bool) -> None:
     assert allows(mode, owner, group, ACCOUNT, want) is may
     assert allows(mode, owner, group, Account("root", 0, frozenset()), want)
+
+
+@pytest.mark.parametrize(("owner", "seen"), [(990, True), (0, False)])
+def test_an_access_list_says_nothing_of_the_owner(
+    owner: int, seen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rights of an owner with a list are those of the mode (acl(5))."""
+    tmp_path.chmod(0o700)
+    os.chown(tmp_path, owner, 0)
+    monkeypatch.setattr(account, "_above", lambda _path: iter(()))
+    monkeypatch.setattr(account, "has_access_list", lambda _path: True)
+    if seen:
+        assert account.obstacle(tmp_path, ACCOUNT, account.READ | account.WRITE) is None
+    else:
+        with pytest.raises(Unseen, match="access list"):
+            account.obstacle(tmp_path, ACCOUNT, account.READ)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

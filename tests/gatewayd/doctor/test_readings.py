@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from gatewayd.archive.by_hand import note_entry
-from gatewayd.doctor.findings import Level
+from gatewayd.doctor import readings
+from gatewayd.doctor.findings import Level, Unseen
 from gatewayd.doctor.readings import AREA, judged
+from gatewayd.errors import ArchiveNotPermitted
 from gatewayd.manual.held import REQUEST, Entry, State, Step, document
 from gatewayd.manual.submission import Handled, Outcome, Submission
 from tests.gatewayd.archive.samples import append, opened
@@ -55,3 +58,17 @@ def test_a_look_leaves_nothing_behind(tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     assert judged(tmp_path, AT, MONTHS)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("fault", [apsw.CantOpenError("unable to open"), ArchiveNotPermitted("cannot be read")])
+def test_who_may_not_read_the_segments_has_not_seen_it(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, waits(3))
+
+    def refused(_path: Path) -> apsw.Connection:
+        raise fault
+
+    monkeypatch.setattr(readings, "opened_in_passing", refused)
+    with pytest.raises(Unseen, match="may not read the segments"):
+        judged(tmp_path, AT, MONTHS)
