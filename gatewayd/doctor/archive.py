@@ -158,7 +158,8 @@ def _judged_key(files: Files) -> list[Finding]:
 def _judged_quarantine(files: Files) -> list[Finding]:
     if not files.quarantined:
         return []
-    text = f"{files.quarantined} damaged segments were put aside; the gateway goes on without them"
+    were = "segment was" if files.quarantined == 1 else "segments were"
+    text = f"{files.quarantined} damaged {were} put aside; the gateway goes on without"
     return [warning(AREA, "quarantine", text, "gatewayd archive verify; docs/archive.md says what can be saved")]
 
 
@@ -206,7 +207,7 @@ def seen_files(folder: Path) -> Files:
         head_fault=fault,
         segments=numbers,
         last=last,
-        quarantined=len(list(quarantine.glob("*.sqlite*"))) if quarantine.is_dir() else 0,
+        quarantined=len(list(quarantine.iterdir())) if quarantine.is_dir() else 0,
         private=None if key is None else key.stat().st_mode,
         public=PUBLIC in names,
         holders=holders,

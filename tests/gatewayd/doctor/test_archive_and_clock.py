@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gatewayd.archive import segments
 from gatewayd.archive.head import Head
 from gatewayd.doctor import (
     archive,
@@ -17,6 +18,8 @@ from gatewayd.doctor import (
 from gatewayd.doctor.findings import Level
 from gatewayd.doctor.processes import Holder
 from gatewayd.kernel_clock import Sync, Synchronised
+from tests.crash.rig import seal, varied
+from tests.gatewayd.archive.samples import append, opened
 from tests.gatewayd.doctor.samples import ACCOUNT, ERROR, FOLDER, NOTE, NOW, OK, REGULAR, WARNING, only, told
 
 # -- the archive and its disk ------------------------------------------------------------------------------------------
@@ -50,6 +53,19 @@ def files(**changed: Any) -> archive.Files:
 def test_an_archive_with_a_fault(changed: dict[str, Any], level: Level, words: str) -> None:
     found = [one for one in archive.judged_files(files(**changed), None) if one.level is not OK]
     only(found, level, words)
+
+
+def test_each_segment_that_was_put_aside_is_counted_once(tmp_path: Path) -> None:
+    """It lies in a folder of its own, with its journal."""
+    with opened(tmp_path) as store:
+        append(store, varied(1))
+        seal(store)
+        append(store, varied(2))
+    assert archive.seen_files(tmp_path).quarantined == 0
+    path = segments.segment_path(tmp_path, 1)
+    path.with_name(f"{path.name}-wal").touch()
+    segments.quarantine(path, "20261121T200000Z")
+    assert archive.seen_files(tmp_path).quarantined == 1
 
 
 def test_a_sound_archive() -> None:
