@@ -25,8 +25,9 @@ from gatewayd.publish import Publisher
 from gatewayd.sink import Sink
 from gatewayd.sink.line_protocol.options import LineProtocolOptions
 from gatewayd.sink.line_protocol.sink import LineProtocolSink
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
 from gatewayd.sink.mqtt.client import Publication
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from gatewayd.sink.postgresql.options import PostgresqlOptions
 from gatewayd.sink.postgresql.sink import PostgresqlSink
 from tests.interop.mosquitto import Mosquitto

@@ -19,8 +19,7 @@ from gatewayd.daemon.derived import derived_folder
 from gatewayd.daemon.derived_sinks import build_points_sink, chooser, derived_history
 from gatewayd.daemon.replay import REPLAY_ID, Replayed
 from gatewayd.model import Archived
-from gatewayd.sink.line_protocol.options import LineProtocolOptions
-from gatewayd.sink.line_protocol.points import overwrites
+from gatewayd.sink.line_protocol.options import LineProtocolOptions, overwrites
 
 _PAGE = 200_000
 """Numbers that are looked for at once."""

@@ -271,7 +271,7 @@ def test_every_fault_keeps_its_kind() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GatewayError)]
     for kind in kinds:
         if kind is not errors.ConfigError:
-            # Where something is not permitted it is the gateway that may not, and nothing that who asks could put right.
+            # Where something is not permitted it is the gateway that may not: not for who asks to put right.
             wanted = GatewayError if issubclass(kind, errors.NotPermitted) else kind
             fault = sent(Result("em-1", (), kind("text"))).fault
             assert type(fault) is wanted and "text" in str(fault)

@@ -20,7 +20,8 @@ from gatewayd.errors import ArchiveError, SinkError
 from gatewayd.model import Flag, Kind, Ratio, RawStatus
 from gatewayd.publish import Publisher
 from gatewayd.sink import FAREWELL_S
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, interval, register
 from tests.interop.mosquitto import Mosquitto, Received, Subscriber
 from tests.interop.server import free_port
@@ -180,7 +181,8 @@ def test_status_and_description(broker: Mosquitto) -> None:
 
 CONNECT_AND_STAY = """
 import asyncio, sys
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from tests.gatewayd.sink.samples import METER, clock, head
 
 async def main():

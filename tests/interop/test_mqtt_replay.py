@@ -13,8 +13,8 @@ import pytest
 from gatewayd.archive.follow import Follower
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
-from gatewayd.sink.mqtt.options import HomeAssistantOptions, ReplayOptions
+from gatewayd.sink.mqtt.options import HomeAssistantOptions, MqttOptions, ReplayOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from tests.gatewayd.archive.samples import append, entry, opened, reading
 from tests.gatewayd.sink.samples import METER, clock
 from tests.interop.mosquitto import Mosquitto, Received, Subscriber, program

@@ -22,8 +22,8 @@ from gatewayd.metering.values import Layer
 from gatewayd.model import DIRECT
 from gatewayd.outbox import Outbox
 from gatewayd.publish import Publisher
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
-from gatewayd.sink.mqtt.options import ReplayOptions
+from gatewayd.sink.mqtt.options import MqttOptions, ReplayOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from gatewayd.sink.payload import rfc3339
 from tests.gatewayd.archive.samples import append, entry, exchange, opened, reading
 from tests.gatewayd.sink.derived_samples import AT, derived

@@ -11,7 +11,8 @@ import pytest
 from gatewayd.errors import SinkError
 from gatewayd.model import Kind
 from gatewayd.publish import Publisher
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from gatewayd.sink.tls import TlsOptions
 from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, interval, register
 from tests.interop.certificates import Authority

@@ -4,14 +4,15 @@ Rules: an option that the dialect does not know is refused and not ignored; user
 the URL, which is logged.
 """
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
 
 from gatewayd.options import PasswordReference, TokenReference
 from gatewayd.sink.tls import TlsOptions
+
+if TYPE_CHECKING:
+    from urllib3.util import Url
 
 Dialect = Literal["influx1", "influx2", "victoriametrics", "questdb"]
 
@@ -24,8 +25,12 @@ _DIALECTS_OF = {
 }
 
 
-def parts(url: str) -> Url:
+def parts(url: str) -> "Url":
     """Scheme, host, port and path; ValueError in plain words."""
+    # Here: its 5 MB are for gateways that have such a sink, and these options are known to all.
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
     try:
         found = parse_url(url)
     except LocationParseError:
@@ -111,3 +116,9 @@ class LineProtocolOptions(PasswordReference, TokenReference):
     @property
     def has_token(self) -> bool:
         return (self.token_file or self.token_env or self.token_credential) is not None
+
+
+def overwrites(options: LineProtocolOptions) -> bool:
+    """Whether a version that comes later takes the place of the one before, whichever of them is newer. VictoriaMetrics
+    keeps both, and which of two of one instant is found is its own affair."""
+    return options.dialect != "victoriametrics"

@@ -9,15 +9,9 @@ from collections.abc import Sequence
 
 from gatewayd.model import Archived
 from gatewayd.sink.derived_values import values_of
-from gatewayd.sink.line_protocol.options import LineProtocolOptions
+from gatewayd.sink.line_protocol.options import overwrites
 from gatewayd.sink.line_protocol.point_lines import PointLines
 from gatewayd.sink.line_protocol.sink import LineProtocolSink
-
-
-def overwrites(options: LineProtocolOptions) -> bool:
-    """Whether a version that comes later takes the place of the one before, whichever of them is newer. VictoriaMetrics
-    keeps both, and which of two of one instant is found is its own affair."""
-    return options.dialect != "victoriametrics"
 
 
 class LinePointsSink(LineProtocolSink):

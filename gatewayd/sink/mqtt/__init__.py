@@ -1,6 +1,5 @@
-"""The MQTT sink: archived readings to a broker (docs/mqtt/README.md)."""
+"""The MQTT sink: archived readings to a broker (docs/mqtt/README.md).
 
-from gatewayd.sink.mqtt.options import MqttOptions
-from gatewayd.sink.mqtt.sink import MqttSink
-
-__all__ = ["MqttOptions", "MqttSink"]
+What is in here is imported by its module: the options are known to all gateways, the client's library to those with
+such a sink.
+"""

@@ -18,10 +18,11 @@ from gatewayd.errors import SinkError
 from gatewayd.model import Point, RawStatus
 from gatewayd.sink.home_assistant import Discovery
 from gatewayd.sink.meta import CODES, Descriptions
-from gatewayd.sink.mqtt import MqttOptions, MqttSink
 from gatewayd.sink.mqtt.client import Publication
 from gatewayd.sink.mqtt.delivery import MqttDelivery
 from gatewayd.sink.mqtt.faults import words
+from gatewayd.sink.mqtt.options import MqttOptions
+from gatewayd.sink.mqtt.sink import MqttSink
 from gatewayd.sink.topics import Topics
 from tests.gatewayd.sink.samples import METER, ListOutbox, clock, head, register
 
