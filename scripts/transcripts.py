@@ -146,7 +146,7 @@ def alike(text: str) -> list[str]:
             line = re.sub(r"^\S+  (->|<-)  .*", r"\1", line)
             line = re.sub(r"\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d)?|[+-]?\d+(\.\d+)? s\b", "#", line)
             line = re.sub(r"^ *\d+  |(?<=process )\d+|(?<=proces )\d+|\d+ (?=readings|odečt)|09:4\d(?!:)", "#", line)
-            line = re.sub(r"# (ahead|behind)|\bright(?= \(read )", "# off", line)
+            line = re.sub(r"# (ahead|behind)|\bright(?= +\(read )", "# off", line)
             line = re.sub(r"[ ]+", " ", line).rstrip()
             if " .. # without anything" not in line and (not line.startswith(("->", "<-")) or line != lines[-1]):
                 lines.append(line)

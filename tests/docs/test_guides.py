@@ -267,3 +267,14 @@ def test_the_reasons_and_flags_are_those_of_the_code() -> None:
 def test_a_text_that_is_not_of_the_code_is_found() -> None:
     assert len(QUOTES) > 40
     assert not any("is left alone for ever" in text for text in texts())
+
+
+def test_a_clock_that_is_right_by_a_hair_is_alike_one_that_is_off() -> None:
+    """However wide the column is in which it says so."""
+    begin, end = "<!-- transcript: laptop -->\n```console\n", "```\n<!-- end of transcript -->\n"
+    told = ("2.1 s behind", "3 s ahead", "right", "right  ")
+    said = [
+        transcripts.alike(f"{begin}2026-11-26 09:41:02+01:00, {text} (read 2026-11-26 09:41:02)\n{end}")
+        for text in told
+    ]
+    assert said[0] and all(one == said[0] for one in said), said
