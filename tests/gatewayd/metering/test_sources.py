@@ -155,6 +155,13 @@ def test_a_total_that_goes_back_in_another_unit_is_one() -> None:
 
 
 def test_a_channel_without_any_number_has_the_unit_of_its_medium() -> None:
-    for code, unit in (("1-0:3.29.0", "kvarh"), ("7-0:3.0.0", "m3"), ("6-0:1.0.0", "")):
+    for code, unit in (
+        ("1-0:3.29.0", "kvarh"),
+        ("1-0:61.29.0", "kWh"),
+        ("1-0:24.29.0", "kvarh"),
+        ("7-0:3.0.0", "m3"),
+        ("8-0:1.0.0", "m3"),
+        ("6-0:1.0.0", ""),
+    ):
         (series,) = primary(point(channels=(Obis.parse(code),)), rows(())).series
         assert (series.channel.unit, series.values) == (unit, ())
