@@ -130,13 +130,11 @@ class Site:
         return json.loads(done.stdout, parse_float=str)
 
     @contextmanager
-    def daemon(self) -> Iterator["Daemon"]:
-        """`gatewayd run`, until the `with` ends."""
-        log = self.folder / "daemon.log"
+    def daemon(self, **environment: str) -> Iterator["Daemon"]:
+        """`gatewayd run`, until the `with` ends, in this environment besides that of the tests."""
+        log, command = self.folder / "daemon.log", [sys.executable, "-m", "gatewayd", "-c", str(self.config), "run"]
         with log.open("ab") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gatewayd", "-c", str(self.config), "run"], stderr=errors, text=True, cwd=ROOT
-            )
+            process = subprocess.Popen(command, stderr=errors, text=True, cwd=ROOT, env=os.environ | environment)
         daemon = Daemon(process, log)
         try:
             yield daemon

@@ -8,11 +8,9 @@ Rules: the real daemon under libfaketime (its monotonic clock stays true), kille
 (adjtimex) is that of a small library in front of the C library, siege_adjtimex.c.
 """
 
-import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,8 +23,9 @@ import pytest
 from gatewayd.archive import segments
 from gatewayd.model import Flag
 from tests.system.dlms_rig import QUARTER, TOTALS, Manner, dlms_meter, total
+from tests.system.faketime import library
 from tests.system.forked import QuickSite
-from tests.system.rig import ROOT, Daemon, Site, eventually
+from tests.system.rig import Daemon, Site, eventually
 
 DAYS = 10
 SIX_DAYS = timedelta(days=6)
@@ -40,13 +39,6 @@ UNREACHED = (
 )
 """It comes into the configuration when the clock is wrong: no reason to miss what was before."""
 JOBS = "{registers: [1-0:1.8.0], every: 1s}, {profile: 1-0:99.1.0, every: 15m, period: 15m, backfill_months: 1}"
-
-
-def faketime() -> Path:
-    """The library that sets a clock for one process."""
-    for path in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"):
-        return path
-    pytest.fail("libfaketime is not installed; run: apt-get install faketime")
 
 
 def kernel(folder: Path) -> Path:
@@ -84,7 +76,7 @@ class Gateway:
     def __init__(self, site: Site, folder: Path) -> None:
         self.site = site
         self._offset, self._mark = folder / "offset", folder / "synchronised"
-        self._libraries = f"{faketime()} {kernel(folder)}"
+        self._libraries = f"{library()} {kernel(folder)}"
 
     def set(self, offset: timedelta, *, synchronised: bool) -> None:
         """At once, also for a process that runs."""
@@ -99,22 +91,15 @@ class Gateway:
     @contextmanager
     def life(self) -> Iterator[Daemon]:
         """A process from start to kill."""
-        environment = os.environ | {
+        environment = {
             "LD_PRELOAD": self._libraries,
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "SIEGE_SYNCHRONISED": str(self._mark),
         }
-        command = [sys.executable, "-m", "gatewayd", "-c", str(self.site.config), "run"]
-        log = self.site.folder / "daemon.log"
-        with log.open("ab") as errors:
-            process = subprocess.Popen(command, stderr=errors, text=True, cwd=ROOT, env=environment)
-        daemon = Daemon(process, log)
-        try:
+        with self.site.daemon(**environment) as daemon:
             yield daemon
-        finally:
-            daemon.kill()
 
     def rows(self, behind: int = 0) -> list[Row]:
         """All readings with a higher seq, in the order of the archive."""
