@@ -143,10 +143,14 @@ def _barred(error: Exception, folder: Path, files: tuple[Path, ...], want: int) 
         around = folder.stat()
         if around.st_uid == uid:
             for path in files:
-                owner = path.stat().st_uid if path.exists() else uid
-                if owner != uid and not _may(path, want):
-                    whose = f"{me}:{group_name(around.st_gid)}"
-                    return f"{path} belongs to {user_name(owner)}, its folder to {me}: chown -R {whose} {folder}"
+                if not path.exists() or _may(path, want):
+                    continue
+                owner = path.stat().st_uid
+                if owner == uid:
+                    mode = f"{path.stat().st_mode & 0o777:04o}"
+                    return f"{path} belongs to {me}, but its mode is {mode}: chmod u+rw {path}"
+                whose = f"{me}:{group_name(around.st_gid)}"
+                return f"{path} belongs to {user_name(owner)}, its folder to {me}: chown -R {whose} {folder}"
         elif not _may(folder, _CHANGE) or not all(_may(path, want) for path in files if path.exists()):
             owns = user_name(around.st_uid)
             return (

@@ -14,7 +14,7 @@ import apsw
 from gatewayd.archive import rows, segments
 from gatewayd.archive.head import Head, read_head
 from gatewayd.archive.intervals import SeriesKey
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveError, ArchiveNotPermitted
 from gatewayd.model import RawStatus
 
 
@@ -87,7 +87,7 @@ class Stats:
 
 
 def stats(folder: Path) -> Stats:
-    """Count. ArchiveError when there is no archive."""
+    """Count. ArchiveError when there is no archive, ArchiveNotPermitted where this user may not read all of it."""
     numbers = segments.segment_numbers(folder)
     if not numbers:
         raise ArchiveError(f"there is no archive at {folder}; has the gateway ever run?")
@@ -98,6 +98,8 @@ def stats(folder: Path) -> Stats:
         found.segments.append(segment)
         try:
             shares = _count(path, segment)
+        except ArchiveNotPermitted:
+            raise
         except (apsw.Error, ArchiveError, ValueError) as error:
             segment.fault = str(error)
             continue

@@ -19,7 +19,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gatewayd.archive import chain, head, rows, segments, signing
-from gatewayd.errors import ArchiveError
+from gatewayd.errors import ArchiveError, ArchiveNotPermitted
 
 FINDINGS_LIMIT = 1000
 _NO_READING = (1, 0)
@@ -114,7 +114,8 @@ def verify(
     anchor: Anchor | None = None,
     on_progress: Callable[[int], None] = lambda _rows: None,
 ) -> Verdict:
-    """Check the whole archive. ArchiveError when there is none, or no public key.
+    """Check the whole archive. ArchiveError when there is none, or no public key; ArchiveNotPermitted where this user
+    may not read all of it: that says nothing of the archive.
 
     `on_progress` is called with the number of readings checked so far."""
     damaged = ""
@@ -169,6 +170,8 @@ class _Check:
                     self._find(number, f"SQLite finds: {text}")
             finally:
                 connection.close(True)
+        except ArchiveNotPermitted:
+            raise
         except (apsw.Error, ArchiveError, ValueError) as error:
             self._find(number, f"cannot be read: {error}")
             self._link = None

@@ -7,7 +7,6 @@ Rules: entries are printed as they stand in the archive; a detail that is a JSON
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,9 +18,9 @@ from rich.text import Text
 from gatewayd import daemon
 from gatewayd.archive.query import Reader
 from gatewayd.archive.records import Audit
+from gatewayd.cli.given import given_time
 from gatewayd.cli.output import NARROW, Screen, console, local_time, print_json, print_table, short_time, visible
 from gatewayd.cli.progress import patience
-from gatewayd.cli.times import instant_of
 from gatewayd.sink.payload import rfc3339
 
 _INDENT = 4
@@ -44,22 +43,15 @@ def audit(
     reader = Reader(config.archive.path)
     try:
         with patience("reading the archive"):
-            found = reader.audits(category, subject, _since(since, zone), last)
+            found = reader.audits(
+                category, subject, None if since is None else given_time(since, zone, "--since"), last
+            )
     finally:
         reader.close()
     if as_json:
         print_json({"audit": [_object(entry) for entry in found]})
     else:
         _print(found, zone)
-
-
-def _since(text: str | None, zone: ZoneInfo) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return instant_of(text, zone, daemon.now())
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
 
 
 def _object(entry: Audit) -> dict[str, object]:

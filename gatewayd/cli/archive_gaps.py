@@ -15,6 +15,7 @@ from gatewayd.archive.query import Reader, Selection
 from gatewayd.cli.archive_channels import wanted
 from gatewayd.cli.archive_completeness import all_meters, policies
 from gatewayd.cli.archive_watching import NOT_WATCHED, Watching
+from gatewayd.cli.given import given_day
 from gatewayd.cli.language import lang_option, said
 from gatewayd.cli.output import console, print_json, print_table
 from gatewayd.cli.progress import patience
@@ -38,13 +39,6 @@ Compared = Sequence[tuple[Day, Hours]]
 """Of a day that was not yet watched nothing is expected."""
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"'{text}' is no day; expected 2026-11-21") from None
-
-
 def _period(text: str) -> timedelta:
     match = _PERIOD.fullmatch(text)
     if match is None:
@@ -55,8 +49,10 @@ def _period(text: str) -> timedelta:
 @click.command()
 @click.argument("meter", required=False)
 @click.argument("obis", required=False, type=obis_code)
-@click.option("--from", "first", type=_day, metavar="DAY", help="First legal-time day; yesterday without it.")
-@click.option("--to", "last", type=_day, metavar="DAY", help="Last legal-time day; yesterday without it.")
+@click.option(
+    "--from", "start", metavar="DAY", help="First legal-time day: 2026-11-21, yesterday, today; yesterday without it."
+)
+@click.option("--to", "end", metavar="DAY", help="Last legal-time day; yesterday without it.")
 @click.option(
     "--interval",
     "period",
@@ -72,8 +68,8 @@ def gaps(
     config_path: Path,
     meter: str | None,
     obis: Obis | None,
-    first: date | None,
-    last: date | None,
+    start: str | None,
+    end: str | None,
     period: timedelta | None,
     by_day: bool,
     as_json: bool,
@@ -88,6 +84,8 @@ def gaps(
     zone = config.gateway.zone
     now = daemon.now()
     yesterday = now.astimezone(zone).date() - timedelta(days=1)
+    first = None if start is None else given_day(start, zone, "--from")
+    last = None if end is None else given_day(end, zone, "--to")
     last = last or max(yesterday, first or yesterday)
     first = first or min(yesterday, last)
     if last < first:

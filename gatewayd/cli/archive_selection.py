@@ -1,13 +1,13 @@
 """Which readings: the options that all commands on archived readings share, and what they mean."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 
 from gatewayd.archive.query import Selection
+from gatewayd.cli.given import given_time
 from gatewayd.cli.session import obis_code
 from gatewayd.model import Kind, RawStatus
 from gatewayd.obis import Obis
@@ -23,8 +23,10 @@ _OPTIONS = (
     click.option(
         "--status", type=click.Choice([status.text for status in RawStatus]), help="Only this status or a worse one."
     ),
-    click.option("--since", metavar="TIME", help="From this time on, legal time: 2026-11-21 or 2026-11-21T08:15."),
-    click.option("--until", metavar="TIME", help="Before this time."),
+    click.option(
+        "--since", metavar="TIME", help='From this time on, legal time: 2026-11-21, "2026-11-21 08:15", yesterday, now.'
+    ),
+    click.option("--until", metavar="TIME", help="Before this time; a day is its beginning."),
     click.option(
         "--current",
         is_flag=True,
@@ -59,23 +61,10 @@ def selection(
         meter=meter,
         obis=str(obis) if obis is not None else None,
         kind=Kind(kind) if kind is not None else None,
-        since=_instant(since, zone, "--since"),
-        until=_instant(until, zone, "--until"),
+        since=None if since is None else given_time(since, zone, "--since"),
+        until=None if until is None else given_time(until, zone, "--until"),
         worst=RawStatus[status.upper()] if status is not None else None,
         last=last,
         point=point,
         current=current,
     )
-
-
-def _instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
-    """A time on the command line: legal time unless it has an offset of its own."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"'{text}' is no time; expected 2026-11-21 or 2026-11-21T08:15", param_hint=option
-        ) from None

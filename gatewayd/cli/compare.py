@@ -17,11 +17,11 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.given import given_day
 from gatewayd.cli.language import lang_option, said
 from gatewayd.cli.output import console, print_json, print_lines, print_table
 from gatewayd.cli.point_names import find_point, month_of
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.daemon.metering_raw import RawReader
@@ -102,10 +102,7 @@ def _time(day: str | None, month: str | None, zone: ZoneInfo) -> tuple[tuple[Lay
     """By what is compared, from which legal-time day to which."""
     now = datetime.now(UTC)
     if day is not None:
-        try:
-            found = instant_of(day, zone, now).astimezone(zone).date()
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--day") from None
+        found = given_day(day, zone, "--day")
         return _LAYERS[:2], found, found
     today = now.astimezone(zone).date()
     first = month_of(month) if month is not None else today.replace(day=1)

@@ -4,19 +4,19 @@ Rules: a time is one of legal time, as everywhere, and of the era that the deriv
 on the command line, told with the option that has it.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import click
 
-from gatewayd.cli.times import instant_of
+from gatewayd.cli.given import given_time
 from gatewayd.metering.era import instant_of_era
 
 
 def moment_of(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:
     """The UTC instant that a text means; a day is its beginning, or its `end`. click.BadParameter."""
     try:
-        return instant_of_era(instant_of(text, zone, datetime.now(UTC), end=end))
+        return instant_of_era(given_time(text, zone, option, end=end))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gatewayd import daemon
 from gatewayd.cli.clock_text import clock_line
+from gatewayd.cli.given import given_time
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import console, local_time, print_lines, print_readings, status_style, visible
 from gatewayd.cli.output_file import complete
@@ -22,7 +23,7 @@ from gatewayd.cli.own_warnings import warn_of
 from gatewayd.cli.plot import LEGEND, chart
 from gatewayd.cli.profile_view import Pivot, fitting, highest, increments, is_total, pivot, summary
 from gatewayd.cli.session import find_asked_meter, obis_code, session
-from gatewayd.cli.times import instant_of, rounded_down
+from gatewayd.cli.times import rounded_down
 from gatewayd.export import writer
 from gatewayd.export.columns import COLUMNS, cells
 from gatewayd.legal_time import QUARTER, end_label, ends_between
@@ -85,7 +86,8 @@ def profile(
 
 def _span(start: str, end: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """From when to when it is asked for."""
-    begun, ended = _instant(start, zone, "--from"), _instant(end, zone, "--to", end=True)
+    now = rounded_down(daemon.now(), QUARTER)
+    begun, ended = given_time(start, zone, "--from", now=now), given_time(end, zone, "--to", now=now, end=True)
     if end == "now" and ended <= begun < daemon.now():  # today, in its first quarter-hour
         ended = begun + QUARTER
     if ended <= begun:
@@ -93,14 +95,6 @@ def _span(start: str, end: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
             f"--to {end} ({local_time(ended, zone)}) is not after --from {start} ({local_time(begun, zone)})"
         )
     return begun, ended
-
-
-def _instant(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:
-    now = rounded_down(daemon.now(), QUARTER)
-    try:
-        return instant_of(text, zone, now, end=end)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _print(shown: Pivot, start: datetime, end: datetime, zone: ZoneInfo, *, plot: bool) -> None:

@@ -8,7 +8,7 @@ not archived and does not wait.
 import asyncio
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,8 @@ from gatewayd.cli.reading_view import (
     seen_line,
 )
 from gatewayd.cli.session import register_code
-from gatewayd.cli.times import instant_of
+from gatewayd.cli.signed import Signed
+from gatewayd.cli.times import day_of, instant_of
 from gatewayd.config import Config
 from gatewayd.manual.dates import ReadingType
 from gatewayd.manual.submission import LONGEST_TEXT, Handled, Method, Outcome, Submission
@@ -53,7 +54,7 @@ def reading() -> None:
     """Readings that a person has taken: enter one, import a table, list them; release those that wait."""
 
 
-@reading.command()
+@reading.command(cls=Signed)
 @click.argument("meter")
 @click.argument("obis", type=register_code)
 @click.argument("value")
@@ -220,12 +221,8 @@ def _known(config: Config, meter: str) -> None:
 def _moment(text: str, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """An instant, or a day as the desk takes it."""
     now = daemon.now()
-    today = now.astimezone(zone).date()
-    named = {"today": today, "yesterday": today - timedelta(days=1)}
-    words = text.strip().lower()
     try:
-        day = named[words] if words in named else date.fromisoformat(words)
-        return None, f"{day:%d.%m.%Y}"
+        return None, f"{day_of(text, zone, now):%d.%m.%Y}"
     except ValueError:
         pass
     try:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +16,12 @@ from gatewayd.archive.follow import Follower
 from gatewayd.archive.selection import Selection
 from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.given import given_time
 from gatewayd.cli.groups import Group
 from gatewayd.cli.output import console, local_time, print_json, print_table
 from gatewayd.cli.plural import counted
 from gatewayd.cli.progress import patience, progress
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config, SinkSettings
 from gatewayd.daemon.derived import derived_folder
 from gatewayd.errors import GatewayError, SinkError
@@ -150,20 +149,19 @@ def replay(
     if derived or any(one is not None for one in named):
         if first is None and point is None and since is None:
             raise click.UsageError("derived values need a limit: --from, --point or --since")
-        try:
-            times = [_time(config, text, end=end) for text, end in ((since, False), (until, True))]
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+        zone = config.gateway.zone
+        begin = None if since is None else given_time(since, zone, "--since")
+        end = None if until is None else given_time(until, zone, "--until", end=True)
         code = None if obis is None else str(obis)
-        wanted = Selection(point, layer, code, first or 1, last or _LAST, *times)
+        wanted = Selection(point, layer, code, first or 1, last or _LAST, begin, end)
         _derived_replay(config, settings, wanted, as_json)
         return
     if first is None:
         raise click.UsageError("Missing option '--from'.")
-    end = Follower(config.archive.path).end()
-    if first > end:
-        raise click.UsageError(f"--from {first} is behind the end of the archive ({end})")
-    last = min(end if last is None else last, end)
+    head = Follower(config.archive.path).end()
+    if first > head:
+        raise click.UsageError(f"--from {first} is behind the end of the archive ({head})")
+    last = min(head if last is None else last, head)
     work, words = partial(daemon.replay, config, settings, first, last), f"readings {first} to {last}"
     with progress("readings", max(last - first + 1, 0)) as show:
         replayed = asyncio.run(_audited(config, settings, words, partial(work, show)))
@@ -203,10 +201,6 @@ def _words(wanted: Selection) -> str:
         f"{what} {rfc3339(at)}" for what, at in (("after", wanted.begin), ("until", wanted.end)) if at is not None
     ]
     return ", ".join(parts)
-
-
-def _time(config: Config, text: str | None, *, end: bool) -> datetime | None:
-    return None if text is None else instant_of(text, config.gateway.zone, daemon.now(), end=end)
 
 
 def _tell(

@@ -6,7 +6,7 @@ by a refused one. The running gateway archives it, else this command does. Exit 
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,14 @@ from rich.table import Table
 from gatewayd import daemon
 from gatewayd.cli.aside import aside
 from gatewayd.cli.exit_codes import ExitCode
+from gatewayd.cli.given import given_day
 from gatewayd.cli.groups import Group
 from gatewayd.cli.language import lang_option, language, said
 from gatewayd.cli.output import NARROW, console, local_time, print_json, print_table, short_time, visible
 from gatewayd.cli.point_names import find_point, month_of
 from gatewayd.cli.reading_view import check_texts
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
+from gatewayd.cli.signed import Signed
 from gatewayd.config import Config
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.daemon.entered import Entered
@@ -51,7 +52,7 @@ def substitute() -> None:
     """Substitute values by hand: of a day (type A), of a month (type C); list them, tell what became of one."""
 
 
-@substitute.command("set")
+@substitute.command("set", cls=Signed)
 @click.argument("point")
 @click.argument("obis", type=obis_code)
 @click.argument("value")
@@ -77,7 +78,7 @@ def set_(
     _told(asyncio.run(daemon.place(config, order, aside)), as_json=as_json)
 
 
-@substitute.command()
+@substitute.command(cls=Signed)
 @click.argument("point")
 @click.argument("obis", type=obis_code)
 @click.argument("value")
@@ -162,17 +163,8 @@ def _register(config: Config, point: MeteringPoint, code: Obis) -> Obis:
 
 
 def _day(text: str, zone: ZoneInfo) -> date:
-    words = text.strip().lower()
     try:
-        if words in ("today", "yesterday"):
-            return instant_of(words, zone, datetime.now(UTC)).astimezone(zone).date()
-        day = date.fromisoformat(words)
-    except ValueError:
-        raise click.BadParameter(
-            f"'{text}' is no day; expected 2026-11-26, yesterday or today", param_hint="--day"
-        ) from None
-    try:
-        return day_of_era(day)
+        return day_of_era(given_day(text, zone, "--day"))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--day") from None
 

@@ -23,10 +23,10 @@ from gatewayd.archive.follow import Follower
 from gatewayd.archive.head import read_head
 from gatewayd.archive.rows import to_us
 from gatewayd.archive.segments import open_for_reading, segment_numbers, segment_path
+from gatewayd.cli.given import given_time
 from gatewayd.cli.language import lang_option, said, said_all
 from gatewayd.cli.output import NARROW, Screen, console, local_time, short_time, status_style, visible
 from gatewayd.cli.session import obis_code
-from gatewayd.cli.times import instant_of
 from gatewayd.config import Config
 from gatewayd.errors import ArchiveDamaged, ArchiveError, ArchiveNotPermitted
 from gatewayd.model import Archived
@@ -67,7 +67,7 @@ def tail(
     _known(config, meters)
     zone = config.gateway.zone
     wanted = Wanted(frozenset(meters), frozenset(map(str, codes)))
-    start = None if since is None else _instant(since, zone)
+    start = None if since is None else given_time(since, zone, "--since")
     screen = console()
     show = _as_json if as_json else Lines(screen, zone, max((len(one.id) for one in config.metered), default=0)).show
     if sys.stderr.isatty():
@@ -162,13 +162,6 @@ def _known(config: Config, meters: tuple[str, ...]) -> None:
     for meter in meters:
         if meter not in ids:
             raise click.UsageError(f"meter '{meter}' is not configured; known: {', '.join(ids[:20]) or 'none'}")
-
-
-def _instant(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        return instant_of(text, zone, daemon.now())
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
 
 
 def _as_json(archived: Archived) -> None:

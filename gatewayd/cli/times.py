@@ -17,16 +17,23 @@ _ENDS_OF_DAYS = ("24:00", "24:00:00")
 def instant_of(text: str, zone: ZoneInfo, now: datetime, *, end: bool = False, begins: time = _MIDNIGHT) -> datetime:
     """The UTC instant that `text` means at `now`. A day is its beginning, or its `end`; it `begins` at midnight, or
     where gas is asked for at 06:00. ValueError with the remedy."""
-    words = text.strip().lower()
-    today = now.astimezone(zone).date()
-    if words == "now":
+    if text.strip().lower() == "now":
         return now.astimezone(UTC)
-    named = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        day = named[words] if words in named else date.fromisoformat(words)
-        return day_bounds(day, zone, begins)[1 if end else 0]
+        return day_bounds(day_of(text, zone, now), zone, begins)[1 if end else 0]
     except (ValueError, OverflowError):
         return _moment(text, zone)
+
+
+def day_of(text: str, zone: ZoneInfo, now: datetime) -> date:
+    """The legal-time day that `text` means at `now`. ValueError with the remedy."""
+    words = text.strip().lower()
+    today = now.astimezone(zone).date()
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    try:
+        return named[words] if words in named else date.fromisoformat(words)
+    except ValueError:
+        raise ValueError(f"'{text}' is no day; expected 2026-11-01, yesterday or today") from None
 
 
 def _moment(text: str, zone: ZoneInfo) -> datetime:

@@ -133,10 +133,16 @@ def test_mistakes_on_the_command_line(site: Path) -> None:
         (("set", "north", "1.8.0", "1", "--day", "20.11."), "is no day"),
         (("set", "north", "1.8.0", "1", "--day", "2026-11-20", "--note", "x" * 300), "more than 200"),
         (("mark", "0", "sent"), "0"),
+        (("set", "north", "1.8.0", "-x", "--day", "2026-11-20"), "No such option '-x'"),
         (("list", "nord"), "no metering point nord"),
     ):
         done = command(site, *arguments)
         assert done.exit_code == 2 and why in done.output, done.output
+
+
+def test_a_value_below_zero_is_a_value_that_is_refused(site: Path) -> None:
+    refused = command(site, "set", "north", "1.8.0", "-5", "--day", "2026-11-20")
+    assert refused.exit_code == 1 and "number: the value is a positive whole number" in refused.output
 
 
 def test_marking_before_anything_was_derived_makes_no_archive(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from gatewayd.archive import owner, segments
 from gatewayd.archive.cursors import CursorFile, Position
+from gatewayd.archive.stats import stats
 from gatewayd.archive.store import Store
+from gatewayd.archive.verify import verify
 from gatewayd.errors import ArchiveError
 from tests.crash.rig import Clock, seal, varied
 from tests.gatewayd.archive.samples import append, opened
@@ -219,6 +221,24 @@ def test_who_is_not_the_user_of_the_gateway_is_told_who_is(folder: Path) -> None
     assert said.endswith(f"if nobody is the user of the gateway, chown -R nobody: {folder}")
     reading = as_service(lambda: segments.open_for_reading(segments.segment_path(folder)))
     assert f"cannot be read: Permission denied; {folder} belongs to daemon" in reading
+
+
+@pytest.mark.parametrize("look", [verify, stats], ids=["verify", "stats"])
+def test_who_may_not_read_is_not_told_that_it_is_damaged(folder: Path, look: Callable[[Path], object]) -> None:
+    """It says nothing of the archive; the head may be read, a segment not."""
+    one_more(folder)
+    path = segments.segment_path(folder, 1)
+    os.chown(path, 0, 0)
+    path.chmod(0o600)
+    said = as_service(lambda: look(folder))
+    assert said.startswith(f"{path} cannot be read: "), said
+    assert said.endswith(f"{path} belongs to root, its folder to nobody: chown -R nobody:dialout {folder}"), said
+    os.chown(path, NOBODY, GROUP)
+    path.chmod(0)
+    said = as_service(lambda: look(folder))
+    assert said.endswith(f"{path} belongs to nobody, but its mode is 0000: chmod u+rw {path}"), said
+    path.chmod(0o640)
+    assert as_service(lambda: look(folder)) == ""
 
 
 def test_where_no_folder_may_be_made(folder: Path) -> None:

@@ -32,6 +32,9 @@ def run(folder: Path, arguments: Sequence[str]) -> Result:
     ("arguments", "code", "words"),
     [
         (("em-1", "1.8.0", "8048.5", "--at", "now"), 1, "--decimals"),
+        (("em-1", "1.8.0", "-5", "--at", "now"), 1, "the state is a positive whole number, '-5' is none"),
+        (("em-1", "1.8.0", "-x", "--at", "now"), 2, "No such option '-x'"),
+        (("gm-1", TOTAL, "10", "--at", "now", "--number", "-124"), 1, "did not have the number -124"),
         (("gm-1", TOTAL, "10", "--at", "now", "--number", "124"), 1, "did not have the number 124"),
         (("gm-1", TOTAL, "10", "--at", "2026-03-29 02:30"), 2, "never happens"),
         (("gm-1", TOTAL, "10", "--at", "soon"), 2, "'soon' is no time"),
