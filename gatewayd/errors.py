@@ -84,6 +84,15 @@ class ArchiveLocked(ArchiveError):
         self.gateway = gateway
 
 
+class ArchiveElsewhere(GatewayError):
+    """A gateway runs with this configuration file and writes another archive than the file names. `text` is the message
+    without its remedy."""
+
+    def __init__(self, text: str, remedy: str) -> None:
+        super().__init__(f"{text}; {remedy}")
+        self.text = text
+
+
 class ArchiveDamaged(ArchiveError):
     """What is asked for is there and cannot be read: asking again brings the same."""
 

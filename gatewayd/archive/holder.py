@@ -1,10 +1,13 @@
-"""Who holds the writer's lock of an archive: a gateway, a command that is over in a moment, or somebody else.
+"""Who holds the writer's lock of an archive: a gateway, a command that is over in a moment, or somebody else; and which
+gateways run at all, with which configuration.
 
 Rules: out of the number in the lock's file and the command line of that process in /proc; who cannot be looked at (of
 another user where /proc hides them, outside of this container) is called what he most likely is.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gatewayd.errors import ArchiveLocked
@@ -15,25 +18,55 @@ _AT_MOST = 6
 _OVER_SOON = "wait until that is over"
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Of a command line: the command of gatewayd, `run` for a gateway, "" for none; the configuration that is named."""
+
+    command: str = ""
+    config: str = ""
+
+
 def command_of(pid: int) -> str:
     """The command of gatewayd that a process carries out, `run` for a gateway; "" where there is none to be seen."""
+    return _words_of(pid).command
+
+
+def gateways() -> Iterator[tuple[int, Path]]:
+    """The processes of the gateways that run, each with the configuration that its command line names, as far as this
+    user may see that. Those that name none are left out."""
+    for entry in _PROC.iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        words = _words_of(int(entry.name))
+        if words.command != "run" or not words.config:
+            continue
+        try:
+            folder = (entry / "cwd").readlink()  # of others only root may see it: then an absolute path has to do
+        except OSError:
+            folder = Path("/")
+        yield int(entry.name), folder / words.config
+
+
+def _words_of(pid: int) -> Words:
     try:
         arguments = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
-        return ""
-    return _command(arguments)
+        return Words()
+    return _words(arguments)
 
 
-def _command(arguments: Sequence[str]) -> str:
-    """Of `/usr/bin/gatewayd -c FILE run`, or `python -m gatewayd run`; "" where it is neither."""
+def _words(arguments: Sequence[str]) -> Words:
+    """Of `/usr/bin/gatewayd -c FILE run`, or `python -m gatewayd run`; none where it is neither."""
     names = [number for number, one in enumerate(arguments[:_AT_MOST]) if Path(one).name == "gatewayd"]
-    rest = iter(arguments[names[0] + 1 :] if names else ())
+    rest, config = iter(arguments[names[0] + 1 :] if names else ()), ""
     for one in rest:
         if one in ("-c", "--config"):
-            next(rest, None)
+            config = next(rest, "")
+        elif one.startswith("--config="):
+            config = one.removeprefix("--config=")
         elif one and not one.startswith("-"):
-            return one
-    return ""
+            return Words(one, config)
+    return Words()
 
 
 def locked(folder: Path, number: str) -> ArchiveLocked:

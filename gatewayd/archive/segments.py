@@ -23,6 +23,8 @@ from gatewayd.peer import user_name
 
 FORMAT = 1
 QUARANTINE = "quarantine"
+LOCK = "writer.lock"
+"""It has the number of the process that writes."""
 _NEVER_REACHED = 1 << 53
 _SMALLEST = 512
 _ANY_WRITE = 0o222
@@ -76,7 +78,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         """ArchiveLocked when another process has it, ArchiveError when the folder cannot be made or written."""
-        path = folder / "writer.lock"
+        path = folder / LOCK
         try:
             owner.make_folder(folder, 0o750)
             self._fd = owner.opened(path, 0o640)

@@ -206,7 +206,7 @@ async def _write_late(config: Config, line: str, one: Borrowed, error: Exception
             raise NotRunning(str(fault)) from fault
 
     async def here() -> None:
-        async with daemon.opened(daemon.build_store(config, group_seconds=0.0)) as store:
+        async with daemon.opened_here(config) as store:
             await asyncio.wrap_future(store.submit(audit_of(call, one.called, user_name(os.geteuid()))))
 
     try:
@@ -279,7 +279,7 @@ async def _archive(config: Config, what: str) -> AsyncIterator[Store | None]:
     async with contextlib.AsyncExitStack() as stack:
         store = None
         try:
-            store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
+            store = await stack.enter_async_context(daemon.opened_here(config))
         except ArchiveLocked:
             raise
         except (ArchiveError, OSError) as error:

@@ -159,7 +159,11 @@ def _scene(config: Config, path: Path, unit: str) -> tuple[Scene, str]:
         running, why = None, str(fault)
     pid = None if status is None else int(status["pid"])
     derived = derived_folder(folder) if config.points else None
-    return Scene(config, path, own_account(), _service(folder, pid), running, status, __version__, unit, derived), why
+    elsewhere = daemon.gateway_elsewhere(config) if running is False else None
+    seen = Scene(
+        config, path, own_account(), _service(folder, pid), running, status, __version__, unit, elsewhere, derived
+    )
+    return seen, why
 
 
 def _service(folder: Path, pid: int | None) -> Account:

@@ -16,7 +16,7 @@ from gatewayd.cli.exit_codes import ExitCode
 from gatewayd.cli.output import print_json
 from gatewayd.cli.progress import patience
 from gatewayd.cli.where import archive_folder
-from gatewayd.control import follow
+from gatewayd.control import NotRunning, follow
 from gatewayd.errors import GatewayError
 
 
@@ -30,8 +30,14 @@ def reload(config_path: Path, as_json: bool) -> None:
         from gatewayd import daemon
 
         folder = daemon.load_config(config_path).archive.path
-    with patience("the gateway loads its configuration"):
-        file, found = asyncio.run(_reloaded(folder))
+    try:
+        with patience("the gateway loads its configuration"):
+            file, found = asyncio.run(_reloaded(folder))
+    except NotRunning:
+        from gatewayd import daemon
+
+        daemon.check_elsewhere(daemon.load_config(config_path))
+        raise
     if as_json:
         print_json({"file": file, **found})
     if found["event"] == "refused":

@@ -104,7 +104,7 @@ async def _held_here(
     lines = config.lines_of(settings.line)
     line = daemon.build_line(next((one for one in lines if tap is not None and one.id == tap.line), lines[0]), tap)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(daemon.opened(daemon.build_store(config, group_seconds=0.0)))
+        store = await stack.enter_async_context(daemon.opened_here(config))
         if tap is None:
             await stack.enter_async_context(progress.shown())
         acquisition = daemon.build_acquisition(config, store)

@@ -105,7 +105,13 @@ class _Source:
                 return asyncio.run(ask(config.archive.path, "status"))
             except NotRunning:
                 pass
-        return {**daemon.status_on_disk(config), "held_by": _holder(config.archive.path)}
+        held_by = _holder(config.archive.path) or _elsewhere(daemon.gateway_elsewhere(config))
+        return {**daemon.status_on_disk(config), "held_by": held_by}
+
+
+def _elsewhere(pid: int | None) -> dict[str, object] | None:
+    """The gateway that runs with this configuration file, and has another archive."""
+    return None if pid is None else {"pid": pid, "process": "gatewayd", "run": True, "socket": False, "elsewhere": True}
 
 
 def _holder(folder: Path) -> dict[str, object] | None:
@@ -116,7 +122,8 @@ def _holder(folder: Path) -> dict[str, object] | None:
     if found is None:
         return None
     holder, runs = found
-    return {"pid": holder.pid, "process": holder.name, "run": runs, "socket": (folder / NAME).exists()}
+    there = (folder / NAME).exists()
+    return {"pid": holder.pid, "process": holder.name, "run": runs, "socket": there, "elsewhere": False}
 
 
 def _known(document: Document, meter: str) -> None:

@@ -67,6 +67,11 @@ def _not_asked(document: Part) -> str:
     parts |= {key: holder[key] for key in ("pid", "process")}
     if not holder["run"]:
         text = "gateway {gateway}: not running; process {pid} ({process}) writes to the archive at present"
+    elif holder["elsewhere"]:
+        text = (
+            "gateway {gateway}: runs as process {pid} ({process}), with another archive than the file names: "
+            "archive.path was changed since it started; systemctl restart gatewayd"
+        )
     elif holder["socket"]:
         text = (
             "gateway {gateway}: runs as process {pid} ({process}), and does not answer: it starts or stops, or hangs; "

@@ -213,6 +213,9 @@ SENTENCES = {
     "somebody has removed it, or the gateway starts or stops; if this stays: systemctl restart gatewayd": "brána "
     "{gateway}: běží jako proces {pid} ({process}), ale její řídicí soket chybí, takže se jí nelze ptát: někdo jej "
     "smazal, nebo se brána spouští či končí; trvá-li to: systemctl restart gatewayd",
+    "gateway {gateway}: runs as process {pid} ({process}), with another archive than the file names: archive.path was "
+    "changed since it started; systemctl restart gatewayd": "brána {gateway}: běží jako proces {pid} ({process}) s "
+    "jiným archivem, než uvádí soubor: archive.path se od jejího startu změnila; systemctl restart gatewayd",
     "metering: {points}, {place}": "odběrná místa: {points}, {place}",
     "all readings are derived": "všechny odečty jsou zpracovány",
     "how far they are derived is not known yet": "kam až jsou zpracována, zatím není známo",

@@ -43,7 +43,7 @@ def load(path: Path, drivers: OptionClasses, sinks: OptionClasses) -> Config:
 
     `drivers` and `sinks` give the class of the options for each known driver and each known type of sink.
     """
-    return parse(_read(path), str(path), drivers, sinks)
+    return replace(parse(_read(path), str(path), drivers, sinks), source=path.absolute())
 
 
 def parse(text: str, name: str, drivers: OptionClasses, sinks: OptionClasses) -> Config:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -210,6 +211,8 @@ class Config:
     manual: ManualSettings = MANUAL
     points: tuple[MeteringPoint, ...] = ()
     """What derived values are made for: the configured points, or the meters that are points by themselves."""
+    source: Path | None = None
+    """The file; None where it was none."""
 
     @property
     def metered(self) -> tuple[Meter, ...]:

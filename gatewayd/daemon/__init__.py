@@ -21,6 +21,7 @@ from gatewayd.daemon.build import (
 )
 from gatewayd.daemon.derived_replay import derived_end, replay_derived
 from gatewayd.daemon.doubts import doubts
+from gatewayd.daemon.elsewhere import check_elsewhere, gateway_elsewhere, opened_here
 from gatewayd.daemon.journal import STANDARD_ERROR, log_to_standard_error
 from gatewayd.daemon.lending import GIVE_BACK, LEND, PIN, loan_audit
 from gatewayd.daemon.manual import Handing, hand_in, settle
@@ -64,12 +65,14 @@ __all__ = [
     "build_sink",
     "build_station",
     "build_store",
+    "check_elsewhere",
     "derived_end",
     "doubts",
     "either",
     "event_from",
     "event_object",
     "forbid_dumps",
+    "gateway_elsewhere",
     "hand_in",
     "hear",
     "hexadecimal",
@@ -81,6 +84,7 @@ __all__ = [
     "now",
     "open_alone",
     "opened",
+    "opened_here",
     "place",
     "printed",
     "probe",

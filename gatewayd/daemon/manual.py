@@ -27,7 +27,8 @@ from gatewayd.config import Config
 from gatewayd.control import Request, Stream, follow
 from gatewayd.daemon import releases
 from gatewayd.daemon.archive_turn import Tell, either, nobody
-from gatewayd.daemon.build import build_store, now, opened
+from gatewayd.daemon.build import now
+from gatewayd.daemon.elsewhere import opened_here
 from gatewayd.daemon.gateway import Gateway
 from gatewayd.daemon.releases import CATEGORY, Decision
 from gatewayd.errors import ArchiveError, GatewayError
@@ -139,7 +140,7 @@ async def hand_in(
             queue = Queue(config.archive.path)
             looked = await asyncio.to_thread(_looked, config, queue, rest, handing, now())
             return found + [_looked_at(one) for one in looked]
-        async with opened(build_store(config, group_seconds=0.0)) as store:
+        async with opened_here(config) as store:
             clerk = Clerk(lambda: config, store)
             for start in range(0, len(rest), PORTION):
                 found.extend(await clerk.handle(rest[start : start + PORTION], handing, user_name(os.getuid())))
@@ -162,7 +163,7 @@ async def settle(config: Config, decision: Decision, tell: Tell = nobody) -> lis
         return found
 
     async def here() -> list[Handled]:
-        async with opened(build_store(config, group_seconds=0.0)) as store:
+        async with opened_here(config) as store:
             clerk = Clerk(lambda: config, store)
             for order in orders:
                 found.extend(await clerk.settle(order, user_name(os.getuid())))

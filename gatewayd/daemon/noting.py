@@ -14,7 +14,8 @@ from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.control import Request, Stream, follow
 from gatewayd.daemon.archive_turn import Tell, either, nobody
-from gatewayd.daemon.build import build_store, now, opened
+from gatewayd.daemon.build import now
+from gatewayd.daemon.elsewhere import opened_here
 from gatewayd.errors import GatewayError
 from gatewayd.peer import user_name
 
@@ -46,7 +47,7 @@ async def note(config: Config, kind: str, sink: str, result: str, detail: str, t
             await anext(events)
 
     async def here() -> None:
-        async with opened(build_store(config, group_seconds=0.0)) as store:
+        async with opened_here(config) as store:
             await asyncio.wrap_future(
                 store.submit(Audit(now(), user_name(os.geteuid()), CATEGORY, kind, sink, result, detail))
             )

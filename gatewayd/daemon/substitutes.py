@@ -26,9 +26,10 @@ from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.control import Request, Stream, follow
 from gatewayd.daemon.archive_turn import Tell, either, nobody
-from gatewayd.daemon.build import build_store, now, opened
+from gatewayd.daemon.build import now, opened
 from gatewayd.daemon.derived import DerivedReader, derived_folder
 from gatewayd.daemon.derived_spans import MEMORY
+from gatewayd.daemon.elsewhere import opened_here
 from gatewayd.daemon.entered import Entered
 from gatewayd.daemon.estimate_orders import estimated
 from gatewayd.daemon.gateway import Gateway
@@ -190,7 +191,7 @@ async def _by_the_gateway(config: Config, order: Order) -> Result:
 
 async def _here(config: Config, order: Order) -> Result:
     async with AsyncExitStack() as stack:
-        raw = await stack.enter_async_context(opened(build_store(config, group_seconds=0.0)))
+        raw = await stack.enter_async_context(opened_here(config))
         derived = await stack.enter_async_context(opened(derived_store(config)))
         return await Desk(lambda: config, raw, lambda: derived).carry_out(order, user_name(os.getuid()))
 

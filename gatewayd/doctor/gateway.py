@@ -31,6 +31,12 @@ def judged_running(scene: Scene, why: str, writer: tuple[Holder, bool] | None = 
             "what follows is what can be seen from outside"
         )
         return [error(AREA, "running", text, f"systemctl restart {scene.unit}, if this stays")]
+    if not scene.running and scene.elsewhere is not None:
+        text = (
+            f"process {scene.elsewhere} is a gateway with {scene.config_path}, and does not write the archive "
+            f"{scene.archive}: archive.path was changed since it started"
+        )
+        return [error(AREA, "running", text, f"systemctl restart {scene.unit}")]
     if not scene.running or scene.status is None:
         return [warning(AREA, "running", "the gateway does not run: nothing is read", f"systemctl start {scene.unit}")]
     status = scene.status

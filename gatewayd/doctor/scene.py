@@ -25,6 +25,8 @@ class Scene:
     status: Mapping[str, Any] | None = None  # whatever JSON has
     version: str = ""
     unit: str = "gatewayd.service"
+    elsewhere: int | None = None
+    """The process of a gateway that runs with this configuration and has another archive."""
     derived: Path | None = None
     """The folder of the derived archive; None where the configuration has no metering points."""
 

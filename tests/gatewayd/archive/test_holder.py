@@ -1,5 +1,6 @@
 """Who has the archive, and what somebody is told whom that keeps out."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,3 +56,27 @@ def test_one_who_has_just_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert str(told(monkeypatch, tmp_path, "")).endswith(
         "another process, which has just begun; wait until that is over"
     )
+
+
+def test_which_gateways_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With which configuration; what is no gateway, names none, or has gone meanwhile is left out."""
+    lines = {
+        "7": ("python3", "/usr/bin/gatewayd", "--config", "/etc/gatewayd/gatewayd.yaml", "run"),
+        "8": ("gatewayd", "-c", "here.yaml", "run"),
+        "9": ("gatewayd", "--config=/c.yaml", "run"),
+        "10": ("gatewayd", "-c", "/c.yaml", "read", "run"),
+        "11": ("gatewayd", "run"),
+        "self": ("gatewayd", "-c", "/c.yaml", "run"),
+        str(os.getpid()): ("gatewayd", "-c", "/c.yaml", "run"),
+    }
+    for name, arguments in lines.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cmdline").write_bytes(b"".join(one.encode() + b"\0" for one in arguments))
+    (tmp_path / "12").mkdir()
+    (tmp_path / "8" / "cwd").symlink_to("/home/jana")
+    monkeypatch.setattr(holder, "_PROC", tmp_path)
+    assert dict(holder.gateways()) == {
+        7: Path("/etc/gatewayd/gatewayd.yaml"),
+        8: Path("/home/jana/here.yaml"),
+        9: Path("/c.yaml"),
+    }

@@ -134,15 +134,16 @@ def test_what_has_waited_for_long_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "socket", "words"),
+    ("run", "socket", "elsewhere", "words"),
     [
-        (True, False, "runs as process 7 (gatewayd), and its control socket is gone"),
-        (True, True, "runs as process 7 (gatewayd), and does not answer"),
-        (False, False, "not running; process 7 (gatewayd) writes to the archive at present"),
+        (True, False, False, "runs as process 7 (gatewayd), and its control socket is gone"),
+        (True, True, False, "runs as process 7 (gatewayd), and does not answer"),
+        (True, False, True, "runs as process 7 (gatewayd), with another archive than the file names"),
+        (False, False, False, "not running; process 7 (gatewayd) writes to the archive at present"),
     ],
 )
-def test_who_writes_to_the_archive(run: bool, socket: bool, words: str) -> None:
-    held = {"pid": 7, "process": "gatewayd", "run": run, "socket": socket}
+def test_who_writes_to_the_archive(run: bool, socket: bool, elsewhere: bool, words: str) -> None:
+    held = {"pid": 7, "process": "gatewayd", "run": run, "socket": socket, "elsewhere": elsewhere}
     first = view(running=False, configuration=None, held_by=held)[0]
     assert first.startswith("gateway gw: ") and words in first
     assert ("systemctl restart gatewayd" in first) is run

@@ -208,6 +208,12 @@ def test_a_gateway_that_runs_without_its_socket() -> None:
     only(gateway.judged_running(scene(running=False), "", (holder, False)), WARNING, "does not run", "systemctl start")
 
 
+def test_a_gateway_with_another_archive() -> None:
+    elsewhere = replace(scene(running=False), elsewhere=7)
+    only(gateway.judged_running(elsewhere, ""), ERROR, "process 7 is a gateway with", "systemctl restart gatewayd")
+    only(gateway.judged_running(replace(elsewhere, running=True, status=status()), ""), OK, "version")
+
+
 def test_who_holds_the_lock(tmp_path: Path) -> None:
     assert processes.writer_of(tmp_path / "writer.lock") is None
     (tmp_path / "writer.lock").touch()
