@@ -160,10 +160,10 @@ def meter_parts(document: Part, meter: str) -> list[RenderableType]:
         found.append(Text(text.format(fault=fault, since=when(one["fault_since"], zone)), style="red"))
     alarms = by_meter(document["alarms"]).get(meter, ())
     found += [Text(said("alarm: {alarm}").format(alarm=text), style="yellow") for text in alarms]
-    return found + (_profiles(one["profiles"], zone) if one["profiles"] else [])
+    return found + (_profiles(one["profiles"], day_of(document["at"], zone), zone) if one["profiles"] else [])
 
 
-def _profiles(profiles: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
+def _profiles(profiles: Sequence[Part], today: date, zone: ZoneInfo) -> list[RenderableType]:
     rows = table("profile", "since", "newest", "expected", "there", "missing", "yesterday", "")
     found: list[RenderableType] = [rows]
     for profile in profiles:
@@ -178,7 +178,8 @@ def _profiles(profiles: Sequence[Part], zone: ZoneInfo) -> list[RenderableType]:
         for day in profile["gaps"]:
             told = ", {missing} told missing" if day["missing"] else ""
             text = said(f"{{code}} of {{day}}: {{present}} of {{expected}} intervals are there{told}")
-            found.append(Text(text.format(code=profile["obis"], **day)))
+            so_far = f" {said('so far')}" if date.fromisoformat(day["day"]) == today else ""
+            found.append(Text(text.format(code=profile["obis"], **day) + so_far))
     return found
 
 

@@ -275,6 +275,7 @@ SENTENCES = {
     "{expected} intervalů",
     "{code} of {day}: {present} of {expected} intervals are there, {missing} told missing": "{code} dne {day}: k "
     "dispozici {present} z {expected} intervalů, {missing} označeno za chybějící",
+    "so far": "zatím",
     # profile
     "{rows}, {first} to {last}": "{rows}, {first} až {last}",
     "nothing in this time": "v této době nic",

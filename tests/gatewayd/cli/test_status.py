@@ -269,6 +269,7 @@ def test_one_meter_in_full() -> None:
     ]
     assert found[9] == "alarm: [keys] run out"
     assert found[11].split()[-5:] == ["4900", "4898", "2", "98", "%"]
+    assert found[12] == "1-0:99.1.0*255 of 2026-11-21: 79 of 82 intervals are there so far", "that day is not over"
     assert found[13] == "1-0:99.1.0*255 of 2026-11-20: 95 of 96 intervals are there, 1 told missing"
 
 
