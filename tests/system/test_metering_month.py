@@ -28,7 +28,6 @@ from gatewayd.daemon.metering_progress import MEMORY, Progress
 from gatewayd.metering.record import Derived
 from gatewayd.model import Flag, Kind, RawStatus
 from tests.interop.mosquitto import Mosquitto, Subscriber
-from tests.system.faketime import starting_at
 from tests.system.month_beside import in_window
 from tests.system.month_beside_raw import batches_beside
 from tests.system.month_check import Current, Outcome, close, differences, everything, named, outcome
@@ -39,6 +38,7 @@ from tests.system.month_model import month
 from tests.system.month_raw import BEGIN, CONFLICTS, END, Batch, batches, oct_
 from tests.system.month_site import plant, site_of
 from tests.system.month_value import MISSING, SUBSTITUTE, TRUE, Key, Month
+from tests.system.own_clock import OwnClock
 from tests.system.rig import Daemon, eventually
 
 pytestmark = pytest.mark.timeout(480)
@@ -90,7 +90,9 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
                 return here.seqs
 
         seqs = asyncio.run(body())
-        with site.daemon(**starting_at(DONE)) as daemon:
+        clock = OwnClock(folder)
+        clock.now(DONE)
+        with site.daemon(**clock.environment) as daemon:
             yield Late(outcome(site, came, seqs, ROWS), daemon, subscriber)
 
 

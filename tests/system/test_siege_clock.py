@@ -4,13 +4,11 @@ The meter's clock is right all the time, and its load profile is being filled wh
 archive ascends, nothing is there twice, nothing is lost, and nothing is closed as missing by a wrong clock. While
 the kernel does not know that the clock is right, what it stamps is flagged.
 
-Rules: the real daemon under libfaketime (its monotonic clock stays true), killed and started again; the kernel's answer
-(adjtimex) is that of a small library in front of the C library, siege_adjtimex.c.
+Rules: the real daemon with a clock of its own (own_clock.py), killed and started again; what the kernel says of it is
+the test's, too.
 """
 
-import shutil
 import sqlite3
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,8 +21,8 @@ import pytest
 from gatewayd.archive import segments
 from gatewayd.model import Flag
 from tests.system.dlms_rig import QUARTER, TOTALS, Manner, dlms_meter, total
-from tests.system.faketime import library
 from tests.system.forked import QuickSite
+from tests.system.own_clock import OwnClock
 from tests.system.rig import Daemon, Site, eventually
 
 DAYS = 10
@@ -39,16 +37,6 @@ UNREACHED = (
 )
 """It comes into the configuration when the clock is wrong: no reason to miss what was before."""
 JOBS = "{registers: [1-0:1.8.0], every: 1s}, {profile: 1-0:99.1.0, every: 15m, period: 15m, backfill_months: 1}"
-
-
-def kernel(folder: Path) -> Path:
-    """siege_adjtimex.c, compiled."""
-    library, compiler = folder / "siege_adjtimex.so", shutil.which("gcc")
-    if compiler is None:
-        pytest.fail("gcc is not installed; run: apt-get install gcc libc6-dev")
-    source = Path(__file__).with_name("siege_adjtimex.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(library), str(source)], check=True)
-    return library
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +63,17 @@ class Gateway:
 
     def __init__(self, site: Site, folder: Path) -> None:
         self.site = site
-        self._offset, self._mark = folder / "offset", folder / "synchronised"
-        self._libraries = f"{library()} {kernel(folder)}"
+        self._clock = OwnClock(folder)
 
     def set(self, offset: timedelta, *, synchronised: bool) -> None:
         """At once, also for a process that runs."""
-        new = self._offset.with_suffix(".new")
-        new.write_text(f"{int(offset.total_seconds()):+d}\n")
-        new.rename(self._offset)
-        if synchronised:
-            self._mark.touch()
-        else:
-            self._mark.unlink(missing_ok=True)
+        self._clock.ahead(offset)
+        self._clock.synchronised(synchronised)
 
     @contextmanager
     def life(self) -> Iterator[Daemon]:
         """A process from start to kill."""
-        environment = {
-            "LD_PRELOAD": self._libraries,
-            "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "SIEGE_SYNCHRONISED": str(self._mark),
-        }
-        with self.site.daemon(**environment) as daemon:
+        with self.site.daemon(**self._clock.environment) as daemon:
             yield daemon
 
     def rows(self, behind: int = 0) -> list[Row]:
