@@ -1,4 +1,4 @@
-"""A clock of a process's own: a small library in front of the C library, own_clock.c, which only a compiler is needed for.
+"""A clock of a process's own: a small library in front of the C library, own_clock.c, compiled by the test.
 
 Rules: the monotonic clock stays the real one, so that pauses and deadlines last as long as they say. libfaketime is not
 used here: with a real monotonic clock its time.sleep fails.
@@ -44,7 +44,6 @@ def _compiled(folder: Path) -> Path:
     if compiler is None:
         pytest.fail("gcc is not installed; run: apt-get install gcc libc6-dev")
     source = Path(__file__).with_suffix(".c")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o", str(library), str(source)], check=True
-    )
+    options = ("-shared", "-fPIC", "-Wall", "-Werror", "-O1")
+    subprocess.run([compiler, *options, "-o", str(library), str(source)], check=True)
     return library

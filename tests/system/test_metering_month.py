@@ -348,6 +348,7 @@ def test_a_gateway_that_starts_late_publishes_it_all_and_validated_what_has_pass
     newest = {key: one["seq"] for key, _, one in sorted(values, key=lambda found: int(found[2]["seq"]))}
     seqs = {one.seq for one in everything(site) if one.reading.kind is not Kind.EVENT}
     assert {one["seq"] for _, _, one in values} == seqs, "each once at least"
+    assert {one["computed_at"][:10] for _, _, one in values} == {DONE.date().isoformat()}, "its clock says so"
     sound = 0
     for key, validated, one in values:
         wanted = expected.values.get(key)
