@@ -85,12 +85,7 @@ class ArchiveLocked(ArchiveError):
 
 
 class ArchiveElsewhere(GatewayError):
-    """A gateway runs with this configuration file and writes another archive than the file names. `text` is the message
-    without its remedy."""
-
-    def __init__(self, text: str, remedy: str) -> None:
-        super().__init__(f"{text}; {remedy}")
-        self.text = text
+    """A gateway runs with this configuration file and writes another archive than the file names."""
 
 
 class ArchiveDamaged(ArchiveError):

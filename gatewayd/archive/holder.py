@@ -5,6 +5,7 @@ Rules: out of the number in the lock's file and the command line of that process
 another user where /proc hides them, outside of this container) is called what he most likely is.
 """
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from gatewayd.errors import ArchiveLocked
 
 _PROC = Path("/proc")
+_STARTED = 19
+"""Of /proc/PID/stat behind the name: field 22, in clock ticks since the machine was started (proc_pid_stat(5))."""
 _AT_MOST = 6
 """Among so many words its name stands, behind an interpreter and its options."""
 _OVER_SOON = "wait until that is over"
@@ -28,31 +31,46 @@ class Words:
 
 def command_of(pid: int) -> str:
     """The command of gatewayd that a process carries out, `run` for a gateway; "" where there is none to be seen."""
-    return _words_of(pid).command
+    return _words(_arguments(pid)).command
 
 
-def gateways() -> Iterator[tuple[int, Path]]:
+def gateways() -> Iterator[tuple[int, str]]:
     """The processes of the gateways that run, each with the configuration that its command line names, as far as this
-    user may see that. Those that name none are left out."""
+    user may see that; without those that name none. What has started one (timeout, sudo, tini) is none."""
     for entry in _PROC.iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
-        words = _words_of(int(entry.name))
-        if words.command != "run" or not words.config:
-            continue
-        try:
-            folder = (entry / "cwd").readlink()  # of others only root may see it: then an absolute path has to do
-        except OSError:
-            folder = Path("/")
-        yield int(entry.name), folder / words.config
+        arguments = _arguments(int(entry.name))
+        words = _words(arguments)
+        if words.command == "run" and words.config and _is_gatewayd(arguments):
+            yield int(entry.name), words.config
 
 
-def _words_of(pid: int) -> Words:
+def age_of(pid: int) -> float | None:
+    """For how many seconds a process has run; None where it has gone."""
     try:
-        arguments = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        ticks = int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_STARTED])
+        up = float((_PROC / "uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return up - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _is_gatewayd(arguments: Sequence[str]) -> bool:
+    """Whether the program itself is gatewayd, or a Python that has been given it."""
+    first, *rest = arguments
+    if Path(first).name == "gatewayd":
+        return True
+    given = list(itertools.dropwhile(lambda one: one.startswith("-") and one != "-m", rest))
+    named = given[1] if given[:1] == ["-m"] and len(given) > 1 else given[0] if given else ""
+    return Path(first).name.startswith("python") and Path(named).name == "gatewayd"
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
-        return Words()
-    return _words(arguments)
+        return [""]
 
 
 def _words(arguments: Sequence[str]) -> Words:
@@ -64,6 +82,8 @@ def _words(arguments: Sequence[str]) -> Words:
             config = next(rest, "")
         elif one.startswith("--config="):
             config = one.removeprefix("--config=")
+        elif one.startswith("-c"):
+            config = one.removeprefix("-c")
         elif one and not one.startswith("-"):
             return Words(one, config)
     return Words()

@@ -148,7 +148,8 @@ def _barred(error: Exception, folder: Path, files: tuple[Path, ...], want: int) 
                 owner = path.stat().st_uid
                 if owner == uid:
                     mode = f"{path.stat().st_mode & 0o777:04o}"
-                    return f"{path} belongs to {me}, but its mode is {mode}: chmod u+rw {path}"
+                    wanted = "r" if want == os.R_OK else "rw"
+                    return f"{path} belongs to {me}, but its mode is {mode}: chmod u+{wanted} {path}"
                 whose = f"{me}:{group_name(around.st_gid)}"
                 return f"{path} belongs to {user_name(owner)}, its folder to {me}: chown -R {whose} {folder}"
         elif not _may(folder, _CHANGE) or not all(_may(path, want) for path in files if path.exists()):

@@ -115,7 +115,7 @@ def verify(
     on_progress: Callable[[int], None] = lambda _rows: None,
 ) -> Verdict:
     """Check the whole archive. ArchiveError when there is none, or no public key; ArchiveNotPermitted where this user
-    may not read all of it: that says nothing of the archive.
+    may not read all of it and nothing is wrong with the rest: that says nothing of the archive.
 
     `on_progress` is called with the number of readings checked so far."""
     damaged = ""
@@ -129,6 +129,8 @@ def verify(
     check = _Check(folder, signing.public_key(public_key or folder / signing.PUBLIC), known, anchor, on_progress)
     for number in numbers:
         check.segment(number, newest=number == numbers[-1])
+    if check.barred is not None and not check.findings:
+        raise check.barred
     check.whole(numbers, damaged)
     return Verdict(len(numbers), check.readings, check.exchanges, tuple(check.findings[:FINDINGS_LIMIT]))
 
@@ -145,6 +147,8 @@ class _Check:
         self.readings = 0
         self.exchanges = 0
         self.findings: list[Finding] = []
+        self.barred: ArchiveNotPermitted | None = None
+        """A segment that this user may not read: what only the whole archive shows is not known then."""
         self._folder = folder
         self._key = key
         self._known = known
@@ -170,8 +174,9 @@ class _Check:
                     self._find(number, f"SQLite finds: {text}")
             finally:
                 connection.close(True)
-        except ArchiveNotPermitted:
-            raise
+        except ArchiveNotPermitted as error:
+            self.barred = error
+            self._link = None
         except (apsw.Error, ArchiveError, ValueError) as error:
             self._find(number, f"cannot be read: {error}")
             self._link = None
@@ -179,6 +184,9 @@ class _Check:
     def whole(self, numbers: list[int], damaged: str) -> None:
         """What only the whole archive shows: segments that are not there, the head, the anchor."""
         last = numbers[-1] if numbers else 0
+        if self.barred is not None:
+            self._find(last, f"not all of it could be looked at: {self.barred}", seqs=_NO_READING)
+            return
         names = {number: segments.segment_path(self._folder, number).name for number in range(1, last)}
         # The oldest go first, and with them what they said of still older ones.
         since = min((number for number, name in names.items() if name in self._dropped), default=0)

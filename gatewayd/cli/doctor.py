@@ -159,7 +159,10 @@ def _scene(config: Config, path: Path, unit: str) -> tuple[Scene, str]:
         running, why = None, str(fault)
     pid = None if status is None else int(status["pid"])
     derived = derived_folder(folder) if config.points else None
-    elsewhere = daemon.gateway_elsewhere(config) if running is False else None
+    elsewhere = None
+    if running is False:
+        with contextlib.suppress(Unseen):
+            elsewhere = within(lambda: daemon.gateway_elsewhere(config), _ASKING_S)
     seen = Scene(
         config, path, own_account(), _service(folder, pid), running, status, __version__, unit, elsewhere, derived
     )

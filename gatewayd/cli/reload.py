@@ -4,6 +4,7 @@ Rules: the gateway loads and checks its own file; with a fault in it everything 
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from gatewayd.cli.output import print_json
 from gatewayd.cli.progress import patience
 from gatewayd.cli.where import archive_folder
 from gatewayd.control import NotRunning, follow
-from gatewayd.errors import GatewayError
+from gatewayd.errors import ConfigError, GatewayError
 
 
 @click.command()
@@ -36,7 +37,8 @@ def reload(config_path: Path, as_json: bool) -> None:
     except NotRunning:
         from gatewayd import daemon
 
-        daemon.check_elsewhere(daemon.load_config(config_path))
+        with contextlib.suppress(ConfigError):  # of a file that nobody runs with
+            daemon.check_elsewhere(daemon.load_config(config_path))
         raise
     if as_json:
         print_json({"file": file, **found})

@@ -7,7 +7,7 @@ import re
 
 import click
 
-_BELOW_ZERO = re.compile(r"-\d[\d.,]*", re.ASCII)
+_BELOW_ZERO = re.compile(r"-[\d.,].*", re.ASCII | re.DOTALL)
 
 
 class Signed(click.Command):

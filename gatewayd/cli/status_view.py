@@ -70,7 +70,7 @@ def _not_asked(document: Part) -> str:
     elif holder["elsewhere"]:
         text = (
             "gateway {gateway}: runs as process {pid} ({process}), with another archive than the file names: "
-            "archive.path was changed since it started; systemctl restart gatewayd"
+            "archive.path was changed since it started; systemctl restart gatewayd, or set it back"
         )
     elif holder["socket"]:
         text = (

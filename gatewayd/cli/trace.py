@@ -225,6 +225,7 @@ async def _listen(config: Config, tap: Tap, baud: int | None, framing: str | Non
         raise click.UsageError(f"line '{tap.line}' is a modem; show a call with --read METER, or run the gateway")
     rate = baud or getattr(settings, "baud", None) or _BAUD
     character = Framing(framing or settings.framing or Framing.E71.value)
+    await asyncio.to_thread(daemon.check_elsewhere, config)
     channel = await daemon.open_alone(daemon.build_line(settings, tap))
     try:
         deadline = asyncio.get_running_loop().time() + _SET_SECONDS

@@ -214,8 +214,9 @@ SENTENCES = {
     "{gateway}: běží jako proces {pid} ({process}), ale její řídicí soket chybí, takže se jí nelze ptát: někdo jej "
     "smazal, nebo se brána spouští či končí; trvá-li to: systemctl restart gatewayd",
     "gateway {gateway}: runs as process {pid} ({process}), with another archive than the file names: archive.path was "
-    "changed since it started; systemctl restart gatewayd": "brána {gateway}: běží jako proces {pid} ({process}) s "
-    "jiným archivem, než uvádí soubor: archive.path se od jejího startu změnila; systemctl restart gatewayd",
+    "changed since it started; systemctl restart gatewayd, or set it back": "brána {gateway}: běží jako proces {pid} "
+    "({process}) s jiným archivem, než uvádí soubor: archive.path se od jejího startu změnila; systemctl restart "
+    "gatewayd, nebo ji vraťte",
     "metering: {points}, {place}": "odběrná místa: {points}, {place}",
     "all readings are derived": "všechny odečty jsou zpracovány",
     "how far they are derived is not known yet": "kam až jsou zpracována, zatím není známo",

@@ -1,8 +1,7 @@
 """Who does a command's work: the running gateway, else the command itself, with the archive locked.
 
 Rules: whoever has the archive and does not answer will soon do so, or be gone: a gateway that starts, another command.
-So will a gateway that runs with this configuration and has not got this archive yet. He is waited for, PATIENCE_S at
-most; after TOLD_S whoever waits is told for whom.
+He is waited for, PATIENCE_S at most; after TOLD_S whoever waits is told for whom.
 """
 
 import asyncio
@@ -10,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gatewayd.control import NotRunning
-from gatewayd.errors import ArchiveElsewhere, ArchiveLocked, ArchiveNotPermitted
+from gatewayd.errors import ArchiveLocked, ArchiveNotPermitted
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -32,7 +31,7 @@ class _Patience:
         self._tell = tell
         self._told = False
 
-    async def heed(self, error: ArchiveLocked | ArchiveElsewhere) -> None:
+    async def heed(self, error: ArchiveLocked) -> None:
         """Wait a little; raises the error when he was waited for long enough."""
         waited = asyncio.get_running_loop().time() - self._begun
         if waited >= PATIENCE_S:
@@ -45,8 +44,7 @@ class _Patience:
 
 async def either(asked: Callable[[], Awaitable[T]], here: Callable[[], Awaitable[T]], tell: Tell = nobody) -> T:
     """What `asked` brings, which raises NotRunning where no gateway answers; then what `here` brings, which raises
-    ArchiveLocked where somebody has the archive, ArchiveElsewhere where a gateway has another one: handed on when it
-    is still so after PATIENCE_S."""
+    ArchiveLocked where somebody has the archive: handed on when he still has it after PATIENCE_S."""
     patience = _Patience(tell)
     while True:
         try:
@@ -55,7 +53,7 @@ async def either(asked: Callable[[], Awaitable[T]], here: Callable[[], Awaitable
             pass
         try:
             return await here()
-        except (ArchiveLocked, ArchiveElsewhere) as error:
+        except ArchiveLocked as error:
             await patience.heed(error)
         except ArchiveNotPermitted as error:
             raise ArchiveNotPermitted(

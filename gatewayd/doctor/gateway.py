@@ -36,7 +36,7 @@ def judged_running(scene: Scene, why: str, writer: tuple[Holder, bool] | None = 
             f"process {scene.elsewhere} is a gateway with {scene.config_path}, and does not write the archive "
             f"{scene.archive}: archive.path was changed since it started"
         )
-        return [error(AREA, "running", text, f"systemctl restart {scene.unit}")]
+        return [error(AREA, "running", text, f"systemctl restart {scene.unit}, or set archive.path back")]
     if not scene.running or scene.status is None:
         return [warning(AREA, "running", "the gateway does not run: nothing is read", f"systemctl start {scene.unit}")]
     status = scene.status

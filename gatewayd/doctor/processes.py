@@ -67,11 +67,16 @@ def parsed_locks(text: str) -> list[Lock]:
     return found
 
 
+def is_at(lock: Lock, path: Path) -> bool:
+    """Whether it is a lock on this file. FileNotFoundError, PermissionError."""
+    found = path.stat()
+    return (lock.major, lock.minor, lock.inode) == (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
+
+
 def lock_holders(path: Path, locks: Iterable[Lock]) -> list[Holder]:
     """Who holds a lock on this file. FileNotFoundError, PermissionError."""
-    found = path.stat()
-    place = os.major(found.st_dev), os.minor(found.st_dev), found.st_ino
-    pids = {lock.pid for lock in locks if (lock.major, lock.minor, lock.inode) == place}
+    path.stat()
+    pids = {lock.pid for lock in locks if is_at(lock, path)}
     return [Holder(pid, process_name(pid), locked=True) for pid in sorted(pids)]
 
 

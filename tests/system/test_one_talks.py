@@ -116,41 +116,6 @@ def test_with_a_gateway_every_question_goes_through_it(site: QuickSite) -> None:
     assert "Traceback" not in log
 
 
-def test_a_gateway_with_another_archive_than_the_file_names_is_found(tmp_path: Path) -> None:
-    """`archive.path` was changed, and it was not restarted: no second archive is begun, nobody talks beside it."""
-    site = Site(tmp_path)
-    with simulator(HOUSEHOLD, *QUICK) as meter:
-        site.configure(meter.line("optical"), METER.format(line="optical"))
-        former, text = site.archive, site.config.read_text()
-        with site.daemon() as daemon:
-            eventually(lambda: (former / "control.sock").exists(), "it serves")
-            site.config.write_text(text.replace(f"path: {former}", f"path: {tmp_path / 'larger'}"))
-            pid, moved = daemon.process.pid, site.run("read", "em-1")
-            told = (
-                f"process {pid} is a gateway with {site.config}, and does not write the archive {tmp_path / 'larger'}"
-            )
-            assert moved.returncode == 1 and f"waiting: {told}\n" in moved.stderr, moved.stderr
-            assert f"{told}; was archive.path changed since it started? systemctl restart" in moved.stderr
-            reload = site.run("reload")
-            assert reload.returncode == 1 and told in reload.stderr
-            status = site.run("status")
-            assert status.returncode == 1
-            assert (
-                f"gateway gw-test: runs as process {pid} (gatewayd), with another archive than the file"
-                in status.stdout
-            )
-            (found,) = [
-                one for one in site.json("doctor", "--no-network", code=1)["findings"] if one["text"].startswith(told)
-            ]
-            assert found["remedy"].startswith("systemctl restart gatewayd")
-            assert not (tmp_path / "larger").exists(), "nothing was begun"
-            site.config.write_text(text)
-            assert site.run("read", "em-1").returncode == 0
-            assert daemon.terminate() == 0, daemon.messages
-        site.config.write_text(text.replace(f"path: {former}", f"path: {tmp_path / 'larger'}"))
-        assert site.run("read", "em-1").returncode == 0, "it runs no more"
-
-
 def test_the_running_gateway_refuses_who_is_not_in_the_group(site: QuickSite) -> None:
     """Also where somebody has opened the socket to everybody."""
     folder = site.site.archive

@@ -1,6 +1,7 @@
 """Who has the archive, and what somebody is told whom that keeps out."""
 
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,25 +59,38 @@ def test_one_who_has_just_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
 
 
+GATEWAYS = {
+    "7": ("/opt/gatewayd/venv/bin/python3", "/usr/bin/gatewayd", "--config", "/etc/gatewayd/gatewayd.yaml", "run"),
+    "8": ("gatewayd", "-c", "here.yaml", "run"),
+    "9": ("python", "-I", "-m", "gatewayd", "--config=/c.yaml", "run"),
+    "10": ("gatewayd", "-c/d.yaml", "run", "-v"),
+}
+NONE = {
+    "11": ("gatewayd", "-c", "/c.yaml", "read", "run"),
+    "12": ("gatewayd", "run"),  # it may be any
+    "13": ("timeout", "200", "gatewayd", "-c", "/c.yaml", "run"),
+    "14": ("sudo", "gatewayd", "-c", "/c.yaml", "run"),
+    "15": ("python3", "/usr/bin/watch", "gatewayd", "-c", "/c.yaml", "run"),
+    "16": ("",),
+    "self": ("gatewayd", "-c", "/c.yaml", "run"),
+    str(os.getpid()): ("gatewayd", "-c", "/c.yaml", "run"),
+}
+
+
 def test_which_gateways_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With which configuration; what is no gateway, names none, or has gone meanwhile is left out."""
-    lines = {
-        "7": ("python3", "/usr/bin/gatewayd", "--config", "/etc/gatewayd/gatewayd.yaml", "run"),
-        "8": ("gatewayd", "-c", "here.yaml", "run"),
-        "9": ("gatewayd", "--config=/c.yaml", "run"),
-        "10": ("gatewayd", "-c", "/c.yaml", "read", "run"),
-        "11": ("gatewayd", "run"),
-        "self": ("gatewayd", "-c", "/c.yaml", "run"),
-        str(os.getpid()): ("gatewayd", "-c", "/c.yaml", "run"),
-    }
-    for name, arguments in lines.items():
+    """With which configuration; what has started one is none, nor who has gone meanwhile."""
+    for name, arguments in (GATEWAYS | NONE).items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "cmdline").write_bytes(b"".join(one.encode() + b"\0" for one in arguments))
-    (tmp_path / "12").mkdir()
-    (tmp_path / "8" / "cwd").symlink_to("/home/jana")
+    (tmp_path / "17").mkdir()
     monkeypatch.setattr(holder, "_PROC", tmp_path)
-    assert dict(holder.gateways()) == {
-        7: Path("/etc/gatewayd/gatewayd.yaml"),
-        8: Path("/home/jana/here.yaml"),
-        9: Path("/c.yaml"),
-    }
+    found = {7: "/etc/gatewayd/gatewayd.yaml", 8: "here.yaml", 9: "/c.yaml", 10: "/d.yaml"}
+    assert dict(holder.gateways()) == found
+
+
+def test_how_old_a_process_is() -> None:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as cat:
+        young, old = holder.age_of(cat.pid), holder.age_of(1)
+        cat.kill()
+    assert young is not None and old is not None and -0.1 < young < 30 and young < old
+    assert holder.age_of(cat.pid) is None, "it has gone"

@@ -236,9 +236,29 @@ def test_who_may_not_read_is_not_told_that_it_is_damaged(folder: Path, look: Cal
     os.chown(path, NOBODY, GROUP)
     path.chmod(0)
     said = as_service(lambda: look(folder))
-    assert said.endswith(f"{path} belongs to nobody, but its mode is 0000: chmod u+rw {path}"), said
+    assert said.endswith(f"{path} belongs to nobody, but its mode is 0000: chmod u+r {path}"), said
     path.chmod(0o640)
     assert as_service(lambda: look(folder)) == ""
+
+
+def test_what_is_wrong_with_the_rest_is_told_all_the_same(folder: Path) -> None:
+    """One segment is damaged, the next one belongs to somebody else."""
+    clock = Clock()
+    one_more(folder, 1, clock)
+    clock.go_on(MONTH)
+    one_more(folder, 2, clock)
+    damaged, barred = segments.segment_path(folder, 1), segments.segment_path(folder, 2)
+    damaged.chmod(0o640)
+    damaged.write_bytes(damaged.read_bytes()[:-4096])
+    os.chown(barred, 0, 0)
+    barred.chmod(0o600)
+
+    def look() -> None:
+        found = [one.text for one in verify(folder).findings]
+        assert len(found) >= 2 and all(one.startswith("segment 1: ") for one in found[:-1]), found
+        assert found[-1].startswith("segment 2: not all of it could be looked at: ") and str(barred) in found[-1], found
+
+    assert as_service(look) == ""
 
 
 def test_where_no_folder_may_be_made(folder: Path) -> None:

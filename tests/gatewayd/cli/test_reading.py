@@ -33,6 +33,7 @@ def run(folder: Path, arguments: Sequence[str]) -> Result:
     [
         (("em-1", "1.8.0", "8048.5", "--at", "now"), 1, "--decimals"),
         (("em-1", "1.8.0", "-5", "--at", "now"), 1, "the state is a positive whole number, '-5' is none"),
+        (("em-1", "1.8.0", "-.5 kWh", "--at", "now"), 1, "the state is a positive whole number, '-.5 kWh' is none"),
         (("em-1", "1.8.0", "-x", "--at", "now"), 2, "No such option '-x'"),
         (("gm-1", TOTAL, "10", "--at", "now", "--number", "-124"), 1, "did not have the number -124"),
         (("gm-1", TOTAL, "10", "--at", "now", "--number", "124"), 1, "did not have the number 124"),

@@ -1,12 +1,15 @@
 """One vocabulary of times: what one command takes, all take, and what is doubtful is refused by all of them alike."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from gatewayd.cli import gatewayd
 from gatewayd.cli.tree import nodes
+from gatewayd.errors import GatewayError
 from tests.gatewayd.points_site import configured, filled
 
 WORDS = {
@@ -40,9 +43,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def that_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.daemon.now", lambda: datetime(2026, 11, 21, 9, 0, tzinfo=UTC))
+
+
 def said(site: Path, command: str, option: str, text: str) -> Result:
     words = [*command.split(), *WORDS[command][option].split(), option, text]
-    return CliRunner().invoke(gatewayd, ["-c", str(site), *words])
+    done = CliRunner().invoke(gatewayd, ["-c", str(site), *words])
+    assert done.exception is None or isinstance(done.exception, SystemExit | GatewayError | click.ClickException), done
+    return done
 
 
 def test_these_are_all_of_them() -> None:
