@@ -5,7 +5,7 @@ three classes and the lines (lines.py) stand in the YAML as they are; the others
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -211,7 +211,7 @@ class Config:
     manual: ManualSettings = MANUAL
     points: tuple[MeteringPoint, ...] = ()
     """What derived values are made for: the configured points, or the meters that are points by themselves."""
-    source: Path | None = None
+    source: Path | None = field(default=None, compare=False)
     """The file; None where it was none."""
 
     @property

@@ -12,8 +12,8 @@ tried again. Other points are taken at the end of a slice; what is not written t
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,10 +25,18 @@ from gatewayd.daemon.metering_compute import Compute
 from gatewayd.daemon.metering_deriving import Deriving
 from gatewayd.daemon.metering_due import Dues
 from gatewayd.daemon.metering_notes import Notes
-from gatewayd.daemon.metering_progress import Progress, Recalled, mended, recalled, remember, remember_definitions
+from gatewayd.daemon.metering_progress import (
+    Progress,
+    Recalled,
+    Redo,
+    mended,
+    recalled,
+    remember,
+    remember_definitions,
+)
 from gatewayd.daemon.metering_state import MeteringState
 from gatewayd.daemon.metering_steps import PointWork
-from gatewayd.daemon.metering_taken import OthersTakenError, digests_of
+from gatewayd.daemon.metering_taken import OthersTakenError, digests_of, key_of
 from gatewayd.errors import ArchiveError
 from gatewayd.metering.plan import Dirty, Plan
 
@@ -179,24 +187,47 @@ class Metering:
     async def _redo(self, progress: Progress) -> None:
         """Points that are new, or whose definition has changed: all of their days."""
         digests = digests_of(self._works)
-        changed = [point for point in self._plan.order if self._digests.get(point) != digests[point]]
+        changed = {one: digests[one] for one in self._plan.order if self._digests.get(one) != digests[one]}
         again, replaced = self._recalled.again, self._recalled.replaced
+        if changed and not replaced and not progress.seq and progress.part is not None:
+            await self._remember(progress := msgspec.structs.replace(progress, part=None))  # what is done is of others
         if changed and (progress.seq or replaced):  # else everything is computed anyway
-            log.info("metering: %d points are new or changed, their values are computed again", len(changed))
             self.compute.replaced = replaced
             reason = again or "the point is new, or its definition has changed"
-            for dirty in await asyncio.to_thread(self._dues.all_days, changed, self._clock(), standing=replaced):
+            redo = None if again else await self._begin_redo(progress, changed)
+            log.info(
+                "metering: %d points are new or changed, their values are computed again%s", len(changed), _on(redo)
+            )
+            for first, dirty in await asyncio.to_thread(self._dues.all_days, changed, self._clock(), standing=replaced):
+                if redo is not None and first <= redo.done:
+                    continue
                 await self._deriving.derive(dirty, reason)
+                if redo is not None:
+                    redo = msgspec.structs.replace(redo, done=first)
+                    await self._remember(msgspec.structs.replace(progress, redo=redo))
             now = self._clock()
             told = await self._deriving.slice(lambda: self.compute.ratios(changed, now, "another definition"))
             await self._deriving.write(told, 0)
             self.compute.replaced = False
+        if not again and self._progress is not None and self._progress.redo is not None:
+            await self._remember(msgspec.structs.replace(progress, redo=None))
         if digests != self._digests:
             await remember_definitions(self._derived.store, digests)
             self._digests = digests
         if again:
-            await self._remember(progress)
+            await self._remember(msgspec.structs.replace(progress, redo=None))
             self._recalled = Recalled(progress, {})
+
+    async def _begin_redo(self, progress: Progress, changed: Mapping[str, str]) -> Redo:
+        """How far it is. From now on these points are those of no definition: the former one, when it is taken back in
+        the middle, is another one too."""
+        redo = Redo(key_of(changed))
+        if progress.redo is not None and progress.redo.key == redo.key:
+            return progress.redo
+        await self._remember(msgspec.structs.replace(progress, redo=redo))
+        self._digests = {point: one for point, one in self._digests.items() if point not in changed}
+        await remember_definitions(self._derived.store, self._digests)
+        return redo
 
     async def _mend(self, progress: Progress) -> None:
         """What segments of the raw archive have that could not be read, and are other files now."""
@@ -251,3 +282,8 @@ class Metering:
         """In the writer's thread; a loop that has ended needs no news."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._more.set)
+
+
+def _on(redo: Redo | None) -> str:
+    """Where it goes on that was begun before."""
+    return "" if redo is None or redo.done == date.min else f", from behind {redo.done:%Y-%m} on"

@@ -49,15 +49,15 @@ class Dues:
                 dirty.add(point, day)
         return dirty
 
-    def all_days(self, points: Iterable[str], now: datetime, *, standing: bool) -> list[Dirty]:
-        """All days of these points, month by month, so that what they are parts of is computed once. `standing`: those
-        besides of which anything was ever derived. ArchiveError."""
+    def all_days(self, points: Iterable[str], now: datetime, *, standing: bool) -> list[tuple[date, Dirty]]:
+        """All days of these points, month by month, so that what they are parts of is computed once: the first day of
+        each and what it has. `standing`: those besides of which anything was ever derived. ArchiveError."""
         months: defaultdict[date, Dirty] = defaultdict(Dirty)
         for point in points:
             there = self._reach.days_of(point, now)
             for day in {*there, *self._reach.standing(point)} if standing else there:
                 months[day.replace(day=1)].add(point, day)
-        return [months[first] for first in sorted(months)]
+        return sorted(months.items(), key=lambda one: one[0])
 
     def _due(self, looked: datetime, now: datetime) -> Dirty:
         dirty = Dirty()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -25,6 +25,14 @@ DEFINITIONS = "definitions"
 """...and which points it has computed."""
 
 log = logging.getLogger("gatewayd.metering")
+
+
+class Redo(msgspec.Struct, frozen=True):
+    """Points that are new or have another definition: `key` says which, and with what digests; the months up to the one
+    that begins with `done` are computed again."""
+
+    key: str
+    done: date = date.min
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -48,6 +56,7 @@ class Progress(msgspec.Struct, frozen=True):
     """Segments of it that could not be read: days that they have values of were passed over."""
     raw_unread: tuple[FileMark, ...] = ()
     """The same of the raw archive: what they have was passed over."""
+    redo: Redo | None = None
 
 
 @dataclass(frozen=True, slots=True)

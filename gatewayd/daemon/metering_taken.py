@@ -3,6 +3,7 @@
 Rules: points with the same digests are the same points, since a digest changes with everything that values depend on.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 from gatewayd.daemon.metering_steps import PointWork
@@ -10,6 +11,11 @@ from gatewayd.daemon.metering_steps import PointWork
 
 class OthersTakenError(Exception):
     """Other points were taken: what is computed at present is given up."""
+
+
+def key_of(digests: Mapping[str, str]) -> str:
+    """Of some points with their digests, as one word."""
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
 def digests_of(works: Mapping[str, PointWork]) -> dict[str, str]:

@@ -375,7 +375,7 @@ def test_gaps_of_a_day_with_a_hundred_quarters(site: Site) -> None:
     ("arguments", "code", "words"),
     [
         (["em-1001", "--from", "2026-10-26", "--to", "2026-10-25"], 2, "before"),
-        (["em-1001", "--from", "yesterday", "--to", "2026-10-25"], 2, "no day"),
+        (["em-1001", "--from", "the 24th", "--to", "2026-10-25"], 2, "no day"),
         (["em-1001", "1.29.0", "--from", "2026-10-25", "--to", "2026-10-25", "--interval", "7m"], 2, "does not divide"),
         (["em-1001", "1.29.0", "--from", "2026-10-25", "--to", "2026-10-25", "--interval", "0m"], 2, "length"),
         (["gm-1", "--from", "2026-10-25", "--to", "2026-10-25"], 1, "no intervals"),

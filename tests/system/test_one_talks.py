@@ -122,10 +122,10 @@ def test_the_running_gateway_refuses_who_is_not_in_the_group(site: QuickSite) ->
     site.site.configure("  cabin: {type: tcp, host: 127.0.0.1, port: 9}\n", "  []\n")
     site.site.config.write_text(site.site.config.read_text() + f"control: {{group: {GROUP}}}\n")
     with running(site.said, "gatewayd", "-c", str(site.site.config), "run") as daemon:
-        eventually(lambda: (folder / "control.sock").exists(), "it serves")
-        assert (folder / "control.sock").stat().st_gid == GID
+        socket = folder / "control.sock"
+        eventually(lambda: socket.exists() and socket.stat().st_gid == GID, "it serves, and the group may ask")
         open_the_way(folder)
-        (folder / "control.sock").chmod(0o666)
+        socket.chmod(0o666)
         assert Client(NOBODY)(folder).startswith("user nobody may not use the control socket")
         assert Client(NOBODY, [GID])(folder) == "gw-test"
         eventually(lambda: len(audits(folder, "access")) == 1, "that is in the audit log")
