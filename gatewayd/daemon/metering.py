@@ -242,15 +242,17 @@ class Metering:
             await self._remember(msgspec.structs.replace(progress, raw_unread=left))
 
     async def _look(self, progress: Progress) -> None:
-        """Days that have become due since the last look."""
-        now = self._clock()
+        """Days that have become due since the last look; of points that have begun since, also before it."""
+        now, unbegun = self._clock(), await asyncio.to_thread(self._dues.unbegun)
         if progress.looked is None:
             dirty = await asyncio.to_thread(self._dues.holes, now)
         else:
             dirty = await asyncio.to_thread(self._dues.of, progress.looked, now, self._deriving.whole)
+            begun = [one for one in progress.unbegun if one in self._works and one not in unbegun]
+            dirty.update(await asyncio.to_thread(self._dues.holes, now, begun))
         if len(dirty):
             await self._deriving.derive(dirty, "the day is due")
-        await self._remember(msgspec.structs.replace(progress, looked=now))
+        await self._remember(msgspec.structs.replace(progress, looked=now, unbegun=unbegun))
 
     async def _enter(self, progress: Progress) -> None:
         """Days for which a substitute value was entered by hand, or taken back, since the last look."""

@@ -1,7 +1,9 @@
 """Days and months that are computed although nothing came: substitutes are settled, nothing more is waited for.
 
     of(looked, now, whole)    what has become due since the last look
-    holes(now)                what nothing was derived of, though it is settled: where nobody has looked yet
+    holes(now, points)        what nothing was derived of, though it is settled: where nobody has looked yet, or when
+                              there was nothing of them
+    unbegun()                 the points of which there is nothing yet
     all_days(points, now)     everything, where points are others now
 
 Rules: reads the archives, writes nothing. Nothing is due of before the meters of a point told anything. What was just
@@ -41,10 +43,14 @@ class Dues:
                 found.add(point, day)
         return found
 
-    def holes(self, now: datetime) -> Dirty:
-        """What nothing was derived of, though it is settled. ArchiveError."""
+    def unbegun(self) -> tuple[str, ...]:
+        """The points of which there is nothing yet. ArchiveError."""
+        return tuple(point for point in self._works if not self._reach.has_begun(point))
+
+    def holes(self, now: datetime, points: Iterable[str] | None = None) -> Dirty:
+        """What nothing was derived of, though it is settled; of all points, or of these. ArchiveError."""
         dirty = Dirty()
-        for point in self._works:
+        for point in self._works if points is None else points:
             for day in self._reach.holes(point, now):
                 dirty.add(point, day)
         return dirty

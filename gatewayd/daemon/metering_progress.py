@@ -57,6 +57,8 @@ class Progress(msgspec.Struct, frozen=True):
     raw_unread: tuple[FileMark, ...] = ()
     """The same of the raw archive: what they have was passed over."""
     redo: Redo | None = None
+    unbegun: tuple[str, ...] = ()
+    """The points of which there was nothing when days that are due were looked for."""
 
 
 @dataclass(frozen=True, slots=True)

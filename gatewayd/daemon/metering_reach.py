@@ -238,6 +238,11 @@ class Reach:
         begun = self._begun.of(point)
         return None if begun is None else begun.owed
 
+    def has_begun(self, point: str) -> bool:
+        """Whether there is anything of a point. ArchiveError."""
+        work = self._works[point]
+        return (self._begun.of(point) if work.plan.reach is None else self._months.begun(work)) is not None
+
     def standing(self, point: str) -> list[date]:
         """The days of which anything was ever derived of a point; of one that has months alone the first days of
         these."""

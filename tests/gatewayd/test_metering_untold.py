@@ -13,7 +13,7 @@ from gatewayd.metering.points import Installed, MeteringPoint
 from gatewayd.metering.values import Layer
 from gatewayd.model import Ratio, RawStatus
 from gatewayd.obis import Obis
-from tests.gatewayd.metering_world import DAY, IMPORT, NORTH, day_of, quarter, total, world
+from tests.gatewayd.metering_world import DAY, IMPORT, NORTH, SOUTH, day_of, quarter, total, world
 
 NEXT = DAY + timedelta(days=1)
 ENDS = interval_ends(DAY)
@@ -171,5 +171,29 @@ def test_a_meter_that_is_dead_for_a_year_has_each_day_computed_once(tmp_path: Pa
             await here.engine.catch_up()
             await here.begin([NAMED]).catch_up()
             assert here.engine.compute.tally.days <= 1
+
+    run(body())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_came_late_of_a_point_of_which_there_was_nothing(restarted: bool, tmp_path: Path) -> None:
+    """When days that were due were looked for there was nothing of it: those behind what came were due by then."""
+    points = [NORTH, SOUTH, total(north=1, south=1)]
+
+    async def body() -> None:
+        async with world(tmp_path, points) as here:
+            here.now = day_bounds(DAY + timedelta(days=9))[1] + SETTLED + timedelta(seconds=1)
+            await here.bring(day_of("em-2"))
+            assert here.engine.state.points == 3
+            if restarted:
+                here.begin(points)
+            await here.bring(day_of("em-1"))
+            found = here.values("north", Layer.DAY)
+            assert [one.status for one in found.values()] == [RawStatus.TRUE, *[RawStatus.MISSING] * 9]
+            assert {one.reason for one in list(found.values())[1:]} == {"nothing of 96 intervals"}
+            assert len(here.values("total", Layer.DAY)) == 10
+            before = here.store.head
+            await here.engine.catch_up()
+            assert here.store.head == before
 
     run(body())
