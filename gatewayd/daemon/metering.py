@@ -247,7 +247,9 @@ class Metering:
         if progress.looked is None:
             dirty = await asyncio.to_thread(self._dues.holes, now)
         else:
-            dirty = await asyncio.to_thread(self._dues.of, progress.looked, now, self._deriving.whole)
+            dirty = await asyncio.to_thread(
+                self._dues.of, progress.looked, now, self._deriving.whole, frozenset(unbegun)
+            )
             begun = [one for one in progress.unbegun if one in self._works and one not in unbegun]
             dirty.update(await asyncio.to_thread(self._dues.holes, now, begun))
         if len(dirty):

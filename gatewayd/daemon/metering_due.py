@@ -11,7 +11,7 @@ computed as a whole is not computed once more, unless it became due in that very
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -32,20 +32,27 @@ class Dues:
         self._reach = reach
         self._works = works
         self._zone = zone
+        self._begun: set[str] = set()
+        """Points of which there is something, as far as it was asked: that stays so."""
 
-    def of(self, looked: datetime, now: datetime, whole: Mapping[tuple[str, date], datetime]) -> Dirty:
-        """What has become due after `looked` and is by now. `whole`: what was computed as a whole, and when.
-        ArchiveError."""
+    def of(
+        self, looked: datetime, now: datetime, whole: Mapping[tuple[str, date], datetime], unbegun: Collection[str] = ()
+    ) -> Dirty:
+        """What has become due after `looked` and is by now. `whole`: what was computed as a whole, and when; of the
+        `unbegun` points nothing is. ArchiveError."""
+        works = {point: work for point, work in self._works.items() if point not in unbegun}
         found, begun = Dirty(), min(whole.values(), default=now)
-        late = self._due(begun, now) if begun < now else Dirty()
-        for point, day in self._due(looked, now):
+        late = self._due(works, begun, now) if begun < now else Dirty()
+        for point, day in self._due(works, looked, now):
             if (point, day) not in whole or late.codes(point, day) is not None:
                 found.add(point, day)
         return found
 
     def unbegun(self) -> tuple[str, ...]:
         """The points of which there is nothing yet. ArchiveError."""
-        return tuple(point for point in self._works if not self._reach.has_begun(point))
+        left = [point for point in self._works if point not in self._begun]
+        self._begun.update(point for point in left if self._reach.has_begun(point))
+        return tuple(point for point in left if point not in self._begun)
 
     def holes(self, now: datetime, points: Iterable[str] | None = None) -> Dirty:
         """What nothing was derived of, though it is settled; of all points, or of these. ArchiveError."""
@@ -65,11 +72,11 @@ class Dues:
                 months[day.replace(day=1)].add(point, day)
         return sorted(months.items(), key=lambda one: one[0])
 
-    def _due(self, looked: datetime, now: datetime) -> Dirty:
+    def _due(self, works: Mapping[str, PointWork], looked: datetime, now: datetime) -> Dirty:
         dirty = Dirty()
         first, last = legal_day(looked - BACK, self._zone), legal_day(now, self._zone)
         settled = {day: day_bounds(day, self._zone)[1] + SETTLED for day in days(first, last)}
-        for point, work in self._works.items():
+        for point, work in works.items():
             if work.plan.reach is not None:
                 for month in self._reach.months_due(point, looked, now):
                     dirty.add(point, month)
