@@ -13,14 +13,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatewayd.archive.holder import age_of, gateways
 from gatewayd.archive.segments import LOCK
 from gatewayd.archive.store import Store
 from gatewayd.config import Config
 from gatewayd.daemon.build import build_store, opened
-from gatewayd.doctor.processes import Lock, is_at, seen_locks
 from gatewayd.errors import ArchiveElsewhere
+
+if TYPE_CHECKING:
+    from gatewayd.doctor.processes import Lock
 
 STARTED_S = 60.0
 """A gateway has got its archive by then, whatever it had to load and whoever it has waited for."""
@@ -29,6 +32,8 @@ _PROC = Path("/proc")
 
 def gateway_elsewhere(config: Config) -> int | None:
     """The process of that gateway. Blocks for a moment."""
+    from gatewayd.doctor.processes import is_at, seen_locks  # a gateway, which never asks, does without it
+
     if config.source is None:
         return None
     lock, locks = config.archive.path / LOCK, seen_locks()
@@ -75,7 +80,7 @@ def _of_this_machine(place: Path) -> bool:
     return any(one.startswith("NSpid:") and len(one.split()) == 2 for one in lines)
 
 
-def _holds(pid: int, lock: Path, locks: list[Lock]) -> bool:
+def _holds(pid: int, lock: Path, locks: "list[Lock]") -> bool:
     """Where /proc/locks names another device than stat(2) does (btrfs, overlay): the number of the file says it."""
     try:
         inode = lock.stat().st_ino
