@@ -165,6 +165,7 @@ class _Check:
         try:
             connection = segments.open_for_reading(path)
             try:
+                connection.execute("BEGIN")  # one state of it for all that is asked: the gateway goes on writing
                 with ThreadPoolExecutor(1, "integrity-check") as beside:  # SQLite's own check needs no interpreter
                     structure = beside.submit(_integrity, path)
                     self._schema(connection, number)

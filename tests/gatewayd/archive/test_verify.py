@@ -2,12 +2,13 @@
 
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gatewayd.archive import segments
-from gatewayd.archive.verify import FINDINGS_LIMIT, Anchor, Finding, verify
+from gatewayd.archive.verify import FINDINGS_LIMIT, Anchor, Finding, _Tables, verify
 from gatewayd.errors import ArchiveError
 from tests.crash.rig import Clock, build, content, copied, found, seal, tamper, varied
 from tests.gatewayd.archive.samples import append, entry, opened, reading
@@ -142,3 +143,19 @@ def test_an_anchor_in_the_middle(original: Path) -> None:
             assert isinstance(seq, int) and isinstance(digest, bytes)
             assert verify(original, anchor=Anchor(seq, digest)).ok
             assert not verify(original, anchor=Anchor(seq, bytes(32))).ok
+
+
+def test_what_is_written_while_it_looks_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that comes between two questions: tables that were empty are at their end already."""
+    before = _Tables.before
+    with opened(tmp_path) as store:
+
+        def meanwhile(tables: _Tables) -> Iterator[tuple[str, int]]:
+            append(store, varied(1))
+            return before(tables)
+
+        monkeypatch.setattr(_Tables, "before", meanwhile)
+        verdict = verify(tmp_path)
+        assert (verdict.findings, verdict.readings) == ((), 0)
+        monkeypatch.setattr(_Tables, "before", before)
+        assert verify(tmp_path).readings > 0
